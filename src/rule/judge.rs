@@ -1,0 +1,188 @@
+//! The one function that decides about a claim. Writers, the read-only check, the sequential
+//! model and the tests all call it; there is no second copy of the rule.
+
+use super::{Claim, Incarnation, Policy, Rejection, Status, Verdict, Word};
+
+/// What is known of the node a claim speaks of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// The state in the table; `None` if the node is unknown.
+    pub stored: Option<Word>,
+    /// What its grave remembers. Looked at only while `stored` is `None`.
+    pub grave: Option<Word>,
+    /// Whether the death that `stored` or `grave` tells of lies within the zombie window.
+    pub died_recently: bool,
+}
+
+impl Situation {
+    /// A known node (no recent death).
+    #[must_use]
+    #[inline]
+    pub const fn known(stored: Word) -> Self {
+        Self {
+            stored: Some(stored),
+            grave: None,
+            died_recently: false,
+        }
+    }
+}
+
+/// What somebody wants the table to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proposal {
+    /// A claim, by gossip or trusted.
+    Claim(Claim),
+    /// First-hand contact at an incarnation: an unconfirmed node becomes Alive at the higher of the
+    /// stored and the given incarnation; anything else merges Alive by the ordinary rule. Trusted.
+    Confirm(Incarnation),
+    /// The node asks to join (again) at an incarnation. Trusted, but a node that died within the
+    /// zombie window needs [`Policy::required_after`] its death.
+    Rejoin(Incarnation),
+    /// The node was heard of, at no incarnation: inserted if unknown, at the incarnation of its
+    /// grave if it has one. Never touches a known node.
+    Introduce,
+}
+
+/// A judgement: what to write, if anything, and what to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Judgement {
+    /// The proposal wins: this word replaces the stored one.
+    Write(Word, Verdict),
+    /// The table keeps what it has.
+    Keep(Verdict),
+}
+
+impl Judgement {
+    /// What to answer (once the word, if any, is written).
+    #[inline]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Write(_, verdict) | Self::Keep(verdict) => verdict,
+        }
+    }
+}
+
+/// Decides about a proposal. Pure: reads no clock, touches no table.
+///
+/// The order of the checks: range, unrefutable, jump, then the order of words, with the
+/// Unconfirmed guard at an equal incarnation; for an unknown node its grave instead of the order.
+///
+/// ```
+/// use incarnation::rule::{judge, Judgement, Policy, Proposal, Situation, Word};
+/// use incarnation::{Claim, Verdict};
+/// let stored = Word::of(Claim::alive(3)).unwrap();
+/// let suspicion = Claim::suspect(3);
+/// assert_eq!(
+///     judge(Situation::known(stored), Proposal::Claim(suspicion), &Policy::default()),
+///     Judgement::Write(
+///         Word::of(suspicion).unwrap(),
+///         Verdict::Applied { previous: Claim::alive(3) },
+///     ),
+/// );
+/// ```
+#[inline]
+pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judgement {
+    let claim = match proposal {
+        Proposal::Claim(claim) => claim,
+        Proposal::Confirm(incarnation) => {
+            let mut incarnation = incarnation;
+            if let Some(stored) = situation.stored
+                && stored.status() == Status::Unconfirmed
+                && incarnation <= policy.max_incarnation
+            {
+                incarnation = incarnation.max(stored.incarnation());
+            }
+            Claim::alive(incarnation).trusted()
+        }
+        Proposal::Rejoin(incarnation) => {
+            if let Some(required) = zombie(situation, policy)
+                && incarnation < required
+            {
+                return rejected(Rejection::Zombie { required });
+            }
+            Claim::alive(incarnation).trusted()
+        }
+        Proposal::Introduce => {
+            if let Some(stored) = situation.stored {
+                return Judgement::Keep(Verdict::Duplicate {
+                    current: stored.claim(),
+                });
+            }
+            let incarnation = situation.grave.map_or(Incarnation::ZERO, Word::incarnation);
+            return match Word::pack(Status::Unconfirmed, incarnation) {
+                Some(word) => Judgement::Write(word, Verdict::Joined),
+                None => rejected(Rejection::OutOfRange),
+            };
+        }
+    };
+    merge(situation, claim, policy)
+}
+
+/// What a rejoin needs if the node died within the zombie window.
+fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
+    let last = situation.stored.or(situation.grave)?;
+    (situation.died_recently && last.status() == Status::Dead)
+        .then(|| policy.required_after(last.incarnation()))
+}
+
+/// The ordinary rule with its guards.
+#[inline]
+fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
+    let word = match Word::of(claim) {
+        Some(word) if claim.incarnation() <= policy.max_incarnation => word,
+        _ => return rejected(Rejection::OutOfRange),
+    };
+    let unrefutable =
+        claim.status() >= Status::Suspect && claim.incarnation() == policy.max_incarnation;
+    let Some(stored) = situation.stored else {
+        if unrefutable {
+            return rejected(Rejection::Unrefutable);
+        }
+        if let Some(max) = policy.max_first_incarnation
+            && claim.incarnation() > max
+            && !claim.is_trusted()
+        {
+            return rejected(Rejection::OutOfRange);
+        }
+        if let Some(grave) = situation.grave
+            && claim.incarnation() <= grave.incarnation()
+        {
+            return rejected(Rejection::Buried {
+                incarnation: grave.incarnation(),
+            });
+        }
+        return Judgement::Write(word, Verdict::Joined);
+    };
+    let current = stored.claim();
+    // At most one comparison decides most claims: what is not above the stored word changes nothing.
+    if word <= stored {
+        return Judgement::Keep(if claim.incarnation() < stored.incarnation() {
+            Verdict::Stale { current }
+        } else {
+            Verdict::Duplicate { current }
+        });
+    }
+    if claim.incarnation() == stored.incarnation() {
+        if claim.status() == Status::Suspect && stored.status() == Status::Unconfirmed {
+            return rejected(Rejection::Unconfirmed);
+        }
+    } else {
+        if unrefutable {
+            return rejected(Rejection::Unrefutable);
+        }
+        let limit = stored
+            .incarnation()
+            .saturating_add(policy.max_incarnation_jump);
+        if claim.incarnation() > limit && !claim.is_trusted() {
+            return rejected(Rejection::SuspiciousJump { current });
+        }
+    }
+    Judgement::Write(word, Verdict::Applied { previous: current })
+}
+
+#[inline]
+const fn rejected(reason: Rejection) -> Judgement {
+    Judgement::Keep(Verdict::Rejected(reason))
+}

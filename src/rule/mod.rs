@@ -1,0 +1,21 @@
+//! The conflict rule: pure, without atomics, clocks or unsafe code.
+//!
+//! The newest claim wins: the higher incarnation; at an equal one the higher [`Status`]
+//! (SWIM, section 4.2). On top of that order stand the guards of [`judge`].
+#![forbid(unsafe_code)]
+
+mod claim;
+mod incarnation;
+mod judge;
+mod policy;
+mod status;
+mod verdict;
+mod word;
+
+pub use claim::Claim;
+pub use incarnation::Incarnation;
+pub use judge::{Judgement, Proposal, Situation, judge};
+pub use policy::Policy;
+pub use status::{ParseStatusError, Status};
+pub use verdict::{Rejection, Verdict};
+pub use word::Word;

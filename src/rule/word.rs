@@ -1,0 +1,163 @@
+//! The packed state word: incarnation in the high 61 bits, status rank in the low 3.
+//!
+//! Packed this way, the conflict rule "the higher incarnation wins; at an equal one the higher
+//! status" *is* unsigned comparison of two words.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use super::{Claim, Incarnation, Status};
+
+/// Bits of the status rank.
+const STATUS_BITS: u32 = 3;
+/// Mask of the status rank.
+const STATUS_MASK: u64 = (1 << STATUS_BITS) - 1;
+
+/// The state of a known node, packed into one non-zero `u64`.
+///
+/// A value of this type is always legal: its rank is 1 to 5 and its incarnation at most
+/// [`Incarnation::MAX`]. So `Option<Word>` is eight bytes, `None` being the word 0 of a node that
+/// is not there, below every legal word; and `u64::MAX`, above every legal word, is left to the
+/// table for entries whose life is over.
+///
+/// ```
+/// use incarnation::{Claim, rule::Word};
+/// let old = Word::of(Claim::dead(4)).unwrap();
+/// let new = Word::of(Claim::alive(5)).unwrap();
+/// assert!(new > old);
+/// assert_eq!(new.claim(), Claim::alive(5));
+/// assert_eq!(Word::of(Claim::alive(u64::MAX)), None);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Word(NonZeroU64);
+
+impl Word {
+    /// Packs a claim; `None` if its incarnation is above [`Incarnation::MAX`].
+    #[must_use]
+    #[inline]
+    pub const fn of(claim: Claim) -> Option<Self> {
+        Self::pack(claim.status(), claim.incarnation())
+    }
+
+    /// Packs a status at an incarnation; `None` above [`Incarnation::MAX`].
+    #[must_use]
+    #[inline]
+    pub const fn pack(status: Status, incarnation: Incarnation) -> Option<Self> {
+        if incarnation.get() > Incarnation::MAX.get() {
+            return None;
+        }
+        match NonZeroU64::new(incarnation.get() << STATUS_BITS | status.rank() as u64) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
+        }
+    }
+
+    /// Reads packed bits; `None` if they are no legal word.
+    #[must_use]
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        // The legal ranks are 1 to 5; 0 (vacant), 6 and 7 (evicted) are none.
+        if Status::from_rank((bits & STATUS_MASK) as u8).is_none() {
+            return None;
+        }
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
+        }
+    }
+
+    /// The packed bits.
+    #[must_use]
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The status.
+    #[must_use]
+    #[inline]
+    pub const fn status(self) -> Status {
+        match Status::from_rank((self.0.get() & STATUS_MASK) as u8) {
+            Some(status) => status,
+            // Both constructors exclude it.
+            None => unreachable!(),
+        }
+    }
+
+    /// The incarnation.
+    #[must_use]
+    #[inline]
+    pub const fn incarnation(self) -> Incarnation {
+        Incarnation::new(self.0.get() >> STATUS_BITS)
+    }
+
+    /// The state as a claim that can be sent on (not trusted).
+    #[must_use]
+    #[inline]
+    pub fn claim(self) -> Claim {
+        Claim::new(self.status(), self.incarnation())
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Word({})", self.claim())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Incarnations at the edges of the 61-bit field.
+    const EDGES: [u64; 8] = [
+        0,
+        1,
+        2,
+        (1 << 31) - 1,
+        1 << 32,
+        (1 << 60) - 1,
+        Incarnation::MAX.get() - 1,
+        Incarnation::MAX.get(),
+    ];
+
+    #[test]
+    fn packing_round_trips_at_the_edges() {
+        for incarnation in EDGES {
+            for status in Status::ALL {
+                let claim = Claim::new(status, incarnation);
+                let word = Word::of(claim).unwrap();
+                assert_eq!(word.claim(), claim);
+                assert_eq!(Word::from_bits(word.bits()), Some(word));
+                assert!(word.bits() > 0 && word.bits() < u64::MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn comparing_words_is_comparing_incarnation_then_status() {
+        for a in EDGES {
+            for b in EDGES {
+                for s in Status::ALL {
+                    for t in Status::ALL {
+                        let (x, y) = (Claim::new(s, a), Claim::new(t, b));
+                        assert_eq!(
+                            Word::of(x).unwrap().cmp(&Word::of(y).unwrap()),
+                            (a, s).cmp(&(b, t)),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_word_is_refused() {
+        assert_eq!(Word::of(Claim::alive(Incarnation::MAX.get() + 1)), None);
+        for bits in [0, 6, 7, 8, 14, u64::MAX, u64::MAX - 1] {
+            assert_eq!(Word::from_bits(bits), None, "{bits:#x}");
+        }
+        assert_eq!(size_of::<Option<Word>>(), 8);
+    }
+}

@@ -1,0 +1,1 @@
+//! What tests, fuzz targets and stress runs of `incarnation` share.
