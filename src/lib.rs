@@ -10,6 +10,13 @@ mod table;
 mod time;
 mod tracker;
 
+/// What the model checker's models need; not public API.
+#[cfg(all(loom, feature = "loom"))]
+#[doc(hidden)]
+pub mod model {
+    pub use crate::sync::{atomic, with_shadows};
+}
+
 pub use counters::Counts;
 pub use local::{Local, LocalError};
 pub use reclaim::Reclaimer;

@@ -32,7 +32,8 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use super::membarrier;
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
+use crate::sync::atomic::plain::{AtomicBool, AtomicPtr, AtomicU64};
+use crate::sync::atomic::{Ordering, fence};
 use crate::sync::{Arc, Padded, thread_local};
 
 /// The epoch of a record whose thread is not pinned: later than any.

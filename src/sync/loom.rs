@@ -32,8 +32,17 @@ pub fn with_shadows(on: bool, model: impl FnOnce()) {
     model();
 }
 
-/// The index of the running model thread: the last number its opaque id hashes.
-fn thread_index() -> usize {
+loom::thread_local! {
+    static INDEX: usize = hashed_index();
+}
+
+/// The index of the running model thread; `None` while its thread-locals are destroyed.
+fn thread_index() -> Option<usize> {
+    INDEX.try_with(|index| *index).ok()
+}
+
+/// The last number that the thread's opaque id hashes.
+fn hashed_index() -> usize {
     use std::hash::{Hash, Hasher};
 
     struct Last(usize);
@@ -53,6 +62,7 @@ fn thread_index() -> usize {
 
     let mut last = Last(usize::MAX);
     loom::thread::current().id().hash(&mut last);
+    assert!(last.0 < THREADS, "more model threads than shadows");
     last.0
 }
 
@@ -70,8 +80,10 @@ impl Shadows {
     }
 
     fn reads(&self) {
-        if let Some(shadows) = &self.0 {
-            shadows[thread_index()].load(atomic::Ordering::Relaxed);
+        if let Some(shadows) = &self.0
+            && let Some(me) = thread_index()
+        {
+            shadows[me].load(atomic::Ordering::Relaxed);
         }
     }
 
@@ -79,7 +91,7 @@ impl Shadows {
         if let Some(shadows) = &self.0 {
             let me = thread_index();
             for (thread, shadow) in shadows.iter().enumerate() {
-                if thread != me {
+                if Some(thread) != me {
                     shadow.fetch_add(1, atomic::Ordering::Relaxed);
                 }
             }
@@ -88,6 +100,7 @@ impl Shadows {
 }
 
 /// Atomics that carry shadows, and fences.
+#[allow(missing_docs, reason = "they are the standard library's")]
 pub mod atomic {
     pub use loom::sync::atomic::{Ordering, fence};
 
@@ -180,6 +193,12 @@ pub mod atomic {
     shadowed!(AtomicPtr, loom::sync::atomic::AtomicPtr<T>, *mut T, T);
     arithmetic!(AtomicU32, u32);
     arithmetic!(AtomicU64, u64);
+
+    /// The checker's own, without shadows: for what no thread loads and then exchanges, so that the
+    /// checker sees all there is to see as it is.
+    pub(crate) mod plain {
+        pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+    }
 
     impl Default for AtomicBool {
         fn default() -> Self {

@@ -33,7 +33,9 @@ impl<K> Table<K> {
             if matches && entry.life() != Life::Evicted {
                 return Step::Found(entry, index);
             }
-            // Acquire: what the entry behind it was given before its link or its neighbour's unlinking.
+            // Acquire: whoever misses an entry because it was unlinked here must find its grave, which
+            // was written before. (The entry behind was linked before this one, so it is whole.)
+            // Pinned by `graves::old_claim_against_burial_in_the_middle`.
             next = entry.next.load(Ordering::Acquire);
         }
         Step::Missing
@@ -68,7 +70,10 @@ impl<K> Table<K> {
                 first,
                 index.get(),
                 // Release: publishes the entry. Pinned by `inserts::a_linked_entry_is_whole`.
-                Ordering::Release,
+                // Acquire: since `first` was read, the key may have lived, died and been unlinked
+                // behind our back; its grave must be seen by the look that follows. Pinned by
+                // `graves::a_whole_life_inside_an_old_claim`.
+                Ordering::AcqRel,
                 // Acquire: the caller walks on from it.
                 Ordering::Acquire,
             )
@@ -83,7 +88,7 @@ impl<K> Table<K> {
         let mut next = head.load(Ordering::Acquire);
         while let Some(index) = Index::new(next) {
             let entry = self.slab.entry(index);
-            // Acquire: its target becomes reachable from where we store it.
+            // Acquire: unlinkings made here before are passed on with the one we may make.
             let after = entry.next.load(Ordering::Acquire);
             if entry.life() != Life::Evicted {
                 previous = Some(entry);
@@ -91,14 +96,15 @@ impl<K> Table<K> {
                 continue;
             }
             match previous {
-                // Release: readers reach `after` through this store, and must find it whole.
-                // Pinned by `evictions::unlinking_in_the_middle`.
+                // Release: whoever misses the entry because of this store must find its grave.
+                // Pinned by `graves::old_claim_against_burial_in_the_middle`.
                 Some(previous) => previous.next.store(after, Ordering::Release),
                 None => {
                     let swung = head.compare_exchange(
                         index.get(),
                         after,
-                        // Release: as for the store above.
+                        // Release: as for the store above. Pinned by
+                        // `graves::a_whole_life_inside_an_old_claim`.
                         Ordering::Release,
                         // Acquire: we walk on from it.
                         Ordering::Acquire,

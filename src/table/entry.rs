@@ -15,7 +15,7 @@ use core::panic::AssertUnwindSafe;
 
 use super::zeroed::Zeroable;
 use crate::rule::Word;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, plain};
 use crate::sync::cell::UnsafeCell;
 use crate::time::Timestamp;
 
@@ -55,7 +55,7 @@ pub(crate) struct Entry<K> {
     pub(super) next: AtomicU32,
     hash: UnsafeCell<u32>,
     /// Odd while the entry holds a key; one more at each end of that.
-    generation: AtomicU64,
+    generation: plain::AtomicU64,
     key: UnsafeCell<MaybeUninit<K>>,
 }
 
@@ -66,7 +66,7 @@ impl<K> Default for Entry<K> {
             stamp: AtomicU64::default(),
             next: AtomicU32::default(),
             hash: UnsafeCell::default(),
-            generation: AtomicU64::default(),
+            generation: plain::AtomicU64::default(),
             key: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }

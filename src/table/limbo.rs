@@ -10,7 +10,8 @@ use core::sync::atomic::AtomicUsize;
 use super::entry::Index;
 use super::slab::Slab;
 use crate::reclaim::{Domain, Ticket};
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::atomic::Ordering;
+use crate::sync::atomic::plain::AtomicPtr;
 
 /// So many waiting entries are worth the fence of a collection.
 pub(super) const WORTH_COLLECTING: usize = if cfg!(loom) { 1 } else { 32 };

@@ -17,7 +17,8 @@ use core::mem;
 
 use super::entry::Index;
 use super::{HEADS_PER_SHARD, Table};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::atomic::plain::{AtomicBool, AtomicU64};
+use crate::sync::atomic::{Ordering, fence};
 use crate::sync::cell::UnsafeCell;
 
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@
 use super::entry::{Entry, Index};
 use super::zeroed::ZeroedArray;
 use crate::sync::Padded;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering, plain};
 
 /// Free lists of a large table.
 const LISTS: usize = if cfg!(loom) { 1 } else { 8 };
@@ -20,7 +20,7 @@ pub(super) struct Slab<K> {
     /// Place 0 stays unused.
     entries: ZeroedArray<Entry<K>>,
     /// The highest place that was ever taken.
-    mark: Padded<AtomicU32>,
+    mark: Padded<plain::AtomicU32>,
     /// Tops of the free lists: a counter in the high half, an index (or 0) in the low one.
     free: Box<[Padded<AtomicU64>]>,
 }

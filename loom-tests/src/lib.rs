@@ -1,0 +1,106 @@
+//! What the models are made of: roles that run at once, and a checker that runs them all ways.
+//!
+//! A model has a world, two or more roles (each a thread), and a last look at the world. It is checked
+//! with each role on the main thread in turn (loom treats the main thread differently enough that a
+//! bug may show in one arrangement only), and in two arms: *plain*, and *shadowed*, where the facade's
+//! atomics carry shadows against the checker's blind spot at compare-and-swap loops. Each arm has its
+//! preemption bound.
+#![cfg(loom)]
+
+pub mod models;
+pub mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many preemptions each arm explores. Nearly all known bugs of such code need at most two; every
+/// weakening in the list is caught with the bounds its model has.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    pub plain: usize,
+    pub shadowed: usize,
+}
+
+/// The bounds of most models.
+pub const USUAL: Bounds = Bounds {
+    plain: 3,
+    shadowed: 2,
+};
+
+/// One model, ready to be checked.
+pub struct Model {
+    pub name: &'static str,
+    roles: usize,
+    bounds: Bounds,
+    /// Runs one execution with the given role on the main thread.
+    execution: Arc<dyn Fn(usize) + Send + Sync>,
+}
+
+/// What checking a model took.
+pub struct Outcome {
+    pub executions: usize,
+    pub took: Duration,
+}
+
+impl Model {
+    /// `world` is made anew for each execution, `roles` run at once, `after` looks at what is left.
+    pub fn new<W: 'static>(
+        name: &'static str,
+        bounds: Bounds,
+        world: fn() -> W,
+        roles: &'static [fn(&W)],
+        after: fn(&W),
+    ) -> Self {
+        let execution = move |main: usize| {
+            // The standard library's, so that it adds nothing to explore: its last owner is the
+            // main thread, which has joined all others.
+            let world = Arc::new(world());
+            let threads: Vec<_> = roles
+                .iter()
+                .enumerate()
+                .filter(|(role, _)| *role != main)
+                .map(|(_, role)| {
+                    let world = world.clone();
+                    loom::thread::spawn(move || role(&world))
+                })
+                .collect();
+            roles[main](&world);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            after(&world);
+        };
+        Self {
+            name,
+            roles: roles.len(),
+            bounds,
+            execution: Arc::new(execution),
+        }
+    }
+
+    /// Explores all arrangements in both arms; panics (or aborts) at the first bad execution.
+    pub fn check(&self) -> Outcome {
+        let begin = Instant::now();
+        let executions = Arc::new(AtomicUsize::new(0));
+        for main in 0..self.roles {
+            for (shadows, bound) in [(false, self.bounds.plain), (true, self.bounds.shadowed)] {
+                let mut checker = loom::model::Builder::new();
+                checker.preemption_bound = Some(bound);
+                checker.max_branches = 100_000;
+                let execution = self.execution.clone();
+                let count = executions.clone();
+                incarnation::model::with_shadows(shadows, || {
+                    checker.check(move || {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        execution(main);
+                    });
+                });
+            }
+        }
+        Outcome {
+            executions: executions.load(Ordering::Relaxed),
+            took: begin.elapsed(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Claims on one known node: the word only rises, the stamp goes first, nothing is lost.
+
+use incarnation::{Claim, Timestamp, Verdict};
+
+use crate::world::{BEGIN, NODE, World, builder, later, world};
+use crate::{Bounds, Model, USUAL};
+
+const T1: Timestamp = Timestamp::from_nanos(1);
+const T2: Timestamp = Timestamp::from_nanos(2);
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "claims::two_updates_of_one_node",
+            USUAL,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::suspect(1), T1);
+                },
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(2), T2);
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), Some(Claim::alive(2)));
+                // One unbroken chain from the first word to the last.
+                let mut previous: Vec<Claim> = w
+                    .verdicts()
+                    .into_iter()
+                    .filter_map(|verdict| match verdict {
+                        Verdict::Applied { previous } => Some(previous),
+                        _ => None,
+                    })
+                    .collect();
+                previous.sort_by_key(|claim| (claim.incarnation(), claim.status()));
+                assert_eq!(previous[0], Claim::alive(1));
+                assert!(previous.len() == 1 || previous[1] == Claim::suspect(1));
+            },
+        ),
+        Model::new(
+            "claims::stamp_before_publish",
+            Bounds {
+                plain: 3,
+                shadowed: 3,
+            },
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::suspect(1), T2);
+                },
+                |w: &World| {
+                    let state = w.tracker.get(&NODE).unwrap();
+                    let own = if state.claim() == Claim::suspect(1) {
+                        T2
+                    } else {
+                        BEGIN
+                    };
+                    assert!(state.last_update >= own);
+                },
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "claims::a_handles_reader_never_sees_an_older_stamp",
+            Bounds {
+                plain: 3,
+                shadowed: 3,
+            },
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(2), T1);
+                    let _ = w.claim(Claim::alive(3), T2);
+                },
+                |w: &World| {
+                    let state = w.handle.as_ref().unwrap().state().unwrap();
+                    assert!(state.last_update.as_nanos() >= state.incarnation.get() - 1);
+                },
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "claims::words_only_rise",
+            USUAL,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(2), T1);
+                    let _ = w.claim(Claim::suspect(2), T1);
+                },
+                |w: &World| {
+                    let first = w.state(NODE).unwrap();
+                    let second = w.state(NODE).unwrap();
+                    let rank = |claim: Claim| (claim.incarnation(), claim.status());
+                    assert!(rank(first) <= rank(second));
+                },
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "claims::update_against_sweep_on_the_exact_word",
+            Bounds {
+                plain: 3,
+                shadowed: 2,
+            },
+            || world(builder(), &[(NODE, Claim::dead(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(2), later());
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep(later());
+                },
+            ],
+            |w: &World| {
+                // Whoever came first, the claim is what the table holds.
+                assert_eq!(w.state(NODE), Some(Claim::alive(2)));
+                assert_eq!(w.tracker.len(), 1);
+                assert_eq!(w.tracker.iter().count(), 1);
+            },
+        ),
+        Model::new(
+            "claims::refutation_against_the_end_of_a_suspicion",
+            USUAL,
+            || {
+                let builder = builder().suspect_timeout(std::time::Duration::from_secs(1));
+                world(builder, &[(NODE, Claim::suspect(1))])
+            },
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(2), later());
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep(later());
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), Some(Claim::alive(2)));
+                let previous = match w.verdicts()[0] {
+                    Verdict::Applied { previous } => previous,
+                    other => panic!("{other}"),
+                };
+                assert!([Claim::suspect(1), Claim::dead(1)].contains(&previous));
+            },
+        ),
+    ]
+}

@@ -1,0 +1,143 @@
+//! Evicting and unlinking: exactly the judged word, never a lost claim, debris handed over.
+
+use incarnation::{Claim, Verdict};
+
+use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
+use crate::{Bounds, Model, USUAL};
+
+const THIRD: u8 = 3;
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "evictions::two_removals_of_one_node",
+            USUAL,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    if let Some(last) = w.tracker.remove(&NODE, BEGIN) {
+                        let previous = last.claim();
+                        w.verdicts
+                            .lock()
+                            .unwrap()
+                            .push(Verdict::Applied { previous });
+                    }
+                },
+                |w: &World| {
+                    if let Some(last) = w.tracker.remove(&NODE, BEGIN) {
+                        let previous = last.claim();
+                        w.verdicts
+                            .lock()
+                            .unwrap()
+                            .push(Verdict::Applied { previous });
+                    }
+                },
+            ],
+            |w: &World| {
+                let previous = Claim::alive(1);
+                assert_eq!(w.verdicts(), [Verdict::Applied { previous }]);
+                assert_eq!(w.tracker.len(), 0);
+            },
+        ),
+        Model::new(
+            "evictions::a_claim_that_races_a_removal_is_retried",
+            USUAL,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(2), BEGIN);
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+            ],
+            |w: &World| {
+                // Joined after the removal, or applied and then removed with it.
+                match w.verdicts()[0] {
+                    Verdict::Joined => assert_eq!(w.state(NODE), Some(Claim::alive(2))),
+                    Verdict::Applied { previous } => {
+                        assert_eq!(previous, Claim::alive(1));
+                        assert_eq!(w.state(NODE), None);
+                    }
+                    other => panic!("{other}"),
+                }
+            },
+        ),
+        Model::new(
+            "evictions::debris_is_handed_over",
+            USUAL,
+            || {
+                let builder = builder();
+                world(
+                    builder,
+                    &[(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))],
+                )
+            },
+            &[
+                // Through views, which collect nothing: what was unlinked waits.
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&OTHER, BEGIN);
+                },
+            ],
+            // Nothing is stranded, though there is no sweeper.
+            |w: &World| assert_eq!(w.tracker.waiting(), 2),
+        ),
+        Model::new(
+            "evictions::unlinking_in_the_middle",
+            USUAL,
+            || {
+                let builder = builder().hard_limit(3);
+                world(
+                    builder,
+                    &[
+                        (NODE, Claim::alive(1)),
+                        (OTHER, Claim::alive(2)),
+                        (THIRD, Claim::alive(3)),
+                    ],
+                )
+            },
+            &[
+                |w: &World| {
+                    w.tracker.remove(&OTHER, BEGIN);
+                },
+                // What lies behind is found all the time.
+                |w: &World| assert_eq!(w.state(NODE), Some(Claim::alive(1))),
+            ],
+            |w: &World| {
+                assert_eq!(w.state(OTHER), None);
+                assert_eq!(w.state(THIRD), Some(Claim::alive(3)));
+            },
+        ),
+        Model::new(
+            "evictions::two_sweeps_evict_once",
+            Bounds {
+                plain: 3,
+                shadowed: 2,
+            },
+            || world(builder(), &[(NODE, Claim::dead(1))]),
+            &[
+                |w: &World| {
+                    let evicted = w.tracker.sweep(later()).evicted();
+                    w.verdicts
+                        .lock()
+                        .unwrap()
+                        .extend((0..evicted).map(|_| Verdict::Joined));
+                },
+                |w: &World| {
+                    let evicted = w.tracker.sweep(later()).evicted();
+                    w.verdicts
+                        .lock()
+                        .unwrap()
+                        .extend((0..evicted).map(|_| Verdict::Joined));
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.verdicts().len(), 1);
+                assert_eq!(w.tracker.len(), 0);
+            },
+        ),
+    ]
+}

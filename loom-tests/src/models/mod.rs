@@ -1,0 +1,36 @@
+//! The models, one file a promise.
+
+mod claims;
+mod evictions;
+mod graves;
+mod handles;
+mod inserts;
+mod limits;
+pub mod litmus;
+mod local;
+mod recycling;
+mod scans;
+mod views;
+
+use crate::Model;
+
+/// Every model. `EXPECTED` below is what the runner insists on.
+pub fn all() -> Vec<Model> {
+    let files = [
+        litmus::models(),
+        claims::models(),
+        inserts::models(),
+        evictions::models(),
+        graves::models(),
+        views::models(),
+        recycling::models(),
+        scans::models(),
+        handles::models(),
+        limits::models(),
+        local::models(),
+    ];
+    files.into_iter().flatten().collect()
+}
+
+/// How many models there are; fewer is a failure.
+pub const EXPECTED: usize = 37;

@@ -1,0 +1,66 @@
+//! Recycling: an entry that serves another life is whole, and nobody's twice.
+
+use incarnation::Claim;
+
+use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::{Bounds, Model};
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "recycling::a_recycled_entry_is_whole",
+            Bounds {
+                plain: 3,
+                shadowed: 2,
+            },
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    w.tracker.remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), None);
+                assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
+            },
+        ),
+        Model::new(
+            "recycling::two_collectors_share_the_work",
+            Bounds {
+                plain: 2,
+                shadowed: 1,
+            },
+            || {
+                let w = world(
+                    builder(),
+                    &[(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))],
+                );
+                let view = w.tracker.pin();
+                view.remove(&NODE, BEGIN);
+                view.remove(&OTHER, BEGIN);
+                drop(view);
+                w
+            },
+            &[
+                |w: &World| {
+                    let _ = w.tracker.sweep(BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep(BEGIN);
+                },
+            ],
+            |w: &World| {
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.waiting(), 0);
+                // Both entries can be had again, each once.
+                let _ = w.tracker.update(&NODE, Claim::alive(3), BEGIN);
+                let _ = w.tracker.update(&OTHER, Claim::alive(4), BEGIN);
+                assert_eq!(w.state(NODE), Some(Claim::alive(3)));
+                assert_eq!(w.state(OTHER), Some(Claim::alive(4)));
+            },
+        ),
+    ]
+}

@@ -1,0 +1,97 @@
+//! Views: what a view can reach is not used again while it is held.
+
+use incarnation::Claim;
+
+use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::{Bounds, Model};
+
+/// Removes the node, and has its entry serve another key as soon as it may.
+fn remove_and_reuse(w: &World) {
+    w.tracker.remove(&NODE, BEGIN);
+    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+}
+
+fn reader_is_consistent(w: &World) {
+    let state = w.state(NODE);
+    assert!(state.is_none() || state == Some(Claim::alive(1)));
+}
+
+const READERS: Bounds = Bounds {
+    plain: 3,
+    shadowed: 2,
+};
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "views::lookup_across_unlink_and_recycling",
+            READERS,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[reader_is_consistent, remove_and_reuse],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        ),
+        Model::new(
+            "views::a_second_pin_keeps_the_first_unpin",
+            READERS,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    reader_is_consistent(w);
+                    drop(w.tracker.pin());
+                },
+                remove_and_reuse,
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "views::a_held_view_reads_on",
+            Bounds {
+                plain: 3,
+                shadowed: 1,
+            },
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let view = w.tracker.pin();
+                    let first = view.get(&NODE).is_some();
+                    let second = view.get(&NODE).is_some();
+                    assert!(first || !second);
+                },
+                remove_and_reuse,
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "views::a_view_keeps_what_it_saw_and_lets_it_go",
+            Bounds {
+                plain: 2,
+                shadowed: 1,
+            },
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let mut view = w.tracker.pin();
+                    for (node, state) in view.iter() {
+                        assert_eq!((*node, state.claim()), (NODE, Claim::alive(1)));
+                        // Still the same, however far the other thread came meanwhile.
+                        assert_eq!(*node, NODE);
+                    }
+                    view.repin();
+                    let _ = view.get(&NODE);
+                },
+                |w: &World| {
+                    w.tracker.remove(&NODE, BEGIN);
+                },
+            ],
+            |w: &World| {
+                let held = w.tracker.pin();
+                let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                w.tracker.remove(&OTHER, BEGIN);
+                assert!(w.tracker.waiting() >= 1, "the view held it back");
+                drop(held);
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.waiting(), 0);
+            },
+        ),
+    ]
+}
