@@ -4,8 +4,7 @@
 //!
 //! The node is this very test, run again in a process of its own. It uses an incarnation by writing it
 //! to a log, as a real one sends it to peers: whatever is in the log was used, and the kernel keeps it
-//! when the process dies. Power failures are another matter: against them stand the two
-//! syncs, whose order no test here can see.
+//! when the process dies. Power failures are another matter: see `durable_sync.rs`.
 #![cfg(all(feature = "persist", unix))]
 
 use std::collections::BTreeSet;
