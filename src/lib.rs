@@ -1,7 +1,23 @@
 //! Lock-free SWIM membership state.
 
+mod counters;
+mod graves;
+mod local;
+#[cfg(feature = "persist")]
+pub mod persist;
+mod reclaim;
 pub mod rule;
+mod sync;
+mod table;
 mod time;
+mod tracker;
 
+pub use counters::Counts;
+pub use local::{Local, LocalError};
+pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
 pub use time::{Clock, Timestamp};
+pub use tracker::{
+    BuildError, Builder, IncarnationTracker, Iter, NodeHandle, NodeState, Slot, SweepCursor,
+    SweepReason, SweepReport, SweepScope, Swept, View, ViewIter,
+};

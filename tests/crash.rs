@@ -70,15 +70,11 @@ fn the_node_to_be_killed() {
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    fn up_to(&mut self, longest: Duration) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
-    fn micros(&mut self, bound: u64) -> Duration {
-        Duration::from_micros(self.below(bound))
+        longest.mul_f64((self.0 >> 11) as f64 / (1_u64 << 53) as f64)
     }
 }
 
@@ -113,30 +109,30 @@ fn a_node_killed_at_any_moment_never_uses_an_incarnation_twice() {
     let mut random = Random(seed);
     let mut all = BTreeSet::new();
     let mut killed_before_use = 0;
+    let mut startup = Duration::from_millis(5);
 
     for round in 0..KILLS {
         File::create(&log).unwrap();
         // Mostly small blocks, so that most kills strike near a disk write.
         let block = [1, 1, 2, 3, 10, 120][round % 6];
+        let started = Instant::now();
         let mut child = start(directory.path(), block);
         if round % 3 > 0 {
             // In full swing...
-            let started = Instant::now();
             while fs::metadata(&log).unwrap().len() == 0 {
-                assert!(
-                    started.elapsed() < Duration::from_secs(60),
-                    "it never starts"
-                );
+                let waited = started.elapsed();
+                assert!(waited < Duration::from_secs(60), "it never starts");
                 thread::sleep(Duration::from_micros(200));
             }
+            startup = started.elapsed();
             if round % 40 == 1 {
                 let locked = DurableIncarnation::open(&file).unwrap_err();
                 assert!(matches!(locked, PersistError::Locked { .. }), "{locked}");
             }
-            thread::sleep(random.micros(20_000));
+            thread::sleep(random.up_to(Duration::from_millis(20)));
         } else {
-            // ... or anywhere from the first instruction on.
-            thread::sleep(random.micros(12_000));
+            // ... or anywhere about its first use, as long as that took the last time.
+            thread::sleep(startup / 2 + random.up_to(startup));
         }
         child.kill().unwrap();
         let status = child.wait().unwrap();

@@ -38,7 +38,7 @@ fn a_missing_file_is_a_first_start() {
     assert_eq!(durable.mark(), None);
     assert!(!path.exists(), "opening writes nothing");
     let tracker: IncarnationTracker = IncarnationTracker::builder()
-        .local_incarnation(17_u64)
+        .local_incarnation(17)
         .local_durable(durable)
         .build()
         .unwrap();
@@ -111,7 +111,7 @@ fn the_mark_on_disk_is_never_below_what_was_given_out_and_written_once_a_block()
 fn an_accusation_beyond_the_block_is_reserved_before_it_is_refuted() {
     let (_directory, path) = place();
     let tracker = run(&path, 10);
-    assert_eq!(tracker.local().refute(900_u64).unwrap().get(), 901);
+    assert_eq!(tracker.local().refute(900).unwrap().get(), 901);
     assert!(mark(&path) >= 901);
 }
 
@@ -123,7 +123,7 @@ fn eight_threads_refuting_across_blocks_get_distinct_incarnations_all_of_them_re
         let running: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
-                    let refute = |_| tracker.local().refute(0_u64).unwrap().get();
+                    let refute = |_| tracker.local().refute(0).unwrap().get();
                     (0..50).map(refute).collect::<Vec<_>>()
                 })
             })
@@ -248,8 +248,8 @@ fn at_the_end_of_the_range_a_node_comes_back_at_max_incarnation_and_then_no_more
     let (_directory, path) = place();
     let start = || {
         let built: Result<IncarnationTracker, _> = IncarnationTracker::builder()
-            .max_incarnation(1000_u64)
-            .local_incarnation(997_u64)
+            .max_incarnation(1000)
+            .local_incarnation(997)
             .local_durable(DurableIncarnation::open(&path).unwrap().block(1))
             .build();
         built
@@ -261,11 +261,11 @@ fn at_the_end_of_the_range_a_node_comes_back_at_max_incarnation_and_then_no_more
         1000,
         "997 + 5 is out of range"
     );
-    assert_eq!(last.local().refute(0_u64), Err(LocalError::Exhausted));
+    assert_eq!(last.local().refute(0), Err(LocalError::Exhausted));
     drop(last);
     let exhausted = PersistError::Exhausted {
-        mark: 1000_u64.into(),
-        max: 1000_u64.into(),
+        mark: 1000.into(),
+        max: 1000.into(),
     };
     assert_eq!(start().unwrap_err(), BuildError::Durable(exhausted));
     assert_eq!(mark(&path), 1000);

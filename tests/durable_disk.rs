@@ -84,7 +84,7 @@ fn a_running_node_whose_new_file_cannot_be_written_refuses_until_it_can() {
     fs::create_dir(&in_the_way).unwrap();
     assert_eq!(refusal(refuses(&tracker, &path)).0, Step::Write);
     fs::remove_dir(in_the_way).unwrap();
-    assert_eq!(tracker.local().refute(0_u64).unwrap().get(), 1);
+    assert_eq!(tracker.local().refute(0).unwrap().get(), 1);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_running_node_whose_file_cannot_be_replaced_refuses_and_leaves_nothing_behin
     assert_eq!(refusal(refuses(&tracker, &path)).0, Step::Replace);
     assert_eq!(names(directory.path()), ["incarnation", "incarnation.lock"]);
     fs::remove_dir(&path).unwrap();
-    assert_eq!(tracker.local().refute(0_u64).unwrap().get(), 1);
+    assert_eq!(tracker.local().refute(0).unwrap().get(), 1);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_running_node_whose_directory_is_gone_refuses_even_if_another_one_takes_its_
     fs::create_dir(directory.path()).unwrap();
     let other = start(&path).unwrap();
     assert_eq!(refuses(&tracker, &path), lost);
-    assert_eq!(other.local().refute(0_u64).unwrap().get(), 1);
+    assert_eq!(other.local().refute(0).unwrap().get(), 1);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn full(directory: &Path, path: &Path) {
     fs::remove_file(filler).unwrap();
     let tracker = start(path).unwrap();
     assert_eq!(tracker.local().current().get(), 5, "0 and the bump");
-    assert_eq!(tracker.local().refute(0_u64).unwrap().get(), 6);
+    assert_eq!(tracker.local().refute(0).unwrap().get(), 6);
 }
 
 #[test]

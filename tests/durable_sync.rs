@@ -29,7 +29,7 @@ fn the_node_to_be_watched() {
     let announce = |own| fs::write(place.join(format!("given out {own}")), "").unwrap();
     announce(tracker.local().current());
     for _ in 0..REFUTATIONS {
-        announce(tracker.local().refute(0_u64).unwrap());
+        announce(tracker.local().refute(0).unwrap());
     }
 }
 

@@ -55,9 +55,9 @@ fn a_node_starts_at_the_incarnation_it_was_given_and_by_default_at_zero() {
 fn refuting_jumps_above_the_higher_of_own_and_accused_in_one_step() {
     let tracker = starting_at(10);
     let local = tracker.local();
-    assert_eq!(local.refute(10_u64).unwrap().get(), 11);
-    assert_eq!(local.refute(500_u64).unwrap().get(), 501);
-    assert_eq!(local.refute(3_u64).unwrap().get(), 502, "an old accusation");
+    assert_eq!(local.refute(10).unwrap().get(), 11);
+    assert_eq!(local.refute(500).unwrap().get(), 501);
+    assert_eq!(local.refute(3).unwrap().get(), 502, "an old accusation");
     assert_eq!(local.current().get(), 502);
     assert_eq!(
         tracker.clone().local().current().get(),
@@ -97,7 +97,7 @@ fn many_threads_with_different_accusations_each_end_above_their_own_and_never_sh
 #[test]
 fn an_accusation_too_far_above_its_own_is_refused_telling_both() {
     let tracker: IncarnationTracker = IncarnationTracker::builder()
-        .local_incarnation(100_u64)
+        .local_incarnation(100)
         .max_incarnation_jump(50)
         .build()
         .unwrap();
@@ -106,17 +106,13 @@ fn an_accusation_too_far_above_its_own_is_refused_telling_both() {
         assert_eq!(
             local.refute(accused),
             Err(LocalError::SuspiciousAccusation {
-                own: 100_u64.into(),
+                own: 100.into(),
                 accused: accused.into(),
             })
         );
         assert_eq!(local.current().get(), 100, "nothing has changed");
     }
-    assert_eq!(
-        local.refute(150_u64).unwrap().get(),
-        151,
-        "the limit itself"
-    );
+    assert_eq!(local.refute(150).unwrap().get(), 151, "the limit itself");
 }
 
 #[test]
@@ -139,12 +135,12 @@ fn at_the_top_of_the_originals_range_the_last_incarnations_are_used_and_no_more(
 #[test]
 fn an_accusation_at_max_incarnation_cannot_be_refuted_and_changes_nothing() {
     let tracker: IncarnationTracker = IncarnationTracker::builder()
-        .max_incarnation(100_u64)
-        .local_incarnation(50_u64)
+        .max_incarnation(100)
+        .local_incarnation(50)
         .build()
         .unwrap();
-    assert_eq!(tracker.local().refute(100_u64), Err(LocalError::Exhausted));
-    assert_eq!(tracker.local().refute(99_u64).unwrap().get(), 100);
+    assert_eq!(tracker.local().refute(100), Err(LocalError::Exhausted));
+    assert_eq!(tracker.local().refute(99).unwrap().get(), 100);
 }
 
 #[test]
@@ -161,5 +157,5 @@ fn no_accusation_overflows_even_without_a_jump_limit() {
         local.refute(Incarnation::MAX.get() - 1),
         Ok(Incarnation::MAX)
     );
-    assert_eq!(local.refute(0_u64), Err(LocalError::Exhausted));
+    assert_eq!(local.refute(0), Err(LocalError::Exhausted));
 }

@@ -37,10 +37,11 @@ const DEFAULT_BLOCK: u64 = 32;
 /// its block: at most [`block`](Self::block) and bump together.
 ///
 /// The file belongs to one process at a time: a lock on `<file>.lock`, which goes when the tracker
-/// (with all its clones and handles) does, sees to that. A process that forks (without executing
-/// another program) must go on with it in one of the two only, and both hold the lock. On file systems whose locks or syncs do nothing (some network file systems),
-/// nothing of this holds. A *missing* file is a first start, so keep it where it
-/// can't get lost: not in `/tmp`, nor under a mount that may come up late.
+/// (with all its clones and handles) does, sees to that. A process that forks without executing
+/// another program must go on with it in one of the two only; both hold the lock. On file systems
+/// whose locks or syncs do nothing (some network file systems), nothing of this holds. A *missing*
+/// file is a first start, so keep it where it can't get lost: not in `/tmp`, nor under a mount that
+/// may come up late.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,7 +74,7 @@ impl DurableIncarnation {
     ///
     /// # Errors
     ///
-    /// [`PersistError::Locked`] if it is in use; [`Format`](PersistError::Format) or
+    /// [`PersistError::Locked`] if it is in use and stays so for a tenth of a second; [`Format`](PersistError::Format) or
     /// [`NotAFile`](PersistError::NotAFile) if what is there is not a mark that this crate wrote,
     /// whole and undamaged; [`Io`](PersistError::Io) if its directory does not exist, or the
     /// operating system refuses for another reason. The file is left as it was.

@@ -7,9 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod durable;
-mod envelope;
+pub(crate) mod envelope;
 mod error;
-mod file;
+pub(crate) mod file;
 
 pub use durable::DurableIncarnation;
 pub(crate) use durable::Reservation;

@@ -46,15 +46,10 @@ impl Incarnation {
     }
 }
 
+// The only conversion from a number, so that a bare literal is one: `Claim::alive(5)`.
 impl From<u64> for Incarnation {
     fn from(value: u64) -> Self {
         Self(value)
-    }
-}
-
-impl From<u32> for Incarnation {
-    fn from(value: u32) -> Self {
-        Self(value.into())
     }
 }
 

@@ -108,7 +108,9 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfRange => f.write_str("incarnation out of range"),
-            Self::Unrefutable => f.write_str("accusation at the highest incarnation can't be refuted"),
+            Self::Unrefutable => {
+                f.write_str("accusation at the highest incarnation can't be refuted")
+            }
             Self::SuspiciousJump { current } => {
                 write!(f, "suspicious jump: only {current} is known")
             }

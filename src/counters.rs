@@ -1,0 +1,100 @@
+//! How many nodes there are of each status, kept beside the table so that asking needs no scan.
+//!
+//! Numbers for people: the algorithms never read them, so under the model checker they stay the
+//! standard library's and cost it nothing. A change of status is counted on the line of the thread
+//! that made it; asking adds the lines up.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::{AtomicI64, Ordering};
+
+use crate::rule::{Status, Word};
+use crate::sync::Padded;
+use crate::table::stripe_of_this_thread;
+
+/// Lines of a large table.
+const STRIPES: usize = 8;
+
+/// How many nodes there are of each status.
+///
+/// Each number is right for every change that happened before; changes going on at the same time
+/// may or may not be in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Heard of, never heard from.
+    pub unconfirmed: usize,
+    /// Known to run.
+    pub alive: usize,
+    /// Under suspicion.
+    pub suspect: usize,
+    /// Declared failed.
+    pub dead: usize,
+    /// Departed.
+    pub left: usize,
+}
+
+impl Counts {
+    /// How many of one status.
+    #[must_use]
+    pub const fn of(&self, status: Status) -> usize {
+        match status {
+            Status::Unconfirmed => self.unconfirmed,
+            Status::Alive => self.alive,
+            Status::Suspect => self.suspect,
+            Status::Dead => self.dead,
+            Status::Left => self.left,
+        }
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.unconfirmed + self.alive + self.suspect + self.dead + self.left
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Counters(Box<[Padded<[AtomicI64; Status::ALL.len()]>]>);
+
+impl Counters {
+    pub(crate) fn new(large: bool) -> Self {
+        let stripes = if large { STRIPES } else { 1 };
+        Self((0..stripes).map(|_| Padded::default()).collect())
+    }
+
+    /// A node's word changed (`None`: it was not, or is no longer, in the table).
+    #[inline]
+    pub(crate) fn moved(&self, from: Option<Word>, to: Option<Word>) {
+        let (from, to) = (from.map(Word::status), to.map(Word::status));
+        if from == to {
+            return;
+        }
+        let line = &self.0[stripe_of_this_thread() % self.0.len()];
+        if let Some(from) = from {
+            // Relaxed, both: numbers that order nothing.
+            line[from as usize - 1].fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(to) = to {
+            line[to as usize - 1].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self) -> Counts {
+        let sum = |status: Status| {
+            let sum: i64 = self
+                .0
+                .iter()
+                // Relaxed: as above. Lines read at different moments may not even add up to zero.
+                .map(|line| line[status as usize - 1].load(Ordering::Relaxed))
+                .sum();
+            usize::try_from(sum).unwrap_or(0)
+        };
+        Counts {
+            unconfirmed: sum(Status::Unconfirmed),
+            alive: sum(Status::Alive),
+            suspect: sum(Status::Suspect),
+            dead: sum(Status::Dead),
+            left: sum(Status::Left),
+        }
+    }
+}

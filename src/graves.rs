@@ -1,0 +1,248 @@
+//! What is remembered of the dead: the cold memory that keeps old gossip from raising them.
+//!
+//! When a Dead or Left entry leaves the table, its last word and the time of its death are buried
+//! here *before* the eviction: there is no instant at which the node is in neither place. Only the
+//! insertion of an unknown node looks, and not even that while a count says that there are none.
+//! Bounded: past its limit the oldest go.
+#![forbid(unsafe_code)]
+
+use core::hash::Hash;
+use core::time::Duration;
+
+use crate::rule::Word;
+use crate::sync::Map;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::time::Timestamp;
+
+/// What is remembered of one death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grave {
+    /// The last word of the life: Dead or Left.
+    pub(crate) word: Word,
+    /// The stamp of that word.
+    pub(crate) died: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct Graves<K: Eq + Hash> {
+    map: Map<K, Grave>,
+    /// How many graves there are or are about to be; never less than there are.
+    count: AtomicU64,
+    max: u64,
+    retention: Duration,
+}
+
+impl<K: Eq + Hash> Graves<K> {
+    pub(crate) fn new(max: usize, retention: Duration) -> Self {
+        Self {
+            map: Map::new(max),
+            count: AtomicU64::new(0),
+            max: max as u64,
+            retention,
+        }
+    }
+
+    /// Whether any are kept at all.
+    fn are_kept(&self) -> bool {
+        self.max > 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        // Relaxed: a number. Where absence must be certain, the caller has seen the eviction that
+        // the count went before.
+        self.count.load(Ordering::Relaxed) as usize
+    }
+
+    fn expired(&self, grave: Grave, now: Timestamp) -> bool {
+        now.since(grave.died) > self.retention
+    }
+
+    /// What is remembered of a node. Cost without graves: one load.
+    #[inline]
+    pub(crate) fn look(&self, key: &K, now: Timestamp) -> Option<Grave> {
+        if self.len() == 0 {
+            return None;
+        }
+        self.map.get(key).filter(|grave| !self.expired(*grave, now))
+    }
+
+    /// Remembers a death that is not over by `now`; where one is remembered already, the later word
+    /// of the two.
+    pub(crate) fn bury(&self, key: &K, grave: Grave, now: Timestamp)
+    where
+        K: Clone,
+    {
+        if !self.are_kept() || self.expired(grave, now) {
+            return;
+        }
+        let deepen = |known: &mut Grave| {
+            if grave.word > known.word {
+                *known = grave;
+            }
+        };
+        if self.map.modify(key, deepen) {
+            return;
+        }
+        let key = key.clone();
+        self.reserve();
+        if !self.map.upsert(key, grave, deepen) {
+            self.uncount();
+        }
+    }
+
+    fn reserve(&self) {
+        // Relaxed, all: who must find the count raised has seen the eviction that follows it.
+        let mut count = self.count.load(Ordering::Relaxed);
+        loop {
+            if count >= self.max {
+                self.trim();
+                count = self.count.load(Ordering::Relaxed);
+                continue;
+            }
+            match self.count.compare_exchange_weak(
+                count,
+                count + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => count = now,
+            }
+        }
+    }
+
+    fn uncount(&self) {
+        // Relaxed: after the removal, so the count is never below the truth.
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Makes room: the oldest eighth goes (at least one), so that a flood of deaths pays for a
+    /// look at all of them once in many burials. Threads at it at once share the work.
+    fn trim(&self) {
+        let goal = self.max - (self.max / 8).max(1);
+        let mut deaths = Vec::with_capacity(self.len());
+        self.map.for_each(|_, grave| deaths.push(grave.died));
+        let surplus = deaths.len().saturating_sub(goal as usize);
+        if surplus == 0 {
+            return;
+        }
+        let (_, youngest_to_go, _) = deaths.select_nth_unstable(surplus - 1);
+        let youngest_to_go = *youngest_to_go;
+        self.map.retain(|grave| {
+            let keep = grave.died > youngest_to_go || self.len() as u64 <= goal;
+            if !keep {
+                self.uncount();
+            }
+            keep
+        });
+    }
+
+    /// A node lives again at `word`: its grave ends, if it lies below.
+    #[inline]
+    pub(crate) fn end_below(&self, key: &K, word: Word) {
+        if self.len() > 0 && self.map.remove_if(key, |grave| grave.word < word) {
+            self.uncount();
+        }
+    }
+
+    /// Forgets a node's death altogether.
+    pub(crate) fn forget(&self, key: &K) {
+        if self.len() > 0 && self.map.remove_if(key, |_| true) {
+            self.uncount();
+        }
+    }
+
+    /// Ends the graves whose time is over, and says how many.
+    pub(crate) fn purge(&self, now: Timestamp) -> usize {
+        if self.len() == 0 {
+            return 0;
+        }
+        let mut ended = 0;
+        self.map.retain(|grave| {
+            let keep = !self.expired(*grave, now);
+            if !keep {
+                self.uncount();
+                ended += 1;
+            }
+            keep
+        });
+        ended
+    }
+
+    /// Calls `each` for every grave, in no particular order.
+    #[allow(dead_code, reason = "for snapshots")]
+    pub(crate) fn for_each(&self, each: impl FnMut(&K, Grave)) {
+        self.map.for_each(each);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::rule::Claim;
+
+    fn grave(incarnation: u64, died: u64) -> Grave {
+        Grave {
+            word: Word::of(Claim::dead(incarnation)).unwrap(),
+            died: Timestamp::from_nanos(died),
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::ZERO;
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn burying_takes_the_maximum() {
+        let graves = Graves::new(4, LONG);
+        graves.bury(&"a", grave(7, 70), NOW);
+        graves.bury(&"a", grave(5, 90), NOW);
+        assert_eq!(graves.look(&"a", NOW), Some(grave(7, 70)));
+        graves.bury(&"a", grave(8, 80), NOW);
+        assert_eq!(graves.look(&"a", NOW), Some(grave(8, 80)));
+        assert_eq!(graves.len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_never_more_than_the_limit_stay() {
+        let graves = Graves::new(16, LONG);
+        for death in 0..1000_u64 {
+            graves.bury(&death, grave(1, death), NOW);
+            assert!(graves.len() <= 16);
+            let mut kept = Vec::new();
+            graves.for_each(|key, _| kept.push(*key));
+            assert_eq!(kept.len(), graves.len());
+            kept.sort_unstable();
+            let oldest = death + 1 - kept.len() as u64;
+            assert_eq!(kept, (oldest..=death).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_join_ends_only_a_grave_below_its_word() {
+        let graves = Graves::new(4, LONG);
+        graves.bury(&"a", grave(7, 0), NOW);
+        graves.end_below(&"a", Word::of(Claim::alive(7)).unwrap());
+        assert_eq!(graves.len(), 1);
+        graves.end_below(&"a", Word::of(Claim::alive(8)).unwrap());
+        assert_eq!(graves.len(), 0);
+    }
+
+    #[test]
+    fn graves_end_strictly_after_their_retention() {
+        let graves = Graves::new(4, Duration::from_nanos(10));
+        graves.bury(&"a", grave(7, 100), NOW);
+        let (last, over) = (Timestamp::from_nanos(110), Timestamp::from_nanos(111));
+        assert!(graves.look(&"a", last).is_some());
+        assert_eq!(graves.look(&"a", over), None);
+        assert_eq!(graves.purge(last), 0);
+        assert_eq!(graves.purge(over), 1);
+        assert_eq!(graves.len(), 0);
+    }
+
+    #[test]
+    fn without_a_limit_above_zero_none_are_kept() {
+        let graves = Graves::new(0, LONG);
+        graves.bury(&"a", grave(7, 0), NOW);
+        assert_eq!(graves.look(&"a", NOW), None);
+    }
+}

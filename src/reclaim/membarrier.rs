@@ -1,0 +1,64 @@
+//! The system's part in asymmetric fences: `membarrier(2)` and the hook at `fork`.
+//!
+//! Anywhere but on Linux, and under the model checker, there is none: `register` says so and both
+//! sides of every pair use a real fence.
+
+#[cfg(all(target_os = "linux", not(loom)))]
+mod imp {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    const UNKNOWN: u8 = 0;
+    const READY: u8 = 1;
+    const REFUSED: u8 = 2;
+
+    static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+    fn call(command: libc::c_int) -> bool {
+        // SAFETY: membarrier takes numbers only and touches no memory of ours.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+
+    /// Registers the process, once; whether membarrier can be had.
+    pub(crate) fn register() -> bool {
+        // Relaxed: the answer alone matters; two threads asking at once get the same.
+        if STATE.load(Ordering::Relaxed) == UNKNOWN {
+            let ready = call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+                && call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+            STATE.store(if ready { READY } else { REFUSED }, Ordering::Relaxed);
+        }
+        STATE.load(Ordering::Relaxed) == READY
+    }
+
+    /// Registers again in the child of a fork, whose registration the kernel need not have kept.
+    pub(crate) fn register_child() {
+        // Relaxed: see `register`.
+        if STATE.load(Ordering::Relaxed) == READY {
+            call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+        }
+    }
+
+    /// A full fence on every core that runs a thread of this process; false if it failed.
+    pub(crate) fn run() -> bool {
+        call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+    }
+
+    /// Has `child` run in every child of a fork.
+    pub(crate) fn at_fork(child: unsafe extern "C" fn()) {
+        // SAFETY: `child` does only what a child of a threaded process may: atomics, system calls.
+        // Failure (no memory) leaves the parent's records standing in a child: safe, see the module.
+        unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(loom))))]
+mod imp {
+    pub(crate) fn register() -> bool {
+        false
+    }
+
+    pub(crate) fn run() -> bool {
+        true
+    }
+}
+
+pub(crate) use imp::*;

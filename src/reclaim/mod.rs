@@ -1,0 +1,65 @@
+//! The seam to memory reclamation: when may an entry that was unlinked be used again?
+//!
+//! Whoever reads the table is *pinned* by a [`Guard`]. Whoever has unlinked entries takes a
+//! [`Ticket`], and may use them again once a later [`Domain::settle`] says that the ticket has
+//! *passed*: no guard that existed when it was taken is still held. Nothing outside this folder
+//! knows how that is found out. Two schemes do it:
+//!
+//! - `asymmetric` (Linux): a pin is two plain stores; whoever settles pays for both sides with a
+//!   system call. The default where there is one.
+//! - `portable`: crossbeam-epoch; a pin costs a full fence. Forced everywhere by
+//!   `--cfg incarnation_portable`.
+//!
+//! The seam also lends the pair of fences that the first scheme is made of ([`Domain::light_fence`],
+//! [`Domain::heavy_fence`]) to whatever else must be free on a hot path.
+
+#[cfg(all(any(target_os = "linux", loom), not(incarnation_portable), not(miri)))]
+mod asymmetric;
+#[cfg(all(any(target_os = "linux", loom), not(incarnation_portable), not(miri)))]
+mod membarrier;
+#[cfg(all(any(target_os = "linux", loom), not(incarnation_portable), not(miri)))]
+use asymmetric as scheme;
+
+#[cfg(any(not(any(target_os = "linux", loom)), incarnation_portable, miri))]
+mod portable;
+#[cfg(any(not(any(target_os = "linux", loom)), incarnation_portable, miri))]
+use portable as scheme;
+
+pub(crate) use scheme::{Domain, Guard, Ticket};
+
+/// Who decides when removed nodes' memory may be used again.
+///
+/// By default all trackers of a process share one, so that a thread pays once. A view that is held
+/// for ever delays recycling in every tracker that shares it (and nothing else); a tracker with a
+/// [`private`](Self::private) one is independent of the others' views.
+///
+/// ```
+/// use incarnation::{IncarnationTracker, Reclaimer};
+/// # fn main() -> Result<(), incarnation::BuildError> {
+/// let tracker: IncarnationTracker<String> = IncarnationTracker::builder()
+///     .reclaimer(Reclaimer::private())
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reclaimer(pub(crate) Domain);
+
+impl Reclaimer {
+    /// The one that all trackers of the process share unless told otherwise.
+    #[must_use]
+    pub fn global() -> Self {
+        Self(Domain::global())
+    }
+
+    /// A new one.
+    #[must_use]
+    pub fn private() -> Self {
+        Self(Domain::private())
+    }
+}
+
+impl Default for Reclaimer {
+    fn default() -> Self {
+        Self::global()
+    }
+}

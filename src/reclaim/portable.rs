@@ -1,0 +1,128 @@
+//! Reclamation by crossbeam-epoch, for every platform.
+//!
+//! A ticket is a flag that a deferred function raises: the collector runs it when no guard of the
+//! time is left. Only the flag's `Arc` is given away, so nothing here outlives the table it serves.
+
+use crossbeam_epoch as epoch;
+
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::thread_local;
+
+use core::cell::RefCell;
+use core::marker::PhantomData;
+
+/// How often a settling thread nudges the collector: a sealed bag is old enough two epochs on.
+const NUDGES: usize = 3;
+
+/// A set of threads and trackers whose pins count for each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Domain(Option<epoch::Collector>);
+
+/// While it is held, nothing that was linked when it was made is used again.
+#[derive(Debug)]
+pub(crate) struct Guard<'a> {
+    inner: epoch::Guard,
+    domain: PhantomData<&'a Domain>,
+}
+
+/// A point in time after which nobody new can see what its holder had unlinked.
+#[derive(Debug)]
+pub(crate) struct Ticket(Arc<AtomicBool>);
+
+/// What a settling found out.
+#[derive(Debug)]
+pub(crate) struct Horizon(());
+
+thread_local! {
+    /// This thread's registrations with private collectors.
+    static HANDLES: RefCell<Vec<(epoch::Collector, epoch::LocalHandle)>> = RefCell::new(Vec::new());
+}
+
+impl Domain {
+    pub(crate) fn global() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn private() -> Self {
+        Self(Some(epoch::Collector::new()))
+    }
+
+    #[inline]
+    pub(crate) fn pin(&self) -> Guard<'_> {
+        let inner = match &self.0 {
+            None => epoch::pin(),
+            Some(collector) => pin_private(collector),
+        };
+        Guard {
+            inner,
+            domain: PhantomData,
+        }
+    }
+
+    /// To be called after the unlinking it speaks of.
+    pub(crate) fn ticket(&self, guard: &Guard<'_>) -> Ticket {
+        let flag = Arc::new(AtomicBool::new(false));
+        let raised = flag.clone();
+        // Release: with the Acquire in `passed`, what the collector waited for happens before.
+        guard
+            .inner
+            .defer(move || raised.store(true, Ordering::Release));
+        Ticket(flag)
+    }
+
+    /// Lets time pass as far as the guards that are held allow.
+    pub(crate) fn settle(&self) -> Horizon {
+        for _ in 0..NUDGES {
+            self.pin().inner.flush();
+        }
+        Horizon(())
+    }
+
+    /// The hot side of a pair of fences.
+    #[inline]
+    #[allow(dead_code, reason = "used where there are subscribers")]
+    pub(crate) fn light_fence(&self) {
+        // SeqCst: either this side or the heavy one sees what the other wrote before its fence.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The rare side of a pair of fences; false if it could not be had.
+    #[allow(dead_code, reason = "used where there are subscribers")]
+    pub(crate) fn heavy_fence(&self) -> bool {
+        // SeqCst: see `light_fence`.
+        fence(Ordering::SeqCst);
+        true
+    }
+}
+
+impl Guard<'_> {
+    /// Lets go of what was seen so far and pins again.
+    pub(crate) fn repin(&mut self) {
+        self.inner.repin();
+    }
+}
+
+impl Horizon {
+    /// Whether no guard from the ticket's time is left.
+    pub(crate) fn passed(&self, ticket: &Ticket) -> bool {
+        // Acquire: see `Domain::ticket`.
+        ticket.0.load(Ordering::Acquire)
+    }
+}
+
+fn pin_private(collector: &epoch::Collector) -> epoch::Guard {
+    HANDLES
+        .try_with(|handles| {
+            let mut handles = handles.borrow_mut();
+            if let Some((_, handle)) = handles.iter().find(|(known, _)| known == collector) {
+                return handle.pin();
+            }
+            let handle = collector.register();
+            let guard = handle.pin();
+            handles.push((collector.clone(), handle));
+            guard
+        })
+        // In a thread-local destructor: a registration for this pin alone.
+        .unwrap_or_else(|_| collector.register().pin())
+}

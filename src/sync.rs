@@ -1,0 +1,67 @@
+//! The only file that knows std from loom.
+//!
+//! Everything concurrent in this crate takes its atomics, cells and shared pointers from here. With
+//! `--cfg loom` they are the model checker's, so that the models in `loom-tests` run the very code
+//! that users run. The names and shapes are those of loom: a cell is accessed in a closure, which is
+//! what lets the checker see a race on what it holds.
+
+#[cfg(not(all(loom, feature = "loom")))]
+mod imp {
+    /// Atomics and fences.
+    pub(crate) mod atomic {
+        pub(crate) use core::sync::atomic::{
+            AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+        };
+    }
+
+    /// Cells whose accesses the model checker can see.
+    pub(crate) mod cell {
+        /// [`core::cell::UnsafeCell`] in the shape of loom's.
+        #[derive(Debug, Default)]
+        #[repr(transparent)]
+        pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+        impl<T> UnsafeCell<T> {
+            pub(crate) const fn new(value: T) -> Self {
+                Self(core::cell::UnsafeCell::new(value))
+            }
+
+            #[inline(always)]
+            pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+                f(self.0.get())
+            }
+
+            #[inline(always)]
+            pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+                f(self.0.get())
+            }
+        }
+    }
+
+    pub(crate) use std::sync::Arc;
+    pub(crate) use std::thread_local;
+}
+
+#[cfg(all(loom, feature = "loom"))]
+#[path = "sync/loom.rs"]
+mod imp;
+
+#[path = "sync/map.rs"]
+mod map;
+
+pub(crate) use imp::*;
+pub(crate) use map::Map;
+
+/// A value on cache lines of its own: 128 bytes, since processors prefetch lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+impl<T> core::ops::Deref for Padded<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

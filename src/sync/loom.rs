@@ -1,0 +1,194 @@
+//! The model checker's primitives, with shadows.
+//!
+//! loom's partial-order reduction remembers only the last access to a location. A thread that loads
+//! a word and then compare-and-swaps it (every loop here does) overwrites the memory of another
+//! thread's earlier load, and the switch between the two is never explored (tokio-rs/loom, issues
+//! 166 and 392). The remedy: each atomic carries one more loom atomic per model thread, its shadow.
+//! A load by thread t first loads shadow t; whatever writes first touches the shadows of all other
+//! threads. So each pair of a reader and a writer has a location of its own to be remembered by.
+//! It multiplies the executions, so it is switched on per model ([`with_shadows`]); the litmus test
+//! in `loom-tests` shows the difference.
+
+pub(crate) use loom::sync::Arc;
+pub(crate) use loom::thread_local;
+
+/// Model threads that get a shadow: main and three more.
+const THREADS: usize = 4;
+
+std::thread_local! {
+    // A model runs all its threads as coroutines of one system thread.
+    static SHADOWS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs `model` with every atomic made inside it carrying shadows (or none).
+pub fn with_shadows(on: bool, model: impl FnOnce()) {
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            SHADOWS.with(|shadows| shadows.set(self.0));
+        }
+    }
+    let _reset = Reset(SHADOWS.with(|shadows| shadows.replace(on)));
+    model();
+}
+
+/// The index of the running model thread: the last number its opaque id hashes.
+fn thread_index() -> usize {
+    use std::hash::{Hash, Hasher};
+
+    struct Last(usize);
+    impl Hasher for Last {
+        fn finish(&self) -> u64 {
+            self.0 as u64
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            if let Ok(bytes) = bytes.try_into() {
+                self.0 = usize::from_ne_bytes(bytes);
+            }
+        }
+        fn write_usize(&mut self, value: usize) {
+            self.0 = value;
+        }
+    }
+
+    let mut last = Last(usize::MAX);
+    loom::thread::current().id().hash(&mut last);
+    last.0
+}
+
+/// The shadows of one atomic; none where they are switched off.
+#[derive(Debug)]
+struct Shadows(Option<Box<[loom::sync::atomic::AtomicUsize]>>);
+
+impl Shadows {
+    fn new() -> Self {
+        Self(SHADOWS.with(std::cell::Cell::get).then(|| {
+            (0..THREADS)
+                .map(|_| loom::sync::atomic::AtomicUsize::new(0))
+                .collect()
+        }))
+    }
+
+    fn reads(&self) {
+        if let Some(shadows) = &self.0 {
+            shadows[thread_index()].load(atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn writes(&self) {
+        if let Some(shadows) = &self.0 {
+            let me = thread_index();
+            for (thread, shadow) in shadows.iter().enumerate() {
+                if thread != me {
+                    shadow.fetch_add(1, atomic::Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+/// Atomics that carry shadows, and fences.
+pub mod atomic {
+    pub use loom::sync::atomic::{Ordering, fence};
+
+    use super::Shadows;
+
+    macro_rules! shadowed {
+        ($name:ident, $inner:ty, $value:ty $(, $parameter:ident)?) => {
+            /// The model checker's atomic behind its shadows.
+            #[derive(Debug)]
+            pub struct $name$(<$parameter>)? {
+                inner: $inner,
+                shadows: Shadows,
+            }
+
+            impl$(<$parameter>)? $name$(<$parameter>)? {
+                pub fn new(value: $value) -> Self {
+                    Self { inner: <$inner>::new(value), shadows: Shadows::new() }
+                }
+
+                pub fn load(&self, order: Ordering) -> $value {
+                    self.shadows.reads();
+                    self.inner.load(order)
+                }
+
+                pub fn store(&self, value: $value, order: Ordering) {
+                    self.shadows.writes();
+                    self.inner.store(value, order);
+                }
+
+                pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.shadows.writes();
+                    self.inner.swap(value, order)
+                }
+
+                pub fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.shadows.writes();
+                    self.inner.compare_exchange(current, new, success, failure)
+                }
+
+                /// loom's weak exchange never fails spuriously.
+                pub fn compare_exchange_weak(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.compare_exchange(current, new, success, failure)
+                }
+            }
+        };
+    }
+
+    macro_rules! arithmetic {
+        ($name:ident, $value:ty) => {
+            impl $name {
+                pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.shadows.writes();
+                    self.inner.fetch_add(value, order)
+                }
+
+                pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.shadows.writes();
+                    self.inner.fetch_sub(value, order)
+                }
+
+                pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                    self.shadows.writes();
+                    self.inner.fetch_max(value, order)
+                }
+            }
+
+            impl Default for $name {
+                fn default() -> Self {
+                    Self::new(0)
+                }
+            }
+        };
+    }
+
+    shadowed!(AtomicBool, loom::sync::atomic::AtomicBool, bool);
+    shadowed!(AtomicU32, loom::sync::atomic::AtomicU32, u32);
+    shadowed!(AtomicU64, loom::sync::atomic::AtomicU64, u64);
+    shadowed!(AtomicPtr, loom::sync::atomic::AtomicPtr<T>, *mut T, T);
+    arithmetic!(AtomicU32, u32);
+    arithmetic!(AtomicU64, u64);
+
+    impl Default for AtomicBool {
+        fn default() -> Self {
+            Self::new(false)
+        }
+    }
+}
+
+/// Cells whose accesses the model checker checks.
+pub(crate) mod cell {
+    pub(crate) use loom::cell::UnsafeCell;
+}

@@ -1,0 +1,117 @@
+//! The chains: finding, linking and unlinking entries.
+//!
+//! A chain only grows at its head and loses entries anywhere. Whoever stands on an unlinked entry
+//! still finds its way: `next` stays frozen until the grace period is over, and points to an entry
+//! further on; nothing is ever inserted in between. Unlinking is for the holder of the shard's
+//! permit alone, so `next` needs no mark bits.
+
+use super::Table;
+use super::entry::{Entry, Index, Life};
+use crate::sync::atomic::{AtomicU32, Ordering};
+
+/// What walking a chain came to.
+pub(super) enum Step<'t, K> {
+    /// The entry of the key: live, or vacant still.
+    Found(&'t Entry<K>, Index),
+    /// There is none.
+    Missing,
+}
+
+impl<K> Table<K> {
+    /// The entry that holds the key `is` recognises and whose life is not over, in the chain that
+    /// begins at `first`.
+    ///
+    /// Wait-free: one pass, no store. The caller is pinned.
+    #[inline(always)]
+    pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K> {
+        let mut next = first;
+        while let Some(index) = Index::new(next) {
+            let entry = self.slab.entry(index);
+            // SAFETY: the entry was linked when the caller, who is pinned, came to it.
+            let matches = unsafe { entry.hash() == hash && is(entry.key()) };
+            // Of several entries with one key, all but one are evicted.
+            if matches && entry.life() != Life::Evicted {
+                return Step::Found(entry, index);
+            }
+            // Acquire: what the entry behind it was given before its link or its neighbour's unlinking.
+            next = entry.next.load(Ordering::Acquire);
+        }
+        Step::Missing
+    }
+
+    /// The first entry of a hash's chain.
+    #[inline(always)]
+    pub(super) fn first(&self, hash: u32) -> u32 {
+        // Acquire: with the Release in `link`, the entry is as its inserter left it. Pinned by
+        // `inserts::a_linked_entry_is_whole`.
+        self.head(hash).load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn head(&self, hash: u32) -> &AtomicU32 {
+        let head = self.head_of(hash);
+        debug_assert!(head < self.heads.len());
+        // SAFETY: the shift leaves as many bits as there are heads, a power of two.
+        unsafe { self.heads.get_unchecked(head) }
+    }
+
+    /// Puts an occupied, vacant entry in front of a chain whose first entry must still be `first`;
+    /// says what it is instead.
+    ///
+    /// Two entries of one key can't both be linked: both inserters walked the chain from the `first`
+    /// that they swing. And `first` can't have come back as another: its inserter is pinned.
+    pub(super) fn link(&self, first: u32, hash: u32, index: Index) -> Result<(), u32> {
+        // Relaxed: published by the exchange.
+        self.slab.entry(index).next.store(first, Ordering::Relaxed);
+        self.head(hash)
+            .compare_exchange(
+                first,
+                index.get(),
+                // Release: publishes the entry. Pinned by `inserts::a_linked_entry_is_whole`.
+                Ordering::Release,
+                // Acquire: the caller walks on from it.
+                Ordering::Acquire,
+            )
+            .map(drop)
+    }
+
+    /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the permit's holder.
+    pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Vec<Index>) {
+        let head = &self.heads[head];
+        let mut previous: Option<&Entry<K>> = None;
+        // Acquire: as in `first`.
+        let mut next = head.load(Ordering::Acquire);
+        while let Some(index) = Index::new(next) {
+            let entry = self.slab.entry(index);
+            // Acquire: its target becomes reachable from where we store it.
+            let after = entry.next.load(Ordering::Acquire);
+            if entry.life() != Life::Evicted {
+                previous = Some(entry);
+                next = after;
+                continue;
+            }
+            match previous {
+                // Release: readers reach `after` through this store, and must find it whole.
+                // Pinned by `evictions::unlinking_in_the_middle`.
+                Some(previous) => previous.next.store(after, Ordering::Release),
+                None => {
+                    let swung = head.compare_exchange(
+                        index.get(),
+                        after,
+                        // Release: as for the store above.
+                        Ordering::Release,
+                        // Acquire: we walk on from it.
+                        Ordering::Acquire,
+                    );
+                    if let Err(newer) = swung {
+                        // Somebody linked in front: start over, the entry has a predecessor now.
+                        next = newer;
+                        continue;
+                    }
+                }
+            }
+            unlinked.push(index);
+            next = after;
+        }
+    }
+}

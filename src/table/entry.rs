@@ -1,0 +1,240 @@
+//! One node's entry: a cache line for keys up to 32 bytes.
+//!
+//! The life of an entry, and the state of its word in each part of it:
+//!
+//! ```text
+//! free --alloc--> vacant (0, key written) --link--> linked, still vacant --raise from 0--> live
+//! live --evict exactly the judged word--> evicted --unlink--> retired --grace period--> free
+//! ```
+//!
+//! The word only rises: 0 while vacant, then the words of the claims, then `u64::MAX` for ever.
+
+use core::mem::MaybeUninit;
+use core::num::NonZeroU32;
+use core::panic::AssertUnwindSafe;
+
+use super::zeroed::Zeroable;
+use crate::rule::Word;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::cell::UnsafeCell;
+use crate::time::Timestamp;
+
+/// The bits of an entry that was linked and that no claim has raised yet.
+const VACANT: u64 = 0;
+/// The bits of an entry whose life is over: above every legal word.
+const EVICTED: u64 = u64::MAX;
+
+/// The place of an entry in the array; 0 is nobody's, so that a zeroed head is an empty chain.
+pub(crate) type Index = NonZeroU32;
+
+/// What an entry's word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Vacant,
+    Live(Word),
+    Evicted,
+}
+
+impl Life {
+    #[inline(always)]
+    fn of(bits: u64) -> Self {
+        match Word::from_bits(bits) {
+            Some(word) => Self::Live(word),
+            None if bits == VACANT => Self::Vacant,
+            None => Self::Evicted,
+        }
+    }
+}
+
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Entry<K> {
+    word: AtomicU64,
+    stamp: AtomicU64,
+    /// The rest of the chain; while free, the rest of the free list.
+    pub(super) next: AtomicU32,
+    hash: UnsafeCell<u32>,
+    /// Odd while the entry holds a key; one more at each end of that.
+    generation: AtomicU64,
+    key: UnsafeCell<MaybeUninit<K>>,
+}
+
+impl<K> Default for Entry<K> {
+    fn default() -> Self {
+        Self {
+            word: AtomicU64::default(),
+            stamp: AtomicU64::default(),
+            next: AtomicU32::default(),
+            hash: UnsafeCell::default(),
+            generation: AtomicU64::default(),
+            key: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+}
+
+// SAFETY: atomics and integers of zeroes are valid, and so is any `MaybeUninit`. None needs a drop.
+unsafe impl<K> Zeroable for Entry<K> {}
+
+// SAFETY: `hash` and `key` are written only by who allocated the entry, before it is linked, and by
+// who recycles it, after a grace period; in between they are only read.
+unsafe impl<K: Send + Sync> Sync for Entry<K> {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl<K: Send> Send for Entry<K> {}
+
+impl<K> Entry<K> {
+    /// Begins a life: the entry becomes vacant and holds `key`.
+    ///
+    /// # Safety
+    ///
+    /// The entry must be free, and the caller's alone.
+    pub(super) unsafe fn occupy(&self, hash: u32, key: K) {
+        // SAFETY: nobody reads a free entry's hash.
+        self.hash.with_mut(|place| unsafe { *place = hash });
+        self.key.with_mut(|place| {
+            // SAFETY: nor its key, and it holds none to be dropped.
+            unsafe { (*place).write(key) };
+        });
+        // Relaxed, all three: the caller's alone until the Release of the link publishes them.
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.generation.store(generation + 1, Ordering::Relaxed);
+        self.stamp.store(0, Ordering::Relaxed);
+        self.word.store(VACANT, Ordering::Relaxed);
+    }
+
+    /// Ends the memory of a life: drops the key. A panic in its `Drop` ends here: the moment is
+    /// nobody's choice, so there is no caller to blame.
+    ///
+    /// # Safety
+    ///
+    /// The entry must hold a key, and be the caller's alone: never linked, or unlinked and past its
+    /// grace period.
+    pub(super) unsafe fn vacate(&self) {
+        // Relaxed: the caller's alone; the Release of the free list publishes it.
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.generation.store(generation + 1, Ordering::Relaxed);
+        // Relaxed: so that a handle of the ended life, or a scan, finds no life in a free entry.
+        self.word.store(EVICTED, Ordering::Relaxed);
+        self.key.with_mut(|place| {
+            // SAFETY: it holds a key, by the caller's word, and nobody reads it any more.
+            let drop_key = AssertUnwindSafe(|| unsafe { (*place).assume_init_drop() });
+            if let Err(panic) = std::panic::catch_unwind(drop_key) {
+                // Its own drop might panic again.
+                core::mem::forget(panic);
+            }
+        });
+    }
+
+    /// Whether the entry holds a key. Only for whoever has the whole table to itself.
+    pub(super) fn is_occupied(&self) -> bool {
+        // Relaxed: the caller is alone.
+        self.generation.load(Ordering::Relaxed) % 2 == 1
+    }
+
+    /// What the word says.
+    #[inline(always)]
+    pub(crate) fn life(&self) -> Life {
+        Life::of(self.bits())
+    }
+
+    /// The word of a live entry; vacant and evicted ones are unknown to whoever looks a node up.
+    #[inline(always)]
+    pub(crate) fn word(&self) -> Option<Word> {
+        Word::from_bits(self.bits())
+    }
+
+    #[inline(always)]
+    fn bits(&self) -> u64 {
+        // Acquire: with the Release in `raise`, the stamp read next is at least as late as this
+        // word's own, and key, hash and generation are those of its life (a scan comes here without
+        // a head). Pinned by `claims::stamp_before_publish` and `scans::scanner_and_insert`.
+        self.word.load(Ordering::Acquire)
+    }
+
+    /// The stamp of the word read before it, or a later one.
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> Timestamp {
+        // Relaxed: ordered by the Acquire of the word before it.
+        Timestamp::from_nanos(self.stamp.load(Ordering::Relaxed))
+    }
+
+    /// Replaces exactly the word that was judged (`None`: vacant), or says what is there instead.
+    ///
+    /// The stamp goes first, so that whoever reads the word never reads an older one. A claim that
+    /// loses the race may leave its stamp behind: a stamp is an upper bound, never too early.
+    #[inline(always)]
+    pub(crate) fn raise(&self, from: Option<Word>, to: Word, now: Timestamp) -> Result<(), Life> {
+        // Relaxed: published by the exchange below. Pinned by `claims::stamp_before_publish`.
+        self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        self.word
+            .compare_exchange(
+                from.map_or(VACANT, Word::bits),
+                to.bits(),
+                // Release: publishes the stamp. Acquire: a judge that comes after this one sees all
+                // that the judged word's writer had done (its burial among it).
+                Ordering::AcqRel,
+                // Acquire: the caller judges against what is there, as after a load.
+                Ordering::Acquire,
+            )
+            .map(drop)
+            .map_err(Life::of)
+    }
+
+    /// Ends the life if the word is still the judged one (`None`: vacant): this is the moment the
+    /// node leaves the table. Whoever succeeds must see to the unlinking.
+    #[inline]
+    pub(crate) fn evict(&self, judged: Option<Word>) -> Result<(), Life> {
+        self.word
+            .compare_exchange(
+                judged.map_or(VACANT, Word::bits),
+                EVICTED,
+                // Release: who finds the node gone finds its grave, written before. Acquire: as in
+                // `raise`. Pinned by `graves::old_claim_against_burial`.
+                Ordering::AcqRel,
+                // Acquire: as in `raise`.
+                Ordering::Acquire,
+            )
+            .map(drop)
+            .map_err(Life::of)
+    }
+
+    /// Which use of the entry this is; odd while it is in use.
+    #[inline(always)]
+    pub(crate) fn generation(&self) -> u64 {
+        // Relaxed: ordered by the Acquire of the word, which the caller read before it.
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// The high half of the key's hash.
+    ///
+    /// # Safety
+    ///
+    /// The entry must hold a key, and keep it: the caller is pinned and found it linked, or read a
+    /// live word from it.
+    #[inline(always)]
+    pub(crate) unsafe fn hash(&self) -> u32 {
+        // SAFETY: written before the link that the caller saw; not again before the grace period.
+        self.hash.with(|place| unsafe { *place })
+    }
+
+    /// The key.
+    ///
+    /// # Safety
+    ///
+    /// As for [`hash`](Self::hash), for as long as the reference is used.
+    #[inline(always)]
+    pub(crate) unsafe fn key(&self) -> &K {
+        // SAFETY: as in `hash`; the reference lives no longer than the caller vouches for.
+        self.key.with(|place| unsafe { (*place).assume_init_ref() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_a_socket_address_is_one_cache_line() {
+        assert_eq!(size_of::<Entry<std::net::SocketAddr>>(), 64);
+        assert_eq!(align_of::<Entry<u64>>(), 64);
+    }
+}

@@ -1,0 +1,203 @@
+//! The table: heads, chains and entries, and what becomes of those that were removed.
+//!
+//! ```text
+//! hash(K) --high bits--> heads[h] --> entry i --> entry j --> 0        one array of entries
+//! ```
+//!
+//! It knows keys and words, not policies: [`tracker`](crate::tracker) judges claims. It allocates
+//! once, from its limits, never rehashes, never moves an entry, and takes no lock on any path.
+//!
+//! [`Pinned`] is the only way in: what it hands out is protected until it is dropped.
+
+mod chain;
+mod entry;
+mod limbo;
+mod pinned;
+mod prefetch;
+mod shard;
+mod slab;
+mod stripe;
+mod zeroed;
+
+pub(crate) use entry::{Index, Life};
+pub(crate) use pinned::{Link, Node, Pinned};
+pub(crate) use stripe::of_this_thread as stripe_of_this_thread;
+
+use crate::reclaim::Domain;
+#[cfg(feature = "bench-floor")]
+use crate::rule::Word;
+use crate::sync::Padded;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+#[cfg(feature = "bench-floor")]
+use crate::time::Timestamp;
+
+use limbo::Limbo;
+use shard::Shard;
+use slab::Slab;
+use zeroed::{Zeroable, ZeroedArray};
+
+/// Most heads one shard covers: few enough for its debris to be found by looking at all of them.
+const HEADS_PER_SHARD: usize = 256;
+
+// SAFETY: an atomic integer of zeroes is valid, and needs no drop.
+unsafe impl Zeroable for AtomicU32 {}
+
+#[derive(Debug)]
+pub(crate) struct Table<K> {
+    /// The first entry of each chain, or 0.
+    heads: ZeroedArray<AtomicU32>,
+    /// A hash shifted right by this is the number of its head.
+    shift: u32,
+    slab: Slab<K>,
+    shards: Box<[Shard]>,
+    limbo: Limbo,
+    domain: Domain,
+    /// Live entries and reservations for entries about to become live.
+    live: Padded<AtomicU64>,
+    hard_limit: u64,
+}
+
+/// How large a table is; it never grows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// How many nodes it is laid out for.
+    pub(crate) nodes: usize,
+    /// How many may be live.
+    pub(crate) hard_limit: usize,
+    /// How many entries there are: live ones, and those on their way in or out.
+    pub(crate) entries: usize,
+}
+
+impl<K> Table<K> {
+    /// `None` if there can't be so many entries.
+    pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
+        // Between 1.5 and 3 heads a node, so that most chains are one entry long.
+        let heads = size
+            .nodes
+            .checked_mul(3)?
+            .div_ceil(2)
+            .max(1)
+            .checked_next_power_of_two()?;
+        u32::try_from(heads).ok()?;
+        let shards = heads.div_ceil(HEADS_PER_SHARD);
+        Some(Self {
+            heads: ZeroedArray::new(heads)?,
+            shift: u32::BITS - heads.trailing_zeros(),
+            slab: Slab::new(size.entries)?,
+            shards: (0..shards).map(|_| Shard::default()).collect(),
+            limbo: Limbo::default(),
+            domain,
+            live: Padded::default(),
+            hard_limit: size.hard_limit as u64,
+        })
+    }
+
+    /// Protects what is read until the guard is dropped. Cost: that of the reclamation's pin.
+    #[inline(always)]
+    pub(crate) fn pin(&self) -> Pinned<'_, K> {
+        Pinned::new(self, self.domain.pin())
+    }
+
+    #[inline(always)]
+    fn head_of(&self, hash: u32) -> usize {
+        (u64::from(hash) >> self.shift) as usize
+    }
+
+    /// How many nodes are live (or about to be).
+    pub(crate) fn live(&self) -> usize {
+        // Relaxed: a number, which orders nothing.
+        self.live.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether another node would be refused.
+    pub(crate) fn is_full(&self) -> bool {
+        self.live() as u64 >= self.hard_limit
+    }
+
+    /// Makes sure that one more live entry keeps within the limit; false if it does not. Every
+    /// success is matched by a [`release`](Self::release).
+    pub(crate) fn reserve(&self) -> bool {
+        // Relaxed: the exchange decides.
+        let mut live = self.live.load(Ordering::Relaxed);
+        while live < self.hard_limit {
+            match self.live.compare_exchange_weak(
+                live,
+                live + 1,
+                // Acquire: with the Release in `release`, whoever sees the new life sees the end of
+                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => live = now,
+            }
+        }
+        false
+    }
+
+    /// Gives a reservation back, after the life it was for is over or was not begun.
+    pub(crate) fn release(&self) {
+        // Release: see `reserve`.
+        self.live.fetch_sub(1, Ordering::Release);
+    }
+
+    /// How many places there are; every index is below.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    /// How many entries wait for views to be dropped before they can be used again.
+    pub(crate) fn waiting(&self) -> usize {
+        self.limbo.waiting()
+    }
+
+    /// Recycles what nobody can see any more.
+    pub(crate) fn collect(&self) {
+        self.limbo.collect(&self.domain, &self.slab);
+    }
+
+    /// The same, but only once enough waits to be worth a system call.
+    #[inline]
+    pub(crate) fn collect_if_due(&self) {
+        if self.limbo.waiting() >= limbo::WORTH_COLLECTING {
+            self.collect();
+        }
+    }
+
+    /// Asks for the line of a hash's head.
+    #[inline(always)]
+    pub(crate) fn prefetch_head(&self, hash: u32) {
+        prefetch::prefetch(&raw const self.heads[self.head_of(hash)]);
+    }
+
+    /// Asks for the line of the first entry of a hash's chain.
+    #[inline(always)]
+    pub(crate) fn prefetch_entry(&self, hash: u32) {
+        // Relaxed: a hint; nothing is read through it.
+        let first = self.heads[self.head_of(hash)].load(Ordering::Relaxed);
+        prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(first as usize));
+    }
+
+    /// A lookup by a caller who vouches that nothing is removed meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// No entry may be unlinked during the call.
+    #[cfg(feature = "bench-floor")]
+    #[inline(always)]
+    pub(crate) unsafe fn get_unprotected<Q>(&self, hash: u32, key: &Q) -> Option<(Word, Timestamp)>
+    where
+        Q: ?Sized + equivalent::Equivalent<K>,
+    {
+        match self.walk(self.first(hash), hash, |known| key.equivalent(known)) {
+            chain::Step::Found(entry, _) => Some((entry.word()?, entry.stamp())),
+            chain::Step::Missing => None,
+        }
+    }
+
+    #[allow(dead_code, reason = "lends its fences where there are subscribers")]
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.domain
+    }
+}

@@ -1,0 +1,265 @@
+//! The way into the table: a pinned reader, and the nodes it comes across.
+//!
+//! A [`Node`] borrows from the [`Pinned`] it was found through, so the compiler sees to it that
+//! nothing is read after the pin is gone.
+
+use core::fmt;
+
+use equivalent::Equivalent;
+
+use super::Table;
+use super::chain::Step;
+use super::entry::{Entry, Index, Life};
+use crate::reclaim::Guard;
+use crate::rule::Word;
+use crate::time::Timestamp;
+
+/// A pinned reader of a table.
+pub(crate) struct Pinned<'t, K> {
+    table: &'t Table<K>,
+    guard: Guard<'t>,
+}
+
+/// An entry that was found linked, or with a live word, by a reader that is still pinned.
+pub(crate) struct Node<'p, K> {
+    entry: &'p Entry<K>,
+    index: Index,
+}
+
+impl<K> Clone for Node<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Node<'_, K> {}
+
+/// How linking a new key went.
+pub(crate) enum Link<'p, K> {
+    /// The key has an entry already.
+    Found(Node<'p, K>),
+    /// The key is linked, vacant.
+    New(Vacant<'p, K>),
+    /// No free entry is left.
+    NoRoom,
+}
+
+/// A vacant entry that its linker answers for: unless somebody raises it, dropping this takes it
+/// back, also when the linker panics.
+pub(crate) struct Vacant<'p, K> {
+    pinned: &'p Pinned<'p, K>,
+    node: Node<'p, K>,
+}
+
+impl<'p, K> Vacant<'p, K> {
+    pub(crate) fn node(&self) -> Node<'p, K> {
+        self.node
+    }
+}
+
+impl<K> Drop for Vacant<'_, K> {
+    fn drop(&mut self) {
+        if self.node.entry.life() == Life::Vacant && self.node.entry.evict(None).is_ok() {
+            self.pinned.bury_entry(self.node);
+        }
+    }
+}
+
+impl<'t, K> Pinned<'t, K> {
+    #[inline(always)]
+    pub(super) fn new(table: &'t Table<K>, guard: Guard<'t>) -> Self {
+        Self { table, guard }
+    }
+
+    pub(crate) fn table(&self) -> &'t Table<K> {
+        self.table
+    }
+
+    /// Lets go of everything seen so far, and protects what is seen from here on.
+    pub(crate) fn repin(&mut self) {
+        self.guard.repin();
+    }
+
+    /// The entry of a key, live or vacant.
+    #[inline(always)]
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<Node<'_, K>>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let first = self.table.first(hash);
+        match self.table.walk(first, hash, |known| key.equivalent(known)) {
+            Step::Found(entry, index) => Some(Node { entry, index }),
+            Step::Missing => None,
+        }
+    }
+
+    /// Makes sure that a key has an entry: the one it has, or a new, vacant one. Allocates only
+    /// what cloning the key does.
+    pub(crate) fn link(&self, hash: u32, key: &K) -> Link<'_, K>
+    where
+        K: Eq + Clone,
+    {
+        let table = self.table;
+        let copy = key.clone();
+        let Some(index) = self.take() else {
+            return Link::NoRoom;
+        };
+        let entry = table.slab.entry(index);
+        // SAFETY: just taken from the free places, so it is ours alone.
+        unsafe { entry.occupy(hash, copy) };
+        let unlinked = Unlinked { table, index };
+        let mut first = table.first(hash);
+        loop {
+            if let Step::Found(entry, index) = table.walk(first, hash, |known| known == key) {
+                return Link::Found(Node { entry, index });
+            }
+            match table.link(first, hash, index) {
+                Ok(()) => {
+                    core::mem::forget(unlinked);
+                    return Link::New(Vacant {
+                        pinned: self,
+                        node: Node { entry, index },
+                    });
+                }
+                Err(newer) => first = newer,
+            }
+        }
+    }
+
+    /// A free place; collects what is ready if there is none.
+    fn take(&self) -> Option<Index> {
+        self.table.slab.take().or_else(|| {
+            self.table.collect();
+            self.table.slab.take()
+        })
+    }
+
+    /// Ends a life if its word is still the judged one, and has the entry unlinked and retired.
+    ///
+    /// The reservation of the life is given back here.
+    pub(crate) fn evict(&self, node: Node<'_, K>, judged: Word) -> Result<(), Life> {
+        node.entry.evict(Some(judged))?;
+        self.table.release();
+        self.bury_entry(node);
+        Ok(())
+    }
+
+    /// Unlinks an evicted entry, if nobody else is at it, and retires what was unlinked.
+    fn bury_entry(&self, node: Node<'_, K>) {
+        let mut unlinked = Vec::new();
+        // SAFETY: the node was found linked or live, and we are still pinned.
+        let hash = unsafe { node.entry.hash() };
+        self.table.clear_up(hash, &mut unlinked);
+        if !unlinked.is_empty() {
+            let ticket = self.table.domain.ticket(&self.guard);
+            self.table.limbo.add(ticket, unlinked);
+        }
+    }
+
+    /// The node at an index found earlier, if its life of then still goes on.
+    ///
+    /// The order matters: the word first, then the generation. The other way round the entry might
+    /// be recycled in between and show the very same word in another life.
+    #[inline(always)]
+    pub(crate) fn revisit(&self, index: Index, generation: u64) -> Option<(Node<'_, K>, Word)> {
+        let entry = self.table.slab.entry(index);
+        let word = entry.word()?;
+        (entry.generation() == generation).then_some((Node { entry, index }, word))
+    }
+
+    /// The live node at a place, if there is one.
+    #[inline(always)]
+    pub(crate) fn at(&self, place: u32) -> Option<(Node<'_, K>, Word)> {
+        let index = Index::new(place)?;
+        let entry = self.table.slab.entries().get(place as usize)?;
+        Some((Node { entry, index }, entry.word()?))
+    }
+
+    /// The highest place in use: every node that was live before this call lies at or below it.
+    pub(crate) fn mark(&self) -> u32 {
+        self.table.slab.mark()
+    }
+
+    /// Calls `each` for the live nodes at the places from `start` up to and including `end`.
+    #[inline(always)]
+    pub(crate) fn scan<'p>(
+        &'p self,
+        start: u32,
+        end: u32,
+        mut each: impl FnMut(Node<'p, K>, Word),
+    ) {
+        let entries = self.table.slab.entries();
+        let end = entries.len().min(end as usize + 1);
+        let start = (start as usize).max(1).min(end);
+        for (entry, place) in entries[start..end].iter().zip(start as u32..) {
+            if let Some(word) = entry.word()
+                && let Some(index) = Index::new(place)
+            {
+                each(Node { entry, index }, word);
+            }
+        }
+    }
+}
+
+impl<K> fmt::Debug for Pinned<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned")
+            .field("guard", &self.guard)
+            .finish()
+    }
+}
+
+/// An occupied entry that is not linked: given back unless it gets there, also when comparing keys
+/// panics.
+struct Unlinked<'t, K> {
+    table: &'t Table<K>,
+    index: Index,
+}
+
+impl<K> Drop for Unlinked<'_, K> {
+    fn drop(&mut self) {
+        // SAFETY: occupied by us and never linked, so nobody else ever saw it.
+        unsafe { self.table.slab.give_back(self.index) };
+    }
+}
+
+impl<'p, K> Node<'p, K> {
+    #[inline(always)]
+    pub(crate) fn life(self) -> Life {
+        self.entry.life()
+    }
+
+    /// The word, if the node is live.
+    #[inline(always)]
+    pub(crate) fn word(self) -> Option<Word> {
+        self.entry.word()
+    }
+
+    /// The stamp of the word read before it, or a later one.
+    #[inline(always)]
+    pub(crate) fn stamp(self) -> Timestamp {
+        self.entry.stamp()
+    }
+
+    #[inline(always)]
+    pub(crate) fn generation(self) -> u64 {
+        self.entry.generation()
+    }
+
+    #[inline(always)]
+    pub(crate) fn index(self) -> Index {
+        self.index
+    }
+
+    #[inline(always)]
+    pub(crate) fn key(self) -> &'p K {
+        // SAFETY: it was found linked or live, and the `Pinned` it borrows from is still held.
+        unsafe { self.entry.key() }
+    }
+
+    /// Replaces exactly the word that was judged (`None`: vacant), stamp first.
+    #[inline(always)]
+    pub(crate) fn raise(self, from: Option<Word>, to: Word, now: Timestamp) -> Result<(), Life> {
+        self.entry.raise(from, to, now)
+    }
+}

@@ -1,0 +1,92 @@
+//! The permits: who may unlink, and how debris is handed over.
+//!
+//! A shard is a range of heads. Its permit is a try-lock that nobody ever waits for: an evictor that
+//! does not get it leaves its entry behind as debris, and the holder must not miss that. So
+//!
+//! ```text
+//! evictor                              holder
+//!   evict (the word)                     unlink what is evicted
+//!   debris += 1                          release the permit
+//!   fence                                fence
+//!   try the permit                       debris moved since? try again
+//! ```
+//!
+//! and one of the two always sees the other. No sweeper is needed for it.
+
+use core::mem;
+
+use super::entry::Index;
+use super::{HEADS_PER_SHARD, Table};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::cell::UnsafeCell;
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Shard {
+    permit: AtomicBool,
+    /// Counts the evictions in this shard.
+    debris: AtomicU64,
+    /// How many of them were taken care of. The permit holder's.
+    handled: UnsafeCell<u64>,
+}
+
+// SAFETY: `handled` is touched only by the holder of the permit.
+unsafe impl Sync for Shard {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl Send for Shard {}
+
+impl<K> Table<K> {
+    /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
+    /// or leaves it to the one who is at it. What was unlinked is added to `unlinked`.
+    pub(super) fn clear_up(&self, hash: u32, unlinked: &mut Vec<Index>) {
+        let head = self.head_of(hash);
+        let shard = &self.shards[head / HEADS_PER_SHARD];
+        // Release: whoever counts this eviction sees the evicted word.
+        let mine = shard.debris.fetch_add(1, Ordering::Release);
+        // SeqCst: against the holder's fence below. Either we see its permit released, or it sees
+        // our count. Pinned by `evictions::debris_is_handed_over`.
+        fence(Ordering::SeqCst);
+        loop {
+            if !shard.try_acquire() {
+                return;
+            }
+            // Acquire: the evicted words that were counted.
+            let seen = shard.debris.load(Ordering::Acquire);
+            let handled = shard.handled.with_mut(|handled| {
+                // SAFETY: we hold the permit.
+                mem::replace(unsafe { &mut *handled }, seen)
+            });
+            if handled == mine && seen == mine + 1 {
+                // Ours is all there is.
+                self.unlink_evicted(head, unlinked);
+            } else if handled != seen {
+                let first = head - head % HEADS_PER_SHARD;
+                let end = self.heads.len().min(first + HEADS_PER_SHARD);
+                for head in first..end {
+                    self.unlink_evicted(head, unlinked);
+                }
+            }
+            shard.release();
+            // SeqCst: against the evictors' fence above.
+            fence(Ordering::SeqCst);
+            // Relaxed: the fence decides what is seen.
+            if shard.debris.load(Ordering::Relaxed) == seen {
+                return;
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn try_acquire(&self) -> bool {
+        self.permit
+            // Acquire: what the holder before did to the chains. Relaxed: nothing is read without it.
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    fn release(&self) {
+        // Release: see `try_acquire`. Pinned by `evictions::debris_is_handed_over`.
+        self.permit.store(false, Ordering::Release);
+    }
+}

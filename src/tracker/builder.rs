@@ -1,0 +1,403 @@
+//! How a tracker is made: its limits and times, checked before anything is allocated.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
+
+use crate::counters::Counters;
+use crate::graves::Graves;
+use crate::local::Local;
+#[cfg(feature = "persist")]
+use crate::persist::{DurableIncarnation, PersistError};
+use crate::reclaim::Reclaimer;
+use crate::rule::{Incarnation, Policy};
+use crate::sync::Arc;
+use crate::sync::atomic::AtomicBool;
+use crate::table::{Size, Table};
+use crate::tracker::IncarnationTracker;
+use crate::tracker::core::{Core, Lifetimes};
+
+/// Sets up an [`IncarnationTracker`]; made by [`IncarnationTracker::builder`].
+///
+/// ```
+/// use incarnation::IncarnationTracker;
+/// use std::net::SocketAddr;
+/// use std::time::Duration;
+/// # fn main() -> Result<(), incarnation::BuildError> {
+/// let tracker: IncarnationTracker<SocketAddr> = IncarnationTracker::builder()
+///     .max_nodes(1_000)
+///     .dead_retention(Duration::from_secs(600))
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is made until `build`"]
+pub struct Builder<K, S = ahash::RandomState> {
+    policy: Policy,
+    local_key: Option<K>,
+    local_incarnation: Incarnation,
+    #[cfg(feature = "persist")]
+    local_durable: Option<DurableIncarnation>,
+    max_nodes: usize,
+    hard_limit: Option<usize>,
+    eviction_headroom: Option<usize>,
+    evict_alive: bool,
+    dead_retention: Duration,
+    unconfirmed_timeout: Option<Duration>,
+    suspect_timeout: Option<Duration>,
+    max_graves: Option<usize>,
+    grave_retention: Duration,
+    reclaimer: Option<Reclaimer>,
+    hasher: S,
+}
+
+/// Limits that contradict each other, or can't be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `max_nodes` is 0: nothing could ever be known.
+    NoNodes,
+    /// `hard_limit` lies below `max_nodes`, so that the table would be full before a sweep acts.
+    HardLimitBelowMaxNodes {
+        /// The limit on live nodes.
+        hard_limit: usize,
+        /// What a sweep restores.
+        max_nodes: usize,
+    },
+    /// More entries than 32-bit indexes can name, or than the address space holds.
+    TooManyNodes {
+        /// The limit on live nodes.
+        hard_limit: usize,
+    },
+    /// `max_incarnation` is above [`Incarnation::MAX`].
+    MaxIncarnationTooLarge {
+        /// The limit asked for.
+        max_incarnation: Incarnation,
+    },
+    /// An incarnation that is given lies above `max_incarnation`.
+    IncarnationAboveMax {
+        /// The one given: `local_incarnation` or `max_first_incarnation`.
+        incarnation: Incarnation,
+        /// The limit.
+        max_incarnation: Incarnation,
+    },
+    /// `max_incarnation_jump` lies below `min_rejoin_bump`: honest rejoins would look suspicious.
+    JumpBelowRejoinBump {
+        /// The limit on jumps.
+        max_incarnation_jump: u64,
+        /// What a rejoin needs.
+        min_rejoin_bump: u64,
+    },
+    /// The durable incarnation can't be begun with: the disk refuses, its block contradicts the
+    /// limits, or the range is used up.
+    #[cfg(feature = "persist")]
+    Durable(PersistError),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNodes => f.write_str("max_nodes must be at least 1"),
+            Self::HardLimitBelowMaxNodes {
+                hard_limit,
+                max_nodes,
+            } => write!(f, "hard_limit {hard_limit} is below max_nodes {max_nodes}"),
+            Self::TooManyNodes { hard_limit } => {
+                write!(f, "a table of {hard_limit} nodes can't be laid out")
+            }
+            Self::MaxIncarnationTooLarge { max_incarnation } => write!(
+                f,
+                "max_incarnation {max_incarnation} is above {}",
+                Incarnation::MAX
+            ),
+            Self::IncarnationAboveMax {
+                incarnation,
+                max_incarnation,
+            } => write!(
+                f,
+                "incarnation {incarnation} is above max_incarnation {max_incarnation}"
+            ),
+            Self::JumpBelowRejoinBump {
+                max_incarnation_jump,
+                min_rejoin_bump,
+            } => write!(
+                f,
+                "max_incarnation_jump {max_incarnation_jump} is below min_rejoin_bump {min_rejoin_bump}"
+            ),
+            #[cfg(feature = "persist")]
+            Self::Durable(error) => write!(f, "durable incarnation: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+impl<K> Default for Builder<K> {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            local_key: None,
+            local_incarnation: Incarnation::ZERO,
+            #[cfg(feature = "persist")]
+            local_durable: None,
+            max_nodes: 10_000,
+            hard_limit: None,
+            eviction_headroom: None,
+            evict_alive: false,
+            dead_retention: Duration::from_secs(60 * 60),
+            unconfirmed_timeout: Some(Duration::from_secs(5 * 60)),
+            suspect_timeout: None,
+            max_graves: None,
+            grave_retention: Duration::from_secs(24 * 60 * 60),
+            reclaimer: None,
+            hasher: ahash::RandomState::new(),
+        }
+    }
+}
+
+impl<K, S> Builder<K, S> {
+    /// The node this process is. Claims about it are never applied: they come back as
+    /// [`Verdict::AboutSelf`](crate::Verdict::AboutSelf). It is no entry of the table, so nothing
+    /// evicts, samples or counts it; its state is [`IncarnationTracker::local`].
+    pub fn local_node(mut self, key: K) -> Self {
+        self.local_key = Some(key);
+        self
+    }
+
+    /// The incarnation the local node starts at. Default 0.
+    pub fn local_incarnation(mut self, start: impl Into<Incarnation>) -> Self {
+        self.local_incarnation = start.into();
+        self
+    }
+
+    /// Has the local node start above all incarnations that an earlier run may have used, and remember
+    /// its own: see [`DurableIncarnation`]. `local_incarnation` then is where the first run starts.
+    /// [`build`](Self::build) writes to the disk.
+    #[cfg(feature = "persist")]
+    pub fn local_durable(mut self, durable: DurableIncarnation) -> Self {
+        self.local_durable = Some(durable);
+        self
+    }
+
+    /// How many nodes a sweep restores the table to, and what it is laid out for. Default 10,000.
+    pub fn max_nodes(mut self, nodes: usize) -> Self {
+        self.max_nodes = nodes;
+        self
+    }
+
+    /// How many nodes can be live at any instant; further ones are `AtCapacity` until a sweep.
+    /// Default twice `max_nodes`. Address space is reserved for all of them and a quarter more (64
+    /// bytes each for keys up to 32 bytes); memory is used only for those that were ever there.
+    pub fn hard_limit(mut self, nodes: usize) -> Self {
+        self.hard_limit = Some(nodes);
+        self
+    }
+
+    /// How far below `max_nodes` an eviction by capacity goes, so that not every sweep must evict.
+    /// Default 1 % of `max_nodes`. More than `max_nodes` means: empty the table.
+    pub fn eviction_headroom(mut self, nodes: usize) -> Self {
+        self.eviction_headroom = Some(nodes);
+        self
+    }
+
+    /// Whether an eviction by capacity may take Alive nodes once there are no others. Off by
+    /// default: the stablest live nodes have the oldest stamps, and a flood of invented ones would
+    /// push them out.
+    pub fn evict_alive(mut self, yes: bool) -> Self {
+        self.evict_alive = yes;
+        self
+    }
+
+    /// How long a Dead or Left node stays in the table, at least. Default one hour.
+    pub fn dead_retention(mut self, retention: Duration) -> Self {
+        self.dead_retention = retention;
+        self
+    }
+
+    /// After how long a sweep removes an Unconfirmed node; `None`: never. Default five minutes.
+    pub fn unconfirmed_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.unconfirmed_timeout = timeout.into();
+        self
+    }
+
+    /// After how long a sweep declares a Suspect node Dead; `None`, the default: never, since the
+    /// protocol does it.
+    pub fn suspect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.suspect_timeout = timeout.into();
+        self
+    }
+
+    /// How many deaths are remembered after their nodes left the table; 0: none. Default
+    /// `max_nodes`.
+    pub fn max_graves(mut self, graves: usize) -> Self {
+        self.max_graves = Some(graves);
+        self
+    }
+
+    /// How long a death is remembered. Default 24 hours.
+    pub fn grave_retention(mut self, retention: Duration) -> Self {
+        self.grave_retention = retention;
+        self
+    }
+
+    /// The highest incarnation a claim may carry. Default [`Incarnation::MAX`].
+    pub fn max_incarnation(mut self, max: impl Into<Incarnation>) -> Self {
+        self.policy.max_incarnation = max.into();
+        self
+    }
+
+    /// How far above the stored incarnation an untrusted claim may be. Default 1000.
+    pub fn max_incarnation_jump(mut self, jump: u64) -> Self {
+        self.policy.max_incarnation_jump = jump;
+        self
+    }
+
+    /// The highest incarnation at which an untrusted claim may introduce an unknown node. Default:
+    /// any in range, since a limit too low makes nodes unlearnable.
+    pub fn max_first_incarnation(mut self, max: impl Into<Option<Incarnation>>) -> Self {
+        self.policy.max_first_incarnation = max.into();
+        self
+    }
+
+    /// How long after its death a node must rejoin at a raised incarnation, inclusive. Default 60 s.
+    pub fn zombie_window(mut self, window: Duration) -> Self {
+        self.policy.zombie_window = window;
+        self
+    }
+
+    /// By how much it must be raised. Default 5.
+    pub fn min_rejoin_bump(mut self, bump: u64) -> Self {
+        self.policy.min_rejoin_bump = bump;
+        self
+    }
+
+    /// Who decides when removed nodes' memory may be used again. Default [`Reclaimer::global`].
+    pub fn reclaimer(mut self, reclaimer: Reclaimer) -> Self {
+        self.reclaimer = Some(reclaimer);
+        self
+    }
+
+    /// Hashes keys with `hasher` instead of a randomly seeded ahash. Keys come from the network, so
+    /// it should be seeded at random and resist collisions; its high bits choose the chain.
+    pub fn hasher<T>(self, hasher: T) -> Builder<K, T> {
+        Builder {
+            policy: self.policy,
+            local_key: self.local_key,
+            local_incarnation: self.local_incarnation,
+            #[cfg(feature = "persist")]
+            local_durable: self.local_durable,
+            max_nodes: self.max_nodes,
+            hard_limit: self.hard_limit,
+            eviction_headroom: self.eviction_headroom,
+            evict_alive: self.evict_alive,
+            dead_retention: self.dead_retention,
+            unconfirmed_timeout: self.unconfirmed_timeout,
+            suspect_timeout: self.suspect_timeout,
+            max_graves: self.max_graves,
+            grave_retention: self.grave_retention,
+            reclaimer: self.reclaimer,
+            hasher,
+        }
+    }
+}
+
+impl<K, S> Builder<K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Makes the tracker: one allocation for the entries, one for the heads, a few small ones.
+    ///
+    /// # Errors
+    ///
+    /// A [`BuildError`] that names the limits which contradict each other, or what a disk refused.
+    pub fn build(self) -> Result<IncarnationTracker<K, S>, BuildError> {
+        let hard_limit = self.checked()?;
+        let size = Size {
+            nodes: self.max_nodes,
+            hard_limit,
+            // Room for entries on their way in, and for removed ones that wait for a view.
+            entries: hard_limit.saturating_add((hard_limit / 4).max(32)),
+        };
+        let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
+        let table = Table::new(size, domain).ok_or(BuildError::TooManyNodes { hard_limit })?;
+        let local_key = self
+            .local_key
+            .map(|key| ((self.hasher.hash_one(&key) >> 32) as u32, key));
+        let local = Local::new(
+            self.local_incarnation,
+            self.policy.max_incarnation,
+            self.policy.max_incarnation_jump,
+        );
+        // Last, when nothing else can fail: it spends incarnations.
+        #[cfg(feature = "persist")]
+        let local = match self.local_durable {
+            Some(durable) => Local::durable(durable, self.local_incarnation, &self.policy)
+                .map_err(BuildError::Durable)?,
+            None => local,
+        };
+        Ok(IncarnationTracker::new(Arc::new(Core {
+            table,
+            graves: Graves::new(
+                self.max_graves.unwrap_or(self.max_nodes),
+                self.grave_retention,
+            ),
+            policy: self.policy,
+            lifetimes: Lifetimes {
+                unconfirmed_timeout: self.unconfirmed_timeout,
+                suspect_timeout: self.suspect_timeout,
+                dead_retention: self.dead_retention,
+                max_nodes: self.max_nodes,
+                eviction_headroom: self.eviction_headroom.unwrap_or(self.max_nodes / 100),
+                evict_alive: self.evict_alive,
+            },
+            counters: Counters::new(self.max_nodes >= 1024),
+            hasher: self.hasher,
+            local,
+            local_key,
+            selecting: AtomicBool::new(false),
+        })))
+    }
+
+    /// The hard limit, once nothing contradicts anything.
+    fn checked(&self) -> Result<usize, BuildError> {
+        let Policy {
+            max_incarnation,
+            max_incarnation_jump,
+            max_first_incarnation,
+            min_rejoin_bump,
+            ..
+        } = self.policy;
+        if self.max_nodes == 0 {
+            return Err(BuildError::NoNodes);
+        }
+        let hard_limit = self.hard_limit.unwrap_or(self.max_nodes.saturating_mul(2));
+        if hard_limit < self.max_nodes {
+            return Err(BuildError::HardLimitBelowMaxNodes {
+                hard_limit,
+                max_nodes: self.max_nodes,
+            });
+        }
+        if max_incarnation > Incarnation::MAX {
+            return Err(BuildError::MaxIncarnationTooLarge { max_incarnation });
+        }
+        for incarnation in [Some(self.local_incarnation), max_first_incarnation] {
+            if let Some(incarnation) = incarnation
+                && incarnation > max_incarnation
+            {
+                return Err(BuildError::IncarnationAboveMax {
+                    incarnation,
+                    max_incarnation,
+                });
+            }
+        }
+        if max_incarnation_jump < min_rejoin_bump {
+            return Err(BuildError::JumpBelowRejoinBump {
+                max_incarnation_jump,
+                min_rejoin_bump,
+            });
+        }
+        Ok(hard_limit)
+    }
+}

@@ -1,0 +1,339 @@
+//! What tracker, view and handle share: the table, the policies, and how a proposal gets into it.
+//!
+//! A proposal about a node goes through one loop: find its entry or link a vacant one, judge the
+//! proposal against the word that is there, and exchange exactly that word. A lost race is judged
+//! again. Inserting is no second path: `Joined` is the answer to whoever raises a word from vacant.
+#![forbid(unsafe_code)]
+
+use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
+
+use equivalent::Equivalent;
+
+use crate::counters::Counters;
+use crate::graves::{Grave, Graves};
+use crate::local::Local;
+use crate::rule::{
+    Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
+};
+use crate::sync::atomic::AtomicBool;
+use crate::table::{Life, Link, Node, Pinned, Table};
+use crate::time::Timestamp;
+use crate::tracker::NodeState;
+
+/// When a sweep does what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetimes {
+    pub(crate) unconfirmed_timeout: Option<Duration>,
+    pub(crate) suspect_timeout: Option<Duration>,
+    pub(crate) dead_retention: Duration,
+    pub(crate) max_nodes: usize,
+    pub(crate) eviction_headroom: usize,
+    pub(crate) evict_alive: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core<K: Eq + Hash, S> {
+    pub(crate) table: Table<K>,
+    pub(crate) graves: Graves<K>,
+    pub(crate) policy: Policy,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) counters: Counters,
+    pub(crate) hasher: S,
+    pub(crate) local: Local,
+    /// The local node's key with its hash, so that most claims are told apart by one comparison.
+    pub(crate) local_key: Option<(u32, K)>,
+    /// Held by the sweep that selects by capacity; nobody waits for it.
+    pub(crate) selecting: AtomicBool,
+}
+
+impl<K, S> Core<K, S>
+where
+    K: Eq + Hash + Clone,
+    S: BuildHasher,
+{
+    /// The high half of the hash: its own high bits choose the chain, all of it is compared.
+    #[inline(always)]
+    pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u32 {
+        (self.hasher.hash_one(key) >> 32) as u32
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_local<Q>(&self, hash: u32, key: &Q) -> bool
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        match &self.local_key {
+            Some((local_hash, local)) => *local_hash == hash && key.equivalent(local),
+            None => false,
+        }
+    }
+
+    /// A lookup.
+    #[inline(always)]
+    pub(crate) fn get<Q>(&self, pinned: &Pinned<'_, K>, key: &Q) -> Option<NodeState>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get_hashed(pinned, self.hash(key), key)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_hashed<Q>(
+        &self,
+        pinned: &Pinned<'_, K>,
+        hash: u32,
+        key: &Q,
+    ) -> Option<NodeState>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let node = pinned.find(hash, key)?;
+        let word = node.word()?;
+        Some(NodeState::new(word, node.stamp()))
+    }
+
+    /// What `submit` would answer now; changes nothing.
+    pub(crate) fn preview(
+        &self,
+        pinned: &Pinned<'_, K>,
+        key: &K,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Judgement {
+        let hash = self.hash(key);
+        if self.is_local(hash, key) {
+            return Judgement::Keep(about_self(proposal));
+        }
+        let found = pinned.find(hash, key);
+        let known = found.and_then(|node| Some((node, node.word()?)));
+        match known {
+            Some((node, word)) => self.judge_known(node, word, proposal, now),
+            None => self.within_capacity(self.judge_unknown(key, proposal, now)),
+        }
+    }
+
+    fn within_capacity(&self, judgement: Judgement) -> Judgement {
+        match judgement {
+            Judgement::Write(..) if self.table.is_full() => {
+                Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
+            }
+            judgement => judgement,
+        }
+    }
+
+    /// Decides about a proposal and carries it out.
+    #[inline]
+    pub(crate) fn submit(
+        &self,
+        pinned: &Pinned<'_, K>,
+        key: &K,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Verdict {
+        self.submit_hashed(pinned, self.hash(key), key, proposal, now)
+    }
+
+    #[inline]
+    pub(crate) fn submit_hashed(
+        &self,
+        pinned: &Pinned<'_, K>,
+        hash: u32,
+        key: &K,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Verdict {
+        if self.is_local(hash, key) {
+            return about_self(proposal);
+        }
+        if let Some(node) = pinned.find(hash, key)
+            && let Some(verdict) = self.settle(node, proposal, now)
+        {
+            return verdict;
+        }
+        self.submit_unknown(pinned, hash, key, proposal, now)
+    }
+
+    /// The same for a node that has no entry, or whose entry's life ended just now.
+    #[cold]
+    fn submit_unknown(
+        &self,
+        pinned: &Pinned<'_, K>,
+        hash: u32,
+        key: &K,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Verdict {
+        loop {
+            // The entry this call links, until it is raised; dropping it takes it back.
+            let linked;
+            let node = match pinned.find(hash, key) {
+                Some(node) => node,
+                None => match self.introduce(pinned, hash, key, proposal, now) {
+                    Ok(Link::Found(node)) => node,
+                    Ok(Link::New(vacant)) => {
+                        linked = vacant;
+                        linked.node()
+                    }
+                    Ok(Link::NoRoom) => return Verdict::Rejected(Rejection::AtCapacity),
+                    Err(verdict) => return verdict,
+                },
+            };
+            if let Some(verdict) = self.settle(node, proposal, now) {
+                return verdict;
+            }
+            // That life ended meanwhile: the proposal is made again, to a fresh entry.
+        }
+    }
+
+    /// Links a vacant entry for an unknown node, unless the proposal would be refused anyway.
+    fn introduce<'p>(
+        &self,
+        pinned: &'p Pinned<'_, K>,
+        hash: u32,
+        key: &K,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Result<Link<'p, K>, Verdict> {
+        let judgement = self.judge_unknown(key, proposal, now);
+        match self.within_capacity(judgement) {
+            Judgement::Write(..) => Ok(pinned.link(hash, key)),
+            Judgement::Keep(verdict) => Err(verdict),
+        }
+    }
+
+    /// Judges a proposal against an entry until it is refused or written; `None` once the entry's
+    /// life is over.
+    #[inline]
+    pub(crate) fn settle(
+        &self,
+        node: Node<'_, K>,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        let mut life = node.life();
+        loop {
+            let raised = match life {
+                Life::Evicted => return None,
+                Life::Live(word) => match self.judge_known(node, word, proposal, now) {
+                    Judgement::Keep(verdict) => return Some(verdict),
+                    Judgement::Write(to, verdict) => {
+                        let raised = node.raise(Some(word), to, now);
+                        raised.map(|()| {
+                            self.changed(node, Some(word), Some(to));
+                            verdict
+                        })
+                    }
+                },
+                Life::Vacant => match self.join(node, proposal, now) {
+                    Ok(verdict) => return Some(verdict),
+                    Err(life) => Err(life),
+                },
+            };
+            match raised {
+                Ok(verdict) => return Some(verdict),
+                Err(now_there) => life = now_there,
+            }
+        }
+    }
+
+    /// Raises a linked, vacant entry, or says what it has become.
+    #[cold]
+    fn join(&self, node: Node<'_, K>, proposal: Proposal, now: Timestamp) -> Result<Verdict, Life> {
+        // The graves again, now that the entry is linked: between the first look and the link the
+        // node may have lived, died and been buried. Its burial came before its eviction, its
+        // eviction before our link could succeed, so this look finds it.
+        let (to, verdict) = match self.judge_unknown(node.key(), proposal, now) {
+            Judgement::Write(to, verdict) => (to, verdict),
+            Judgement::Keep(verdict) => return Ok(verdict),
+        };
+        if !self.table.reserve() {
+            return Ok(Verdict::Rejected(Rejection::AtCapacity));
+        }
+        if let Err(life) = node.raise(None, to, now) {
+            self.table.release();
+            return Err(life);
+        }
+        self.changed(node, None, Some(to));
+        self.graves.end_below(node.key(), to);
+        Ok(verdict)
+    }
+
+    /// To be called after every change of a node's word (`None`: not in the table).
+    #[inline(always)]
+    pub(crate) fn changed(&self, _node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
+        self.counters.moved(from, to);
+    }
+
+    #[inline(always)]
+    pub(crate) fn judge_known(
+        &self,
+        node: Node<'_, K>,
+        word: Word,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Judgement {
+        let situation = Situation {
+            died_recently: matches!(proposal, Proposal::Rejoin(_))
+                && word.status() == Status::Dead
+                && self.is_recent(node.stamp(), now),
+            ..Situation::known(word)
+        };
+        judge(situation, proposal, &self.policy)
+    }
+
+    fn judge_unknown(&self, key: &K, proposal: Proposal, now: Timestamp) -> Judgement {
+        let situation = match self.graves.look(key, now) {
+            None => Situation::default(),
+            Some(Grave { word, died }) => Situation {
+                stored: None,
+                grave: Some(word),
+                died_recently: self.is_recent(died, now),
+            },
+        };
+        judge(situation, proposal, &self.policy)
+    }
+
+    fn is_recent(&self, death: Timestamp, now: Timestamp) -> bool {
+        now.since(death) <= self.policy.zombie_window
+    }
+
+    /// Takes a node out of the table if its word is still the judged one. A Dead or Left one is
+    /// buried first, unless its grave would be over by `now`, or there is no `now` and it is to be
+    /// forgotten.
+    pub(crate) fn evict(
+        &self,
+        pinned: &Pinned<'_, K>,
+        node: Node<'_, K>,
+        word: Word,
+        now: Option<Timestamp>,
+    ) -> Result<NodeState, Life> {
+        let last = NodeState::new(word, node.stamp());
+        if word.status().is_gone()
+            && let Some(now) = now
+        {
+            let grave = Grave {
+                word,
+                died: last.last_update,
+            };
+            self.graves.bury(node.key(), grave, now);
+        }
+        pinned.evict(node, word)?;
+        self.changed(node, Some(word), None);
+        Ok(last)
+    }
+}
+
+/// The answer to a proposal about the local node.
+fn about_self(proposal: Proposal) -> Verdict {
+    use crate::rule::Claim;
+    Verdict::AboutSelf {
+        accused: match proposal {
+            Proposal::Claim(claim) => claim,
+            Proposal::Confirm(incarnation) | Proposal::Rejoin(incarnation) => {
+                Claim::alive(incarnation)
+            }
+            Proposal::Introduce => Claim::unconfirmed(0),
+        },
+    }
+}

@@ -1,0 +1,214 @@
+//! An owned reference to one life of a node: no hashing, no lookup.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::IncarnationTracker;
+use super::state::NodeState;
+use super::view::View;
+use crate::rule::{Claim, Incarnation, Proposal, Verdict, Word};
+use crate::table::{Index, Node};
+use crate::time::Timestamp;
+
+/// An owned reference to one life of a node, to be kept where the node is used: no hashing, no
+/// lookup, one cache line of the table.
+///
+/// It keeps the table's memory alive past the tracker, never the node in the table. Once the life
+/// it was made in is over (eviction, removal) it says so for ever, also when the node joins again
+/// or its entry serves another node; [`IncarnationTracker::handle`] finds the new life.
+///
+/// ```
+/// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+/// let _ = tracker.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
+/// let node = tracker.handle("a:1").ok_or("unknown")?;
+/// assert_eq!(node.state().map(|state| state.status), Some(Status::Alive));
+/// tracker.remove("a:1", Timestamp::ZERO);
+/// assert!(node.is_evicted());
+/// # Ok(()) }
+/// ```
+pub struct NodeHandle<K: Eq + Hash, S = ahash::RandomState> {
+    tracker: IncarnationTracker<K, S>,
+    index: Index,
+    generation: u64,
+    key: K,
+}
+
+impl<K: Eq + Hash + Clone, S> Clone for NodeHandle<K, S> {
+    fn clone(&self) -> Self {
+        Self {
+            tracker: self.tracker.clone(),
+            index: self.index,
+            generation: self.generation,
+            key: self.key.clone(),
+        }
+    }
+}
+
+/// A node's place in the table during one life, for side arrays of a program's own data.
+///
+/// Keep the generation beside the data: a slot with the same index and another generation belongs to
+/// another life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Slot {
+    /// Below [`IncarnationTracker::capacity`]; no other live node has it.
+    pub index: usize,
+    /// Tells the lives that used the index apart.
+    pub generation: u64,
+}
+
+impl<K, S> NodeHandle<K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    pub(super) fn find<Q>(tracker: &IncarnationTracker<K, S>, node: &Q) -> Option<Self>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let view = tracker.pin();
+        let found = view.pinned.find(view.core.hash(node), node)?;
+        found.word()?;
+        Some(Self {
+            index: found.index(),
+            // After the word, which is live: it is this life's.
+            generation: found.generation(),
+            key: found.key().clone(),
+            tracker: tracker.clone(),
+        })
+    }
+
+    /// The node's key.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// The node's place in side arrays, during this life.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        Slot {
+            index: self.index.get() as usize - 1,
+            // Even numbers are free entries'.
+            generation: self.generation / 2,
+        }
+    }
+
+    /// The node's state; `None` once this life is over. Cost: a pin and one cache line. Wait-free.
+    #[inline]
+    #[must_use]
+    pub fn state(&self) -> Option<NodeState> {
+        let pinned = self.tracker.core().table.pin();
+        let (node, word) = pinned.revisit(self.index, self.generation)?;
+        Some(NodeState::new(word, node.stamp()))
+    }
+
+    /// Whether this life is over.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        self.state().is_none()
+    }
+
+    /// Runs `f` on the node if this life still goes on.
+    #[inline]
+    fn visit<R>(&self, f: impl FnOnce(&View<'_, K, S>, Node<'_, K>, Word) -> R) -> Option<R> {
+        let view = self.tracker.pin();
+        let (node, word) = view.pinned.revisit(self.index, self.generation)?;
+        Some(f(&view, node, word))
+    }
+
+    #[inline]
+    fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
+        // Pinned, so the entry can't begin another life: whatever word is met belongs to this one.
+        self.visit(|view, node, _| view.core.settle(node, proposal, now))?
+    }
+
+    /// As [`IncarnationTracker::update`]; `None` once this life is over, and then the claim is not
+    /// applied: put it to the tracker.
+    #[inline]
+    #[must_use]
+    pub fn update(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
+        self.submit(Proposal::Claim(claim), now)
+    }
+
+    /// As [`IncarnationTracker::judge`]; `None` once this life is over.
+    #[must_use]
+    pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
+        self.visit(|view, node, word| {
+            let proposal = Proposal::Claim(claim);
+            view.core.judge_known(node, word, proposal, now).verdict()
+        })
+    }
+
+    /// As [`IncarnationTracker::confirm`]; `None` once this life is over.
+    #[must_use]
+    pub fn confirm(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
+        self.submit(Proposal::Confirm(incarnation.into()), now)
+    }
+
+    /// As [`IncarnationTracker::rejoin`]; `None` once this life is over.
+    #[must_use]
+    pub fn rejoin(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
+        self.submit(Proposal::Rejoin(incarnation.into()), now)
+    }
+
+    /// Ends this life, as [`IncarnationTracker::remove`]; `None` if it was over.
+    pub fn remove(&self, now: Timestamp) -> Option<NodeState> {
+        let removed =
+            self.visit(|view, node, _| view.take_out_node(node, Some(now), |_| true).ok())?;
+        self.tracker.core().table.collect_if_due();
+        removed
+    }
+
+    /// Ends this life if the node is in exactly the expected state, as
+    /// [`IncarnationTracker::remove_if`].
+    ///
+    /// # Errors
+    ///
+    /// The state the node is in instead; `None` if this life was over.
+    pub fn remove_if(
+        &self,
+        expected: Claim,
+        now: Timestamp,
+    ) -> Result<NodeState, Option<NodeState>> {
+        let expected = Word::of(expected);
+        let removed = self
+            .visit(|view, node, _| {
+                view.take_out_node(node, Some(now), |word| Some(word) == expected)
+            })
+            .unwrap_or(Err(None));
+        self.tracker.core().table.collect_if_due();
+        removed
+    }
+
+    /// Ends this life without a grave, and forgets deaths before it, as
+    /// [`IncarnationTracker::forget`]; `None` if it was over.
+    pub fn forget(&self) -> Option<NodeState> {
+        let removed = self.visit(|view, node, _| {
+            let removed = view.take_out_node(node, None, |_| true).ok();
+            view.core.graves.forget(&self.key);
+            removed
+        })?;
+        self.tracker.core().table.collect_if_due();
+        removed
+    }
+}
+
+impl<K, S> fmt::Debug for NodeHandle<K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static + fmt::Debug,
+    S: BuildHasher,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeHandle")
+            .field("key", &self.key)
+            .field("slot", &self.slot())
+            .field("state", &self.state())
+            .finish()
+    }
+}

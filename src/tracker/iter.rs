@@ -1,0 +1,136 @@
+//! Iteration: a walk over the array of entries up to the highest place in use.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+
+use super::state::NodeState;
+use super::view::View;
+use crate::table::Pinned;
+
+/// The nodes a [`View`] sees, with their states; made by [`View::iter`].
+///
+/// `for_each` and the other consuming adapters are faster than `next`.
+pub struct ViewIter<'v, K> {
+    pinned: &'v Pinned<'v, K>,
+    /// The next place to look at.
+    place: u32,
+    /// The highest place in use when the iteration began.
+    end: u32,
+}
+
+impl<'v, K> ViewIter<'v, K> {
+    pub(super) fn new(pinned: &'v Pinned<'_, K>) -> Self {
+        Self {
+            pinned,
+            place: 1,
+            end: pinned.mark(),
+        }
+    }
+}
+
+impl<'v, K> Iterator for ViewIter<'v, K> {
+    type Item = (&'v K, NodeState);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.place <= self.end {
+            let place = self.place;
+            self.place += 1;
+            if let Some((node, word)) = self.pinned.at(place) {
+                return Some((node.key(), NodeState::new(word, node.stamp())));
+            }
+        }
+        None
+    }
+
+    fn fold<B, F>(self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Self::Item) -> B,
+    {
+        let mut folded = Some(init);
+        self.pinned.scan(self.place, self.end, |node, word| {
+            if let Some(so_far) = folded.take() {
+                let state = NodeState::new(word, node.stamp());
+                folded = Some(f(so_far, (node.key(), state)));
+            }
+        });
+        match folded {
+            Some(folded) => folded,
+            // Taken only for the call of `f` and put back after it.
+            None => unreachable!(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some((self.end + 1).saturating_sub(self.place) as usize))
+    }
+}
+
+impl<K> core::iter::FusedIterator for ViewIter<'_, K> {}
+
+impl<K> fmt::Debug for ViewIter<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewIter")
+            .field("place", &self.place)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The nodes of a tracker, keys cloned, with their states; made by
+/// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
+pub struct Iter<'t, K: Eq + Hash, S> {
+    view: View<'t, K, S>,
+    place: u32,
+    end: u32,
+}
+
+impl<'t, K: Eq + Hash, S> Iter<'t, K, S> {
+    pub(super) fn new(view: View<'t, K, S>) -> Self {
+        let end = view.pinned.mark();
+        Self {
+            view,
+            place: 1,
+            end,
+        }
+    }
+}
+
+impl<K, S> Iterator for Iter<'_, K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    type Item = (K, NodeState);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut rest = ViewIter {
+            pinned: &self.view.pinned,
+            place: self.place,
+            end: self.end,
+        };
+        let next = rest.next().map(|(node, state)| (node.clone(), state));
+        self.place = rest.place;
+        next
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some((self.end + 1).saturating_sub(self.place) as usize))
+    }
+}
+
+impl<K, S> core::iter::FusedIterator for Iter<'_, K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+}
+
+impl<K: Eq + Hash, S> fmt::Debug for Iter<'_, K, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter")
+            .field("place", &self.place)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! What a lookup answers.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+
+use crate::rule::{Claim, Incarnation, Status, Word};
+use crate::time::Timestamp;
+
+/// The state of a known node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct NodeState {
+    /// Its status.
+    pub status: Status,
+    /// At which incarnation.
+    pub incarnation: Incarnation,
+    /// When the claim that made it so was accepted, by the `now` of that call. An upper bound: a
+    /// claim that lost a race may have raised it. Not when the node was last heard of: duplicates
+    /// write nothing.
+    pub last_update: Timestamp,
+}
+
+impl NodeState {
+    #[inline(always)]
+    pub(crate) fn new(word: Word, last_update: Timestamp) -> Self {
+        Self {
+            status: word.status(),
+            incarnation: word.incarnation(),
+            last_update,
+        }
+    }
+
+    /// Status and incarnation as a claim that can be sent on.
+    #[must_use]
+    #[inline]
+    pub fn claim(self) -> Claim {
+        Claim::new(self.status, self.incarnation)
+    }
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.claim().fmt(f)
+    }
+}

@@ -1,0 +1,436 @@
+//! The sweep: the time-driven half of the state machine.
+//!
+//! First time: what is too old expires. Then capacity: above `max_nodes`, the least valuable go. Each
+//! eviction is a compare-and-swap of exactly the word that was judged, so a claim that arrives first
+//! wins, and its node stays. Sweeps hold no lock that anybody waits for; two at once are harmless.
+#![forbid(unsafe_code)]
+
+use core::hash::{BuildHasher, Hash};
+
+use super::IncarnationTracker;
+use super::core::{Core, Lifetimes};
+use super::state::NodeState;
+use crate::rule::{Claim, Judgement, Proposal, Status, Word};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::table::{Node, Pinned};
+use crate::time::Timestamp;
+
+/// Places a full sweep looks at between two calls of the callback, and under one pin.
+const SLICE: usize = 1024;
+
+/// What a sweep does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SweepScope {
+    /// The time rules, then the capacity rule; ends graves whose time is over.
+    #[default]
+    Everything,
+    /// The time rules only: Unconfirmed, Suspect, Dead and Left; ends graves.
+    Expiry,
+    /// Only Dead and Left nodes past their retention.
+    Dead,
+    /// Only what is too many: above `max_nodes`, down to `max_nodes - eviction_headroom`.
+    Capacity,
+}
+
+/// Why a sweep touched a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SweepReason {
+    /// Unconfirmed for longer than `unconfirmed_timeout`: removed.
+    UnconfirmedExpired,
+    /// Suspect for longer than `suspect_timeout`: declared Dead, and still in the table.
+    SuspectExpired,
+    /// Dead or Left for longer than `dead_retention`: evicted.
+    DeadRetention,
+    /// There were more than `max_nodes`: evicted.
+    Capacity,
+}
+
+/// A node that a sweep evicted or declared Dead.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Swept<'a, K> {
+    /// The node.
+    pub node: &'a K,
+    /// The state it had before.
+    pub last: NodeState,
+    /// Why.
+    pub reason: SweepReason,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub struct SweepReport {
+    /// Unconfirmed nodes removed after `unconfirmed_timeout`.
+    pub unconfirmed_expired: usize,
+    /// Suspect nodes declared Dead after `suspect_timeout`.
+    pub declared_dead: usize,
+    /// Dead and Left nodes evicted after `dead_retention`.
+    pub dead_evicted: usize,
+    /// Nodes evicted because there were too many.
+    pub capacity_evicted: usize,
+    /// Graves ended after `grave_retention`.
+    pub graves_expired: usize,
+    /// Another sweep was selecting by capacity at the time, so this one left it to that.
+    pub capacity_contended: bool,
+}
+
+impl SweepReport {
+    /// How many nodes left the table.
+    #[must_use]
+    pub const fn evicted(&self) -> usize {
+        self.unconfirmed_expired + self.dead_evicted + self.capacity_evicted
+    }
+
+    fn count(&mut self, reason: SweepReason) {
+        *match reason {
+            SweepReason::UnconfirmedExpired => &mut self.unconfirmed_expired,
+            SweepReason::SuspectExpired => &mut self.declared_dead,
+            SweepReason::DeadRetention => &mut self.dead_evicted,
+            SweepReason::Capacity => &mut self.capacity_evicted,
+        } += 1;
+    }
+}
+
+/// How far a sweep in slices has come; see [`IncarnationTracker::sweep_slice`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepCursor {
+    /// The next place to look at; 0 and 1 are both the start.
+    place: u32,
+}
+
+impl SweepCursor {
+    /// Whether the next slice begins a new round.
+    #[must_use]
+    pub const fn is_at_start(&self) -> bool {
+        self.place == 0
+    }
+}
+
+impl<K, S> IncarnationTracker<K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Lets time and capacity do their work:
+    ///
+    /// - Unconfirmed for longer than `unconfirmed_timeout`: removed.
+    /// - Suspect for longer than `suspect_timeout`: declared Dead. A refutation that arrives first wins.
+    /// - Dead or Left for longer than `dead_retention`: evicted, and buried.
+    /// - Then, if more than `max_nodes` are left, all above `max_nodes - eviction_headroom` go:
+    ///   Unconfirmed first, then Dead and Left, then Suspect, and Alive only with `evict_alive`; the
+    ///   oldest stamps first.
+    /// - Graves older than `grave_retention` end.
+    ///
+    /// Cost: a walk over the array of entries; for the capacity rule a second one, and a selection
+    /// among the candidates. Nobody waits for it.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder()
+    ///     .dead_retention(Duration::from_secs(10))
+    ///     .build()?;
+    /// let died = Timestamp::ZERO;
+    /// let _ = tracker.update(&"a:1".into(), Claim::dead(1), died);
+    /// assert_eq!(tracker.sweep(died + Duration::from_secs(10)).dead_evicted, 0);
+    /// assert_eq!(tracker.sweep(died + Duration::from_secs(11)).dead_evicted, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn sweep(&self, now: Timestamp) -> SweepReport {
+        self.sweep_with(SweepScope::Everything, now, |_| {})
+    }
+
+    /// A sweep of limited scope that hands each node it evicted or declared Dead to a callback.
+    ///
+    /// The callback runs after the fact and outside every permit, so it may use the tracker. If it
+    /// panics the sweep ends there: the table is sound, and what was swept stays swept.
+    pub fn sweep_with(
+        &self,
+        scope: SweepScope,
+        now: Timestamp,
+        mut on_swept: impl FnMut(Swept<'_, K>),
+    ) -> SweepReport {
+        let mut report = SweepReport::default();
+        let core = self.core();
+        if scope != SweepScope::Capacity {
+            let mut place = 0;
+            loop {
+                place = core.expire(scope, place, SLICE, now, &mut report, &mut on_swept);
+                if place == 0 {
+                    break;
+                }
+            }
+            report.graves_expired = core.graves.purge(now);
+        }
+        if matches!(scope, SweepScope::Everything | SweepScope::Capacity) {
+            core.trim(now, &mut report, &mut on_swept);
+        }
+        core.table.collect();
+        report
+    }
+
+    /// One slice of the time rules: looks at the next `places` places of the table and moves the
+    /// cursor on, back to the start after the last. For programs that must not spend long at a time.
+    ///
+    /// ```
+    /// # use incarnation::{IncarnationTracker, SweepCursor, Timestamp};
+    /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build().unwrap();
+    /// let mut cursor = SweepCursor::default();
+    /// loop {
+    ///     let _report = tracker.sweep_slice(&mut cursor, 10_000, Timestamp::ZERO, |_| {});
+    ///     if cursor.is_at_start() {
+    ///         break;
+    ///     }
+    /// }
+    /// ```
+    pub fn sweep_slice(
+        &self,
+        cursor: &mut SweepCursor,
+        places: usize,
+        now: Timestamp,
+        mut on_swept: impl FnMut(Swept<'_, K>),
+    ) -> SweepReport {
+        let mut report = SweepReport::default();
+        let core = self.core();
+        let places = places.max(1);
+        cursor.place = core.expire(
+            SweepScope::Expiry,
+            cursor.place,
+            places,
+            now,
+            &mut report,
+            &mut on_swept,
+        );
+        if cursor.is_at_start() {
+            report.graves_expired = core.graves.purge(now);
+        }
+        core.table.collect_if_due();
+        report
+    }
+}
+
+/// A node a sweep dealt with, to be told of once nothing is held any more.
+struct Done<'p, K> {
+    node: Node<'p, K>,
+    last: NodeState,
+    reason: SweepReason,
+}
+
+/// A node that may have to go.
+struct Candidate<'p, K> {
+    class: u8,
+    stamp: Timestamp,
+    word: Word,
+    node: Node<'p, K>,
+}
+
+impl<K> Candidate<'_, K> {
+    /// Who goes first: the class, then the oldest.
+    fn order(&self) -> (u8, Timestamp, u32) {
+        (self.class, self.stamp, self.node.index().get())
+    }
+}
+
+/// What time does to a node.
+enum Fate {
+    Stays,
+    Goes(SweepReason),
+    Dies,
+}
+
+impl Lifetimes {
+    fn fate(&self, scope: SweepScope, word: Word, stamp: Timestamp, now: Timestamp) -> Fate {
+        let age = now.since(stamp);
+        let all = scope != SweepScope::Dead;
+        match word.status() {
+            Status::Unconfirmed if all && self.unconfirmed_timeout.is_some_and(|t| age > t) => {
+                Fate::Goes(SweepReason::UnconfirmedExpired)
+            }
+            Status::Suspect if all && self.suspect_timeout.is_some_and(|t| age > t) => Fate::Dies,
+            Status::Dead | Status::Left if age > self.dead_retention => {
+                Fate::Goes(SweepReason::DeadRetention)
+            }
+            _ => Fate::Stays,
+        }
+    }
+
+    /// In which order statuses go when there are too many nodes; `None`: not at all.
+    fn class(&self, status: Status) -> Option<u8> {
+        match status {
+            Status::Unconfirmed => Some(0),
+            Status::Dead | Status::Left => Some(1),
+            Status::Suspect => Some(2),
+            Status::Alive => self.evict_alive.then_some(3),
+        }
+    }
+
+    /// How many nodes an eviction by capacity leaves.
+    fn goal(&self) -> usize {
+        self.max_nodes.saturating_sub(self.eviction_headroom)
+    }
+}
+
+impl<K, S> Core<K, S>
+where
+    K: Eq + Hash + Clone,
+    S: BuildHasher,
+{
+    /// The time rules for `places` places from `start`; returns where to go on, 0 at the end.
+    fn expire(
+        &self,
+        scope: SweepScope,
+        start: u32,
+        places: usize,
+        now: Timestamp,
+        report: &mut SweepReport,
+        on_swept: &mut impl FnMut(Swept<'_, K>),
+    ) -> u32 {
+        let pinned = self.table.pin();
+        let mark = pinned.mark();
+        let start = start.max(1);
+        let last = start.saturating_add(u32::try_from(places - 1).unwrap_or(u32::MAX));
+        let mut done = Vec::new();
+        pinned.scan(start, last.min(mark), |node, word| {
+            let state = NodeState::new(word, node.stamp());
+            let reason = match self.lifetimes.fate(scope, word, state.last_update, now) {
+                Fate::Stays => None,
+                Fate::Goes(reason) => self
+                    .evict(&pinned, node, word, Some(now))
+                    .ok()
+                    .map(|_| reason),
+                Fate::Dies => self.declare_dead(node, word, now),
+            };
+            if let Some(reason) = reason {
+                report.count(reason);
+                done.push(Done {
+                    node,
+                    last: state,
+                    reason,
+                });
+            }
+        });
+        tell(done, on_swept);
+        if last >= mark { 0 } else { last + 1 }
+    }
+
+    /// Declares exactly this suspicion a death.
+    fn declare_dead(&self, node: Node<'_, K>, word: Word, now: Timestamp) -> Option<SweepReason> {
+        let death = Proposal::Claim(Claim::dead(word.incarnation()).trusted());
+        let Judgement::Write(dead, _) = self.judge_known(node, word, death, now) else {
+            return None;
+        };
+        node.raise(Some(word), dead, now).ok()?;
+        self.changed(node, Some(word), Some(dead));
+        Some(SweepReason::SuspectExpired)
+    }
+
+    /// The capacity rule.
+    fn trim(
+        &self,
+        now: Timestamp,
+        report: &mut SweepReport,
+        on_swept: &mut impl FnMut(Swept<'_, K>),
+    ) {
+        if self.table.live() <= self.lifetimes.max_nodes {
+            return;
+        }
+        let pinned = self.table.pin();
+        let mut done = Vec::new();
+        {
+            let Some(_selecting) = Selecting::begin(&self.selecting) else {
+                report.capacity_contended = true;
+                return;
+            };
+            // Once more, now that no other sweep is at it.
+            if self.table.live() <= self.lifetimes.max_nodes {
+                return;
+            }
+            let goal = self.lifetimes.goal();
+            for candidate in self.candidates(&pinned, self.table.live() - goal) {
+                // Whatever else left meanwhile counts too.
+                if self.table.live() <= goal {
+                    break;
+                }
+                let Candidate { node, word, .. } = candidate;
+                // A candidate that moved meanwhile stays, and is not replaced by another.
+                if let Ok(last) = self.evict(&pinned, node, word, Some(now)) {
+                    report.count(SweepReason::Capacity);
+                    done.push(Done {
+                        node,
+                        last,
+                        reason: SweepReason::Capacity,
+                    });
+                }
+            }
+        }
+        tell(done, on_swept);
+    }
+
+    /// The `surplus` nodes that go first, in order.
+    fn candidates<'p>(&self, pinned: &'p Pinned<'_, K>, surplus: usize) -> Vec<Candidate<'p, K>> {
+        // Room for twice as many: cutting them down then costs constant time a node.
+        let room = surplus.saturating_mul(2).max(SLICE);
+        let mut candidates = Vec::new();
+        pinned.scan(1, pinned.mark(), |node, word| {
+            if let Some(class) = self.lifetimes.class(word.status()) {
+                candidates.push(Candidate {
+                    class,
+                    stamp: node.stamp(),
+                    word,
+                    node,
+                });
+                if candidates.len() >= room {
+                    keep_first(&mut candidates, surplus);
+                }
+            }
+        });
+        keep_first(&mut candidates, surplus);
+        candidates.sort_unstable_by_key(Candidate::order);
+        candidates
+    }
+}
+
+/// Keeps the `count` candidates that go first, in any order.
+fn keep_first<K>(candidates: &mut Vec<Candidate<'_, K>>, count: usize) {
+    if candidates.len() > count {
+        candidates.select_nth_unstable_by_key(count, Candidate::order);
+        candidates.truncate(count);
+    }
+}
+
+/// Hands over what was swept. The nodes are gone from the table, but their keys stay while the
+/// caller is pinned.
+fn tell<K>(done: Vec<Done<'_, K>>, on_swept: &mut impl FnMut(Swept<'_, K>)) {
+    for Done { node, last, reason } in done {
+        on_swept(Swept {
+            node: node.key(),
+            last,
+            reason,
+        });
+    }
+}
+
+/// The try-lock of the one sweep that selects by capacity.
+struct Selecting<'a>(&'a AtomicBool);
+
+impl<'a> Selecting<'a> {
+    fn begin(flag: &'a AtomicBool) -> Option<Self> {
+        // Acquire: the evictions of the sweep before, so that they are not made twice. Relaxed:
+        // nothing is read without it.
+        flag.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(|_| Self(flag))
+    }
+}
+
+impl Drop for Selecting<'_> {
+    fn drop(&mut self) {
+        // Release: see `begin`.
+        self.0.store(false, Ordering::Release);
+    }
+}

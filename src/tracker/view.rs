@@ -1,0 +1,274 @@
+//! A pinned reader: the same verbs as on the tracker, with the pin paid once.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::core::Core;
+use super::iter::ViewIter;
+use super::state::NodeState;
+use crate::rule::{Claim, Incarnation, Judgement, Proposal, Status, Verdict, Word};
+use crate::table::{Life, Node, Pinned};
+use crate::time::Timestamp;
+
+/// A pinned reader of a tracker: operations through it pay no pin of their own, and the keys it
+/// lends stay valid until it is dropped or [repinned](Self::repin).
+///
+/// While it is held, entries that are removed (by anyone, in any tracker that shares the
+/// [`Reclaimer`](crate::Reclaimer)) wait to be used again. Held for ever it exhausts the spare entries: then
+/// unknown nodes are refused with `AtCapacity`, and known ones never notice.
+///
+/// A view belongs to the thread that pinned it: it is neither `Send` nor `Sync`, so a task that a
+/// multi-threaded runtime may move to another thread can't hold one across an await:
+///
+/// ```compile_fail
+/// # use incarnation::IncarnationTracker;
+/// fn spawn<F: Future<Output = ()> + Send>(task: F) {}
+/// # let tracker = IncarnationTracker::<String>::builder().build().unwrap();
+/// spawn(async move {
+///     let view = tracker.pin();
+///     std::future::ready(()).await; // `view` lives across this await: the task is not `Send`
+///     view.get("a:1");
+/// });
+/// ```
+///
+/// Pin anew after each await instead; or, on a single-threaded executor, whose tasks need not be
+/// `Send`, hold it, but know that the entries wait as long as the task does:
+///
+/// ```
+/// # use incarnation::IncarnationTracker;
+/// fn spawn_local<F: Future<Output = ()>>(task: F) {}
+/// # let tracker = IncarnationTracker::<String>::builder().build().unwrap();
+/// spawn_local(async move {
+///     let view = tracker.pin();
+///     std::future::ready(()).await;
+///     view.get("a:1");
+/// });
+/// ```
+pub struct View<'t, K: Eq + Hash, S> {
+    pub(super) core: &'t Core<K, S>,
+    pub(super) pinned: Pinned<'t, K>,
+}
+
+impl<'t, K, S> View<'t, K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    #[inline(always)]
+    pub(super) fn new(core: &'t Core<K, S>, pinned: Pinned<'t, K>) -> Self {
+        Self { core, pinned }
+    }
+
+    /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
+    /// Does nothing while the thread holds other views.
+    pub fn repin(&mut self) {
+        self.pinned.repin();
+    }
+
+    /// As [`IncarnationTracker::get`](crate::IncarnationTracker::get).
+    #[inline(always)]
+    #[must_use]
+    pub fn get<Q>(&self, node: &Q) -> Option<NodeState>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.core.get(&self.pinned, node)
+    }
+
+    /// As [`IncarnationTracker::update`](crate::IncarnationTracker::update).
+    #[inline]
+    pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+        self.submit(node, Proposal::Claim(claim), now)
+    }
+
+    /// As [`IncarnationTracker::judge`](crate::IncarnationTracker::judge).
+    pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+        self.preview(node, Proposal::Claim(claim), now).verdict()
+    }
+
+    /// As [`IncarnationTracker::confirm`](crate::IncarnationTracker::confirm).
+    #[inline]
+    pub fn confirm(
+        &self,
+        node: &K,
+        incarnation: impl Into<Incarnation>,
+        now: Timestamp,
+    ) -> Verdict {
+        self.submit(node, Proposal::Confirm(incarnation.into()), now)
+    }
+
+    /// As [`IncarnationTracker::rejoin`](crate::IncarnationTracker::rejoin).
+    pub fn rejoin(&self, node: &K, incarnation: impl Into<Incarnation>, now: Timestamp) -> Verdict {
+        self.submit(node, Proposal::Rejoin(incarnation.into()), now)
+    }
+
+    /// As [`IncarnationTracker::required_incarnation`](crate::IncarnationTracker::required_incarnation).
+    #[must_use]
+    pub fn required_incarnation(&self, node: &K, now: Timestamp) -> Option<Incarnation> {
+        use crate::rule::Rejection::{Buried, Zombie};
+
+        let mut incarnation = Incarnation::ZERO;
+        // Each answer names an incarnation above the one that was tried; a few steps settle it.
+        loop {
+            let verdict = match self.preview(node, Proposal::Rejoin(incarnation), now) {
+                Judgement::Write(..) => return Some(incarnation),
+                Judgement::Keep(verdict) => verdict,
+            };
+            let required = match verdict {
+                Verdict::Rejected(Zombie { required }) => required,
+                Verdict::Rejected(Buried { incarnation }) => incarnation.saturating_add(1),
+                Verdict::Duplicate { current } => current.incarnation().saturating_add(1),
+                Verdict::Stale { current } => current.incarnation(),
+                _ => return None,
+            };
+            if required <= incarnation {
+                return None;
+            }
+            incarnation = required;
+        }
+    }
+
+    /// As [`IncarnationTracker::add_unconfirmed`](crate::IncarnationTracker::add_unconfirmed).
+    pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {
+        self.submit(node, Proposal::Introduce, now)
+    }
+
+    #[inline]
+    fn submit(&self, node: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+        self.core.submit(&self.pinned, node, proposal, now)
+    }
+
+    fn preview(&self, node: &K, proposal: Proposal, now: Timestamp) -> Judgement {
+        self.core.preview(&self.pinned, node, proposal, now)
+    }
+
+    /// As [`IncarnationTracker::remove`](crate::IncarnationTracker::remove).
+    pub fn remove<Q>(&self, node: &Q, now: Timestamp) -> Option<NodeState>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.take_out(node, Some(now), |_| true).ok()
+    }
+
+    /// As [`IncarnationTracker::remove_if`](crate::IncarnationTracker::remove_if).
+    ///
+    /// # Errors
+    ///
+    /// The state the node is in instead; `None` if it is unknown.
+    pub fn remove_if<Q>(
+        &self,
+        node: &Q,
+        expected: Claim,
+        now: Timestamp,
+    ) -> Result<NodeState, Option<NodeState>>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let expected = Word::of(expected);
+        self.take_out(node, Some(now), |word| Some(word) == expected)
+    }
+
+    /// As [`IncarnationTracker::forget`](crate::IncarnationTracker::forget).
+    pub fn forget(&self, node: &K) -> Option<NodeState> {
+        let removed = self.take_out(node, None, |_| true).ok();
+        self.core.graves.forget(node);
+        removed
+    }
+
+    /// Takes a node out, with a grave if `now` is given and it died.
+    fn take_out<Q>(
+        &self,
+        node: &Q,
+        now: Option<Timestamp>,
+        is_expected: impl Fn(Word) -> bool,
+    ) -> Result<NodeState, Option<NodeState>>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let found = self.pinned.find(self.core.hash(node), node).ok_or(None)?;
+        self.take_out_node(found, now, is_expected)
+    }
+
+    pub(super) fn take_out_node(
+        &self,
+        node: Node<'_, K>,
+        now: Option<Timestamp>,
+        is_expected: impl Fn(Word) -> bool,
+    ) -> Result<NodeState, Option<NodeState>> {
+        let mut life = node.life();
+        loop {
+            let Life::Live(word) = life else {
+                return Err(None);
+            };
+            if !is_expected(word) {
+                return Err(Some(NodeState::new(word, node.stamp())));
+            }
+            match self.core.evict(&self.pinned, node, word, now) {
+                Ok(last) => return Ok(last),
+                Err(now_there) => life = now_there,
+            }
+        }
+    }
+
+    /// As [`IncarnationTracker::is_confirmed`](crate::IncarnationTracker::is_confirmed).
+    #[must_use]
+    pub fn is_confirmed<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node)
+            .is_some_and(|state| state.status != Status::Unconfirmed)
+    }
+
+    /// As [`IncarnationTracker::can_suspect`](crate::IncarnationTracker::can_suspect).
+    #[must_use]
+    pub fn can_suspect<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node)
+            .is_some_and(|state| matches!(state.status, Status::Alive | Status::Suspect))
+    }
+
+    /// As [`IncarnationTracker::nodes_with`](crate::IncarnationTracker::nodes_with).
+    #[must_use]
+    pub fn nodes_with(&self, status: Status) -> Vec<K> {
+        self.iter()
+            .filter(|(_, state)| state.status == status)
+            .map(|(node, _)| node.clone())
+            .collect()
+    }
+
+    /// All nodes with their states; the guarantees are those of
+    /// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
+    ///
+    /// Cost: a walk over the array of entries, one cache line each, in order.
+    #[must_use]
+    pub fn iter(&self) -> ViewIter<'_, K> {
+        ViewIter::new(&self.pinned)
+    }
+}
+
+/// Shows up to this many nodes.
+const SHOWN: usize = 8;
+
+impl<K, S> fmt::Debug for View<'_, K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static + fmt::Debug,
+    S: BuildHasher,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        let mut nodes = self.iter();
+        for (node, state) in nodes.by_ref().take(SHOWN) {
+            map.entry(node, &format_args!("{state}"));
+        }
+        if nodes.next().is_some() {
+            return map.finish_non_exhaustive();
+        }
+        map.finish()
+    }
+}
