@@ -3,6 +3,8 @@
 mod counters;
 mod graves;
 mod local;
+#[cfg(feature = "persist")]
+pub mod persist;
 mod reclaim;
 pub mod rule;
 mod sync;

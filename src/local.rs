@@ -1,78 +1,171 @@
-//! The local node's own incarnation.
+//! The node's own incarnation: the one number that only this node raises, to refute what others
+//! say of it (SWIM, section 4.2). The tracker's builder makes it; gossip threads use it through
+//! [`IncarnationTracker::local`](crate::IncarnationTracker::local).
+//!
+//! One atomic. Every refutation gets an incarnation of its own, above all that were accused or
+//! given out before. With a durable incarnation none is given out, nor seen by anyone, before the
+//! disk remembers it.
 #![forbid(unsafe_code)]
 
 use core::fmt;
 
-use crate::rule::Incarnation;
+use crate::Incarnation;
+#[cfg(feature = "persist")]
+use crate::persist::{DurableIncarnation, PersistError, Reservation};
+#[cfg(feature = "persist")]
+use crate::rule::Policy;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The local node's own incarnation.
-#[derive(Debug)]
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
+/// let me: std::net::SocketAddr = "10.0.0.1:7946".parse()?;
+/// let tracker = IncarnationTracker::builder().local_node(me).build()?;
+///
+/// if let Verdict::AboutSelf { accused } = tracker.update(&me, Claim::suspect(4), Timestamp::ZERO) {
+///     let mine = tracker.local().refute(accused.incarnation())?;
+///     assert_eq!(mine.get(), 5); // now gossip Claim::alive(mine)
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Local {
-    incarnation: AtomicU64,
-    max: Incarnation,
+    current: AtomicU64,
+    max: u64,
     max_jump: u64,
+    #[cfg(feature = "persist")]
+    reservation: Option<Reservation>,
 }
 
-/// Why the local node's incarnation was not raised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why [`Local::refute`] gave out no incarnation. The current one stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LocalError {
-    /// At `max_incarnation` already.
+    /// The refutation would need an incarnation above `max_incarnation`.
     Exhausted,
-    /// The accusation is further above than anybody honest can have seen.
+    /// The accusation is more than `max_incarnation_jump` above the node's own incarnation. Nobody
+    /// honest can have seen that one, and peers would refuse to follow.
     SuspiciousAccusation {
-        /// Our own.
+        /// The node's own incarnation.
         own: Incarnation,
-        /// The accusation's.
+        /// The one it was accused at.
         accused: Incarnation,
     },
+    /// The incarnation could not be made safe on disk, so it was not given out. The next attempt
+    /// tries anew.
+    #[cfg(feature = "persist")]
+    Unreserved(PersistError),
+}
+
+impl Local {
+    /// A node that starts at `start` and remembers nothing across restarts.
+    pub(crate) fn new(start: Incarnation, max: Incarnation, max_jump: u64) -> Self {
+        Self {
+            current: AtomicU64::new(start.get()),
+            max: max.get(),
+            max_jump,
+            #[cfg(feature = "persist")]
+            reservation: None,
+        }
+    }
+
+    /// A node that starts above all it may have used before, or at `first` if there is no before.
+    /// Writes to the disk.
+    #[cfg(feature = "persist")]
+    pub(crate) fn durable(
+        durable: DurableIncarnation,
+        first: Incarnation,
+        policy: &Policy,
+    ) -> Result<Self, PersistError> {
+        let (start, reservation) = durable.begin(first, policy)?;
+        Ok(Self {
+            reservation: Some(reservation),
+            ..Self::new(start, policy.max_incarnation, policy.max_incarnation_jump)
+        })
+    }
+
+    /// The incarnation to announce. One atomic load.
+    #[must_use]
+    #[inline]
+    pub fn current(&self) -> Incarnation {
+        // Acquire: who sees an incarnation comes after the disk write that reserved it.
+        Incarnation::new(self.current.load(Ordering::Acquire))
+    }
+
+    /// Answers an accusation: moves to the incarnation after the higher of its own and `accused`, in
+    /// one atomic step, and returns it. Announce yourself Alive at it.
+    ///
+    /// Any number of threads may do so at once; each gets a different incarnation. An accusation
+    /// below the current incarnation is answered with a new one all the same: call this for claims
+    /// that the current incarnation does not refute already.
+    ///
+    /// Lock-free: one compare-and-swap, more under contention. With a
+    /// durable incarnation, a call that finds its block of reserved incarnations used
+    /// up writes to the disk first, and calls in the same need wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`SuspiciousAccusation`](LocalError::SuspiciousAccusation) above the current incarnation plus
+    /// `max_incarnation_jump`, [`Exhausted`](LocalError::Exhausted) at `max_incarnation`, and with a
+    /// durable incarnation `Unreserved` if the disk refuses. Nothing has changed then.
+    pub fn refute(&self, accused: impl Into<Incarnation>) -> Result<Incarnation, LocalError> {
+        let accused = accused.into();
+        // Acquire, as in `current`.
+        let mut own = self.current.load(Ordering::Acquire);
+        loop {
+            if accused.get() > own.saturating_add(self.max_jump) {
+                return Err(LocalError::SuspiciousAccusation {
+                    own: Incarnation::new(own),
+                    accused,
+                });
+            }
+            let next = match own.max(accused.get()).checked_add(1) {
+                Some(next) if next <= self.max => next,
+                _ => return Err(LocalError::Exhausted),
+            };
+            #[cfg(feature = "persist")]
+            if let Some(reservation) = &self.reservation {
+                reservation.cover(next).map_err(LocalError::Unreserved)?;
+            }
+            match self.current.compare_exchange_weak(
+                own,
+                next,
+                // Release: publishes the incarnation after what reserved it.
+                Ordering::Release,
+                // Acquire: another's incarnation was seen, as in `current`.
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Ok(Incarnation::new(next)),
+                Err(newer) => own = newer,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Local");
+        debug.field("current", &self.current());
+        #[cfg(feature = "persist")]
+        debug.field("reservation", &self.reservation);
+        debug.finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for LocalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Exhausted => f.write_str("no incarnation left to refute with"),
+            Self::SuspiciousAccusation { own, accused } => write!(
+                f,
+                "accused at incarnation {accused}, too far above its own {own} to be honest"
+            ),
+            #[cfg(feature = "persist")]
+            Self::Unreserved(error) => write!(f, "incarnation not reserved: {error}"),
+        }
     }
 }
 
+// What a disk refused is part of the message, so there is no `source`.
 impl core::error::Error for LocalError {}
-
-impl Local {
-    pub(crate) fn new(start: Incarnation, max: Incarnation, max_jump: u64) -> Self {
-        Self {
-            incarnation: AtomicU64::new(start.get()),
-            max,
-            max_jump,
-        }
-    }
-
-    /// The incarnation now.
-    pub fn current(&self) -> Incarnation {
-        Incarnation::new(self.incarnation.load(Ordering::Acquire))
-    }
-
-    /// Raises it above an accusation.
-    pub fn refute(&self, accused: impl Into<Incarnation>) -> Result<Incarnation, LocalError> {
-        let accused = accused.into();
-        let mut own = self.incarnation.load(Ordering::Relaxed);
-        loop {
-            if accused.get() > own.saturating_add(self.max_jump) {
-                return Err(LocalError::SuspiciousAccusation {
-                    own: own.into(),
-                    accused,
-                });
-            }
-            let next = own.max(accused.get()).saturating_add(1);
-            if next > self.max.get() {
-                return Err(LocalError::Exhausted);
-            }
-            match self
-                .incarnation
-                .compare_exchange(own, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return Ok(next.into()),
-                Err(now) => own = now,
-            }
-        }
-    }
-}

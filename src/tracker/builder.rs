@@ -8,6 +8,8 @@ use core::time::Duration;
 use crate::counters::Counters;
 use crate::graves::Graves;
 use crate::local::Local;
+#[cfg(feature = "persist")]
+use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
 use crate::rule::{Incarnation, Policy};
 use crate::sync::Arc;
@@ -32,12 +34,14 @@ const MIN_SPARE: usize = if cfg!(loom) { 2 } else { 32 };
 ///     .build()?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "nothing is made until `build`"]
 pub struct Builder<K, S = ahash::RandomState> {
     policy: Policy,
     local_key: Option<K>,
     local_incarnation: Incarnation,
+    #[cfg(feature = "persist")]
+    local_durable: Option<DurableIncarnation>,
     max_nodes: usize,
     hard_limit: Option<usize>,
     eviction_headroom: Option<usize>,
@@ -52,7 +56,7 @@ pub struct Builder<K, S = ahash::RandomState> {
 }
 
 /// Limits that contradict each other, or can't be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
     /// `max_nodes` is 0: nothing could ever be known.
@@ -88,6 +92,10 @@ pub enum BuildError {
         /// What a rejoin needs.
         min_rejoin_bump: u64,
     },
+    /// The durable incarnation can't be begun with: the disk refuses, its block contradicts the
+    /// limits, or the range is used up.
+    #[cfg(feature = "persist")]
+    Durable(PersistError),
 }
 
 impl fmt::Display for BuildError {
@@ -120,6 +128,8 @@ impl fmt::Display for BuildError {
                 f,
                 "max_incarnation_jump {max_incarnation_jump} is below min_rejoin_bump {min_rejoin_bump}"
             ),
+            #[cfg(feature = "persist")]
+            Self::Durable(error) => write!(f, "durable incarnation: {error}"),
         }
     }
 }
@@ -132,6 +142,8 @@ impl<K> Default for Builder<K> {
             policy: Policy::default(),
             local_key: None,
             local_incarnation: Incarnation::ZERO,
+            #[cfg(feature = "persist")]
+            local_durable: None,
             max_nodes: 10_000,
             hard_limit: None,
             eviction_headroom: None,
@@ -159,6 +171,15 @@ impl<K, S> Builder<K, S> {
     /// The incarnation the local node starts at. Default 0.
     pub fn local_incarnation(mut self, start: impl Into<Incarnation>) -> Self {
         self.local_incarnation = start.into();
+        self
+    }
+
+    /// Has the local node start above all incarnations that an earlier run may have used, and remember
+    /// its own: see [`DurableIncarnation`]. `local_incarnation` then is where the first run starts.
+    /// [`build`](Self::build) writes to the disk.
+    #[cfg(feature = "persist")]
+    pub fn local_durable(mut self, durable: DurableIncarnation) -> Self {
+        self.local_durable = Some(durable);
         self
     }
 
@@ -267,6 +288,8 @@ impl<K, S> Builder<K, S> {
             policy: self.policy,
             local_key: self.local_key,
             local_incarnation: self.local_incarnation,
+            #[cfg(feature = "persist")]
+            local_durable: self.local_durable,
             max_nodes: self.max_nodes,
             hard_limit: self.hard_limit,
             eviction_headroom: self.eviction_headroom,
@@ -291,7 +314,7 @@ where
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] that names the limits which contradict each other.
+    /// A [`BuildError`] that names the limits which contradict each other, or what a disk refused.
     pub fn build(self) -> Result<IncarnationTracker<K, S>, BuildError> {
         let hard_limit = self.checked()?;
         let size = Size {
@@ -305,6 +328,18 @@ where
         let local_key = self
             .local_key
             .map(|key| ((self.hasher.hash_one(&key) >> 32) as u32, key));
+        let local = Local::new(
+            self.local_incarnation,
+            self.policy.max_incarnation,
+            self.policy.max_incarnation_jump,
+        );
+        // Last, when nothing else can fail: it spends incarnations.
+        #[cfg(feature = "persist")]
+        let local = match self.local_durable {
+            Some(durable) => Local::durable(durable, self.local_incarnation, &self.policy)
+                .map_err(BuildError::Durable)?,
+            None => local,
+        };
         Ok(IncarnationTracker::new(Arc::new(Core {
             table,
             graves: Graves::new(
@@ -322,11 +357,7 @@ where
             },
             counters: Counters::new(self.max_nodes >= 1024),
             hasher: self.hasher,
-            local: Local::new(
-                self.local_incarnation,
-                self.policy.max_incarnation,
-                self.policy.max_incarnation_jump,
-            ),
+            local,
             local_key,
             selecting: AtomicBool::new(false),
         })))

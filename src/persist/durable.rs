@@ -1,0 +1,208 @@
+//! The local node's incarnation on disk: a mark below which every incarnation may have been used.
+//!
+//! The mark is raised, a block of incarnations at a time, *before* the first of a block is given
+//! out; so whatever moment a process dies at, its successor finds a mark at or above all it can
+//! have announced. [`Local`](crate::Local) asks a [`Reservation`] before it moves; the
+//! tracker's builder makes one of the [`DurableIncarnation`] that a program opens.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::PersistError;
+use super::envelope::{self, Content, FormatError};
+use super::file::LockedPath;
+use crate::Incarnation;
+use crate::rule::Policy;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// The mark, a `u64`.
+const CONTENT: Content = Content { id: 1, version: 1 };
+/// Bytes of the whole file.
+const LEN: u64 = (envelope::OVERHEAD + size_of::<u64>()) as u64;
+/// Refutations are rare (one for each time the node is suspected), restarts may come in quick
+/// succession: a few writes more are better than marks that run ahead.
+const DEFAULT_BLOCK: u64 = 32;
+
+/// The local node's incarnation as a file remembers it: opened, locked and checked, to be handed
+/// to [`Builder::local_durable`](crate::Builder::local_durable).
+///
+/// A restarted node then never uses an incarnation that it may have announced before, whatever
+/// ended it (`kill -9`, a power failure), and comes back at least `min_rejoin_bump` above: what its
+/// peers ask of a node that they declared dead. At the very end of the range it comes back at
+/// `max_incarnation`, which they accept too.
+///
+/// Incarnations are reserved on disk in blocks, so a refutation costs a disk write (a sync of file
+/// and directory, a millisecond or many, in the thread that calls
+/// [`refute`](crate::Local::refute)) only when a block is used up. A restart skips what is left of
+/// its block: at most [`block`](Self::block) and bump together.
+///
+/// The file belongs to one process at a time: a lock on `<file>.lock`, which goes when the tracker
+/// (with all its clones and handles) does, sees to that. A process that forks without executing
+/// another program must go on with it in one of the two only; both hold the lock. On file systems
+/// whose locks or syncs do nothing (some network file systems), nothing of this holds. A *missing*
+/// file is a first start, so keep it where it can't get lost: not in `/tmp`, nor under a mount that
+/// may come up late.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use incarnation::IncarnationTracker;
+/// use incarnation::persist::DurableIncarnation;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("incarnation");
+/// let start = || -> Result<_, Box<dyn std::error::Error>> {
+///     let tracker: IncarnationTracker = IncarnationTracker::builder()
+///         .local_durable(DurableIncarnation::open(&path)?)
+///         .build()?;
+///     Ok(tracker)
+/// };
+/// let tracker = start()?;
+/// let announced = tracker.local().refute(tracker.local().current())?;
+/// drop(tracker); // or kill -9
+/// assert!(start()?.local().current().get() >= announced.get() + 5);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "give it to the builder"]
+pub struct DurableIncarnation {
+    file: LockedPath,
+    mark: Option<Incarnation>,
+    block: Option<u64>,
+}
+
+impl DurableIncarnation {
+    /// Opens and locks the file at `path`. Writes nothing yet, except an empty lock file next to it.
+    ///
+    /// # Errors
+    ///
+    /// [`PersistError::Locked`] if it is in use and stays so for a tenth of a second; [`Format`](PersistError::Format) or
+    /// [`NotAFile`](PersistError::NotAFile) if what is there is not a mark that this crate wrote,
+    /// whole and undamaged; [`Io`](PersistError::Io) if its directory does not exist, or the
+    /// operating system refuses for another reason. The file is left as it was.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PersistError> {
+        let file = LockedPath::acquire(path.as_ref())?;
+        let mark = match file.read(LEN)? {
+            None => None,
+            Some(bytes) => Some(Self::decode(&bytes).map_err(|error| PersistError::Format {
+                path: file.path().to_owned(),
+                error,
+            })?),
+        };
+        Ok(Self {
+            file,
+            mark,
+            block: None,
+        })
+    }
+
+    /// How many incarnations to reserve at a time. Default: 32, or less if the tracker's limits leave
+    /// no room for that many.
+    ///
+    /// With `min_rejoin_bump` it must not exceed an eighth of `max_incarnation_jump` (else building
+    /// the tracker is a [`PersistError::BlockSize`]), so that a few restarts in a row that nobody saw
+    /// never look like an invented incarnation.
+    pub fn block(mut self, incarnations: u64) -> Self {
+        self.block = Some(incarnations);
+        self
+    }
+
+    /// The highest incarnation that an earlier run may have used; `None` on a first start.
+    #[must_use]
+    pub fn mark(&self) -> Option<Incarnation> {
+        self.mark
+    }
+
+    /// Reads the content of such a file: the highest incarnation that may have been used. For
+    /// tools; takes no lock, allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the bytes. They are never trusted in part.
+    pub fn decode(bytes: &[u8]) -> Result<Incarnation, FormatError> {
+        let payload = envelope::open(CONTENT, bytes)?;
+        let mark = <[u8; 8]>::try_from(payload).map_err(|_| FormatError::Payload)?;
+        let mark = Incarnation::new(u64::from_le_bytes(mark));
+        if mark > Incarnation::MAX {
+            return Err(FormatError::Payload);
+        }
+        Ok(mark)
+    }
+
+    /// Begins a run that would start at `first` if there had been none before: the incarnation to
+    /// start at, already reserved on disk, and what reserves the next ones.
+    pub(crate) fn begin(
+        self,
+        first: Incarnation,
+        policy: &Policy,
+    ) -> Result<(Incarnation, Reservation), PersistError> {
+        let max = policy.max_incarnation;
+        // At least 1: the mark itself may have been used.
+        let bump = policy.min_rejoin_bump.max(1);
+        let limit = policy.max_incarnation_jump / 8;
+        let block = self
+            .block
+            .unwrap_or_else(|| DEFAULT_BLOCK.min(limit.saturating_sub(bump)).max(1));
+        if block == 0 || block.saturating_add(bump) > limit {
+            return Err(PersistError::BlockSize { block, bump, limit });
+        }
+        let start = match self.mark {
+            None => first,
+            Some(mark) if mark >= max => return Err(PersistError::Exhausted { mark, max }),
+            Some(mark) => first.max(mark.saturating_add(bump).min(max)),
+        };
+        // Even the start has to be on disk before anybody sees it.
+        let through = raise(&self.file, start.get(), block, max.get())?;
+        let reservation = Reservation {
+            through: AtomicU64::new(through),
+            max: max.get(),
+            block,
+            file: Mutex::new(self.file),
+        };
+        Ok((start, reservation))
+    }
+}
+
+/// Reserves a block that begins at `incarnation`; the new mark.
+fn raise(file: &LockedPath, incarnation: u64, block: u64, max: u64) -> Result<u64, PersistError> {
+    let mark = incarnation.saturating_add(block - 1).min(max);
+    file.replace(&envelope::seal(CONTENT, &mark.to_le_bytes()))?;
+    Ok(mark)
+}
+
+/// The incarnations that are safe to give out, because the mark on disk is not below them.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    /// The highest of them: what the file says, or less. Only rises.
+    through: AtomicU64,
+    max: u64,
+    block: u64,
+    /// Taken only to write. Poisoning is of no concern: it guards the file, not what is in memory.
+    file: Mutex<LockedPath>,
+}
+
+impl Reservation {
+    /// Makes sure that `incarnation` (at most `max`) may be given out. One load, unless the block is
+    /// used up: then a disk write, which other threads in the same need wait for.
+    #[inline]
+    pub(crate) fn cover(&self, incarnation: u64) -> Result<(), PersistError> {
+        // Acquire: whoever gives out an incarnation does so after the write that reserved it.
+        if incarnation <= self.through.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.extend(incarnation)
+    }
+
+    #[cold]
+    fn extend(&self, incarnation: u64) -> Result<(), PersistError> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        // Relaxed: it changes only under the lock, and the mutex orders that.
+        if incarnation <= self.through.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // On an error the file holds the old mark or the new one: neither is below what was given
+        // out, and the next call tries again.
+        let mark = raise(&file, incarnation, self.block, self.max)?;
+        // Release: pairs with the load in `cover`.
+        self.through.store(mark, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The node's own incarnation: raised by this node alone, in one step, from any thread.
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::thread;
+
+use incarnation::{Incarnation, IncarnationTracker, LocalError};
+
+/// The highest incarnation of the original tracker.
+const ORIGINAL_MAX: u64 = (1 << 31) - 1;
+
+fn starting_at(incarnation: u64) -> IncarnationTracker {
+    IncarnationTracker::builder()
+        .local_incarnation(incarnation)
+        .build()
+        .unwrap()
+}
+
+/// What `threads` threads get that call `refute` at once, each with the accusations made for it.
+fn refute_at_once(
+    tracker: &IncarnationTracker,
+    threads: u64,
+    accusations: impl Fn(u64) -> Vec<u64> + Sync,
+) -> Vec<Vec<(u64, u64)>> {
+    let barrier = Barrier::new(usize::try_from(threads).unwrap());
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (barrier, accusations) = (&barrier, &accusations);
+                scope.spawn(move || {
+                    let accusations = accusations(thread);
+                    barrier.wait();
+                    accusations
+                        .into_iter()
+                        .map(|accused| (accused, tracker.local().refute(accused).unwrap().get()))
+                        .collect()
+                })
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
+#[test]
+fn a_node_starts_at_the_incarnation_it_was_given_and_by_default_at_zero() {
+    let tracker: IncarnationTracker = IncarnationTracker::builder().build().unwrap();
+    assert_eq!(tracker.local().current(), Incarnation::ZERO);
+    assert_eq!(starting_at(77).local().current().get(), 77);
+}
+
+#[test]
+fn refuting_jumps_above_the_higher_of_own_and_accused_in_one_step() {
+    let tracker = starting_at(10);
+    let local = tracker.local();
+    assert_eq!(local.refute(10).unwrap().get(), 11);
+    assert_eq!(local.refute(500).unwrap().get(), 501);
+    assert_eq!(local.refute(3).unwrap().get(), 502, "an old accusation");
+    assert_eq!(local.current().get(), 502);
+    assert_eq!(
+        tracker.clone().local().current().get(),
+        502,
+        "clones share it"
+    );
+}
+
+#[test]
+fn eight_threads_refuting_at_once_get_eight_distinct_incarnations() {
+    for _ in 0..200 {
+        let tracker = starting_at(40);
+        let results = refute_at_once(&tracker, 8, |_| vec![40]);
+        let distinct: BTreeSet<u64> = results.iter().flatten().map(|&(_, own)| own).collect();
+        assert_eq!(distinct, (41..49).collect());
+        assert_eq!(tracker.local().current().get(), 48);
+    }
+}
+
+#[test]
+fn many_threads_with_different_accusations_each_end_above_their_own_and_never_share() {
+    let tracker = starting_at(0);
+    let results = refute_at_once(&tracker, 4, |thread| {
+        (0..5_000).map(|i| i * (thread % 3)).collect()
+    });
+    let mut all = BTreeSet::new();
+    for (accused, own) in results.iter().flatten().copied() {
+        assert!(own > accused);
+        assert!(all.insert(own), "{own} was given out twice");
+    }
+    for thread in &results {
+        assert!(thread.is_sorted_by(|a, b| a.1 < b.1), "it only rises");
+    }
+    assert_eq!(all.last(), Some(&tracker.local().current().get()));
+}
+
+#[test]
+fn an_accusation_too_far_above_its_own_is_refused_telling_both() {
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .local_incarnation(100)
+        .max_incarnation_jump(50)
+        .build()
+        .unwrap();
+    let local = tracker.local();
+    for accused in [151, 152, u64::MAX] {
+        assert_eq!(
+            local.refute(accused),
+            Err(LocalError::SuspiciousAccusation {
+                own: 100.into(),
+                accused: accused.into(),
+            })
+        );
+        assert_eq!(local.current().get(), 100, "nothing has changed");
+    }
+    assert_eq!(local.refute(150).unwrap().get(), 151, "the limit itself");
+}
+
+#[test]
+fn at_the_top_of_the_originals_range_the_last_incarnations_are_used_and_no_more() {
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .max_incarnation(ORIGINAL_MAX)
+        .local_incarnation(ORIGINAL_MAX - 4)
+        .build()
+        .unwrap();
+    let local = tracker.local();
+    for expected in ORIGINAL_MAX - 3..=ORIGINAL_MAX {
+        assert_eq!(local.refute(local.current()).unwrap().get(), expected);
+    }
+    for accused in [0, ORIGINAL_MAX, ORIGINAL_MAX + 1] {
+        assert_eq!(local.refute(accused), Err(LocalError::Exhausted));
+    }
+    assert_eq!(local.current().get(), ORIGINAL_MAX);
+}
+
+#[test]
+fn an_accusation_at_max_incarnation_cannot_be_refuted_and_changes_nothing() {
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .max_incarnation(100)
+        .local_incarnation(50)
+        .build()
+        .unwrap();
+    assert_eq!(tracker.local().refute(100), Err(LocalError::Exhausted));
+    assert_eq!(tracker.local().refute(99).unwrap().get(), 100);
+}
+
+#[test]
+fn no_accusation_overflows_even_without_a_jump_limit() {
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .max_incarnation_jump(u64::MAX)
+        .build()
+        .unwrap();
+    let local = tracker.local();
+    for accused in [u64::MAX, u64::MAX - 1, Incarnation::MAX.get()] {
+        assert_eq!(local.refute(accused), Err(LocalError::Exhausted));
+    }
+    assert_eq!(
+        local.refute(Incarnation::MAX.get() - 1),
+        Ok(Incarnation::MAX)
+    );
+    assert_eq!(local.refute(0), Err(LocalError::Exhausted));
+}
