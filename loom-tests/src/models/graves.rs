@@ -61,8 +61,8 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "graves::a_whole_life_inside_an_old_claim",
             Bounds {
-                plain: 3,
-                shadowed: 2,
+                plain: 2,
+                shadowed: 1,
             },
             || world(builder().max_graves(2), &[]),
             &[
@@ -95,8 +95,8 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "graves::a_join_ends_a_grave_while_the_joiner_dies",
             Bounds {
-                plain: 3,
-                shadowed: 1,
+                plain: 2,
+                shadowed: 0,
             },
             || {
                 let w = world(builder().max_graves(2), &[(NODE, Claim::dead(5))]);

@@ -10,7 +10,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "recycling::a_recycled_entry_is_whole",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 2,
             },
             || world(builder(), &[(NODE, Claim::alive(1))]),
