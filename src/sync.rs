@@ -9,9 +9,7 @@
 mod imp {
     /// Atomics and fences.
     pub(crate) mod atomic {
-        pub(crate) use core::sync::atomic::{
-            AtomicBool, AtomicU32, AtomicU64, Ordering, fence,
-        };
+        pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
         /// What the model checker needs no shadows for; see its arm of this facade.
         pub(crate) mod plain {
@@ -54,7 +52,11 @@ mod imp;
 #[path = "sync/map.rs"]
 mod map;
 
-#[allow(unreachable_pub, unused_imports, reason = "the models use what is public in the loom arm")]
+#[allow(
+    unreachable_pub,
+    unused_imports,
+    reason = "the models use what is public in the loom arm"
+)]
 pub use imp::*;
 pub(crate) use map::Map;
 
