@@ -272,14 +272,6 @@ pub const LIST: &[Weakening] = &[
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
     Weakening {
-        name: "the batches acquire nothing",
-        file: LIMBO,
-        from: "self.newest.swap(ptr::null_mut(), Ordering::Acquire)",
-        to: "self.newest.swap(ptr::null_mut(), Ordering::Relaxed)",
-        also: None,
-        model: "recycling::a_batch_is_whole",
-    },
-    Weakening {
         name: "the batches are not released",
         file: LIMBO,
         from: "                // the top is an exchange and continues their release sequences.

@@ -80,7 +80,7 @@ impl Limbo {
             match self.newest.compare_exchange_weak(
                 newest,
                 batch,
-                // Release: publishes the batch; older ones stay published, since every change of
+                // Release: publishes the batch (pinned by `recycling::a_batch_is_whole`); older ones stay published, since every change of
                 // the top is an exchange and continues their release sequences.
                 Ordering::Release,
                 Ordering::Relaxed,
@@ -93,7 +93,8 @@ impl Limbo {
 
     /// Gives back to the slab what no view can see any more.
     pub(super) fn collect<K>(&self, domain: &Domain, slab: &Slab<K>) {
-        // Acquire: the batches behind the pointer. Pinned by `recycling::a_batch_is_whole`.
+        // Acquire: the batches behind the pointer. (Where settling is a real fence, as under the
+        // checker, that fence would do; where it is a system call, nothing else does.)
         let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         if next.is_null() {
             return;

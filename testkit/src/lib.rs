@@ -1,1 +1,5 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
+#![forbid(unsafe_code)]
+
+pub mod replay;
+pub mod trace;
