@@ -13,6 +13,7 @@ use equivalent::Equivalent;
 use crate::counters::Counters;
 use crate::graves::{Grave, Graves};
 use crate::local::Local;
+use crate::notify::Notify;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
@@ -41,6 +42,7 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) counters: Counters,
     pub(crate) tally: Tally,
+    pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
     /// The local node's key with its hash, so that most claims are told apart by one comparison.
@@ -264,8 +266,9 @@ where
 
     /// To be called after every change of a node's word (`None`: not in the table).
     #[inline(always)]
-    pub(crate) fn changed(&self, _node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
+    pub(crate) fn changed(&self, node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
         self.counters.moved(from, to);
+        self.notify.changed(self.table.domain(), node.index());
     }
 
     #[inline(always)]
