@@ -24,9 +24,12 @@ pub struct Bounds {
 
 /// The bounds of most models.
 pub const USUAL: Bounds = Bounds {
-    plain: 3,
+    plain: 2,
     shadowed: 2,
 };
+
+/// No bound at all.
+pub const UNBOUNDED: usize = usize::MAX;
 
 /// One model, ready to be checked.
 pub struct Model {
@@ -35,6 +38,8 @@ pub struct Model {
     bounds: Bounds,
     /// Runs one execution with the given role on the main thread.
     execution: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Asked after each arm, shadowed or not, of each arrangement.
+    after_arm: fn(bool),
 }
 
 /// What checking a model took.
@@ -76,17 +81,25 @@ impl Model {
             roles: roles.len(),
             bounds,
             execution: Arc::new(execution),
+            after_arm: |_| {},
         }
+    }
+
+    /// Has `look` called after each arm of each arrangement; it is told whether it was the shadowed.
+    pub fn after_each_arm(mut self, look: fn(bool)) -> Self {
+        self.after_arm = look;
+        self
     }
 
     /// Explores all arrangements in both arms; panics (or aborts) at the first bad execution.
     pub fn check(&self) -> Outcome {
         let begin = Instant::now();
         let executions = Arc::new(AtomicUsize::new(0));
+        let Bounds { plain, shadowed } = bounds_by_hand().unwrap_or(self.bounds);
         for main in 0..self.roles {
-            for (shadows, bound) in [(false, self.bounds.plain), (true, self.bounds.shadowed)] {
+            for (shadows, bound) in [(false, plain), (true, shadowed)] {
                 let mut checker = loom::model::Builder::new();
-                checker.preemption_bound = Some(bound);
+                checker.preemption_bound = (bound != UNBOUNDED).then_some(bound);
                 checker.max_branches = 100_000;
                 let execution = self.execution.clone();
                 let count = executions.clone();
@@ -96,6 +109,7 @@ impl Model {
                         execution(main);
                     });
                 });
+                (self.after_arm)(shadows);
             }
         }
         Outcome {
@@ -103,4 +117,14 @@ impl Model {
             took: begin.elapsed(),
         }
     }
+}
+
+/// `MODEL_BOUNDS=3,2`: other bounds than the models' own, plain and shadowed, to look deeper by hand.
+fn bounds_by_hand() -> Option<Bounds> {
+    let bounds = std::env::var("MODEL_BOUNDS").ok()?;
+    let (plain, shadowed) = bounds.split_once(',')?;
+    Some(Bounds {
+        plain: plain.parse().ok()?,
+        shadowed: shadowed.parse().ok()?,
+    })
 }

@@ -1,1 +1,162 @@
-fn main() {}
+//! Shows that the models can fail: applies each weakening of the list to a scratch copy of the
+//! project and checks that its model catches it. `loom-tests/weaken [NAME]`.
+//!
+//! Each runs in a process of its own, since some end in a double free. A weakening that does not
+//! apply (the code has changed) or does not compile is an error, not a catch.
+
+mod list;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use list::{LIST, Weakening};
+
+/// A model that takes longer than this has not caught anything.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What of the project the scratch copy leaves out.
+const LEFT_OUT: [&str; 5] = ["target", ".git", "data", "corpus", "seeds"];
+
+fn main() -> ExitCode {
+    let filter = std::env::args().nth(1);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = here.parent().expect("loom-tests lies in the project");
+    let scratch = here.join("target/weakened");
+    let _ = fs::remove_dir_all(&scratch);
+    copy(project, &scratch);
+
+    if let Err(why) = build(&scratch) {
+        eprintln!("the unchanged copy does not build:\n{why}");
+        return ExitCode::FAILURE;
+    }
+    let mut caught = 0;
+    let mut total = 0;
+    for weakening in LIST {
+        if filter
+            .as_ref()
+            .is_some_and(|f| !weakening.name.contains(f.as_str()))
+        {
+            continue;
+        }
+        total += 1;
+        let begin = Instant::now();
+        let outcome = try_one(&scratch, weakening);
+        let took = begin.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                caught += 1;
+                println!(
+                    "{:<44} caught by {} ({took:.0} s)",
+                    weakening.name, weakening.model
+                );
+            }
+            Err(why) => println!("{:<44} NOT CAUGHT: {why}", weakening.name),
+        }
+    }
+    println!("{total} weakenings, {caught} caught");
+    if total > 0 && caught == total {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Applies one weakening, has its model look, and takes it back.
+fn try_one(scratch: &Path, weakening: &Weakening) -> Result<(), String> {
+    let Weakening { file, from, to, .. } = *weakening;
+    let mut originals = Vec::new();
+    let mut applied = Ok(());
+    for (file, from, to) in [(file, from, to)].into_iter().chain(weakening.also) {
+        applied = applied.and_then(|()| {
+            originals.push(replace(&scratch.join(file), from, to)?);
+            Ok(())
+        });
+    }
+    let outcome = applied
+        .and_then(|()| build(scratch))
+        .and_then(|models| run(&models, weakening.model));
+    for (path, original) in originals {
+        fs::write(path, original).map_err(|error| error.to_string())?;
+    }
+    outcome
+}
+
+/// Replaces the one place where `from` stands in a file; returns the file as it was.
+fn replace(path: &Path, from: &str, to: &str) -> Result<(PathBuf, String), String> {
+    let original = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let places = original.matches(from).count();
+    if places != 1 {
+        return Err(format!(
+            "its text stands {places} times in {}",
+            path.display()
+        ));
+    }
+    fs::write(path, original.replace(from, to)).map_err(|error| error.to_string())?;
+    Ok((path.to_owned(), original))
+}
+
+/// Builds the models of the copy and returns the binary.
+fn build(scratch: &Path) -> Result<PathBuf, String> {
+    let target = scratch.with_file_name("weakened-target");
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--release", "--test", "models", "--no-run"])
+        .current_dir(scratch.join("loom-tests"))
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("it does not build:\n{said}"));
+    }
+    let binary = said
+        .rsplit_once("(")
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map(|(path, _)| scratch.join("loom-tests").join(path));
+    binary.ok_or_else(|| format!("no binary named in:\n{said}"))
+}
+
+/// Runs one model; it is caught if that fails.
+fn run(models: &Path, model: &str) -> Result<(), String> {
+    let mut child = Command::new(models)
+        .arg(model)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+            return if status.success() {
+                Err(format!("{model} passes"))
+            } else {
+                Ok(())
+            };
+        }
+        if begin.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(format!("{model} still runs"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("scratch directory");
+    for entry in fs::read_dir(from).expect("project directory") {
+        let entry = entry.expect("directory entry");
+        let name = entry.file_name();
+        let path = entry.path();
+        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).expect("copy");
+        }
+    }
+}

@@ -101,8 +101,8 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "claims::update_against_sweep_on_the_exact_word",
             Bounds {
-                plain: 3,
-                shadowed: 2,
+                plain: 2,
+                shadowed: 1,
             },
             || world(builder(), &[(NODE, Claim::dead(1))]),
             &[

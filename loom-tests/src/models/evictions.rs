@@ -114,7 +114,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "evictions::two_sweeps_evict_once",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 2,
             },
             || world(builder(), &[(NODE, Claim::dead(1))]),

@@ -16,7 +16,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "handles::recycled_with_the_very_same_word",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 2,
             },
             || world(builder(), &[(NODE, Claim::alive(1))]),
@@ -39,7 +39,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "handles::a_read_never_shows_another_life",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 2,
             },
             || world(builder(), &[(NODE, Claim::alive(1))]),

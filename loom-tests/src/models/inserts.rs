@@ -61,7 +61,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "inserts::at_a_head_that_is_being_unlinked",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 2,
             },
             || world(builder(), &[(NODE, Claim::alive(1))]),
@@ -92,9 +92,7 @@ pub fn models() -> Vec<Model> {
                 },
                 |w: &World| {
                     let _ = w.claim(Claim::alive(2), BEGIN);
-                },
-                |w: &World| {
-                    w.tracker.remove(&NODE, BEGIN);
+                    w.tracker.pin().remove(&NODE, BEGIN);
                 },
             ],
             |w: &World| {

@@ -27,7 +27,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "scans::scanner_and_recycling",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 2,
             },
             || world(builder(), &[(NODE, Claim::alive(1))]),

@@ -17,7 +17,7 @@ fn reader_is_consistent(w: &World) {
 }
 
 const READERS: Bounds = Bounds {
-    plain: 3,
+    plain: 2,
     shadowed: 2,
 };
 
@@ -46,7 +46,7 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "views::a_held_view_reads_on",
             Bounds {
-                plain: 3,
+                plain: 2,
                 shadowed: 1,
             },
             || world(builder(), &[(NODE, Claim::alive(1))]),
@@ -56,6 +56,24 @@ pub fn models() -> Vec<Model> {
                     let first = view.get(&NODE).is_some();
                     let second = view.get(&NODE).is_some();
                     assert!(first || !second);
+                },
+                remove_and_reuse,
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "views::an_inner_view_leaves_the_outer_pinned",
+            READERS,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let outer = w.tracker.pin();
+                    drop(w.tracker.pin());
+                    assert!(
+                        outer
+                            .get(&NODE)
+                            .is_none_or(|state| state.incarnation.get() == 1)
+                    );
                 },
                 remove_and_reuse,
             ],

@@ -1,0 +1,388 @@
+//! The weakenings, each with the model that must catch it.
+//!
+//! `from` must stand exactly once in its file; `to` takes its place.
+
+pub struct Weakening {
+    pub name: &'static str,
+    pub file: &'static str,
+    pub from: &'static str,
+    pub to: &'static str,
+    /// What else must go, where two things do the same work.
+    pub also: Option<(&'static str, &'static str, &'static str)>,
+    pub model: &'static str,
+}
+
+const ENTRY: &str = "src/table/entry.rs";
+const CHAIN: &str = "src/table/chain.rs";
+const SHARD: &str = "src/table/shard.rs";
+const SLAB: &str = "src/table/slab.rs";
+const LIMBO: &str = "src/table/limbo.rs";
+const PINNED: &str = "src/table/pinned.rs";
+const TABLE: &str = "src/table/mod.rs";
+const CORE: &str = "src/tracker/core.rs";
+const RECLAIM: &str = "src/reclaim/asymmetric.rs";
+
+pub const LIST: &[Weakening] = &[
+    // The word and its stamp.
+    Weakening {
+        name: "the stamp is raised after the exchange",
+        file: ENTRY,
+        from: "self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        self.word",
+        to: "let _late = Late(&self.stamp, now.as_nanos());
+        struct Late<'a>(&'a AtomicU64, u64);
+        impl Drop for Late<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_max(self.1, Ordering::Relaxed);
+            }
+        }
+        self.word",
+        also: None,
+        model: "claims::stamp_before_publish",
+    },
+    Weakening {
+        name: "the exchange of the word releases nothing",
+        file: ENTRY,
+        from: "// Release: publishes the stamp. Acquire: a judge that comes after this one sees all
+                // that the judged word's writer had done (its burial among it).
+                Ordering::AcqRel,",
+        to: "Ordering::Acquire,",
+        also: None,
+        model: "claims::stamp_before_publish",
+    },
+    Weakening {
+        name: "the load of the word acquires nothing",
+        file: ENTRY,
+        from: "self.word.load(Ordering::Acquire)",
+        to: "self.word.load(Ordering::Relaxed)",
+        also: None,
+        model: "scans::scanner_and_insert",
+    },
+    Weakening {
+        name: "an eviction takes a fresh word",
+        file: PINNED,
+        from: "node.entry.evict(Some(judged))?;",
+        to: "let _ = judged; node.entry.evict(node.entry.word())?;",
+        also: None,
+        model: "claims::update_against_sweep_on_the_exact_word",
+    },
+    Weakening {
+        name: "a claim takes a fresh word",
+        file: "src/table/pinned.rs",
+        from: "self.entry.raise(from, to, now)",
+        to: "self.entry.raise(from.and_then(|_| self.entry.word()), to, now)",
+        also: None,
+        model: "claims::two_updates_of_one_node",
+    },
+    // Linking and unlinking.
+    Weakening {
+        name: "the link releases nothing",
+        file: CHAIN,
+        from: "                Ordering::AcqRel,
+                // Acquire: the caller walks on from it.
+                Ordering::Acquire,
+            )
+            .map(drop)",
+        to: "                Ordering::Acquire,
+                Ordering::Acquire,
+            )
+            .map(drop)",
+        also: None,
+        model: "inserts::a_linked_entry_is_whole",
+    },
+    Weakening {
+        name: "the link acquires nothing",
+        file: CHAIN,
+        from: "                Ordering::AcqRel,
+                // Acquire: the caller walks on from it.
+                Ordering::Acquire,
+            )
+            .map(drop)",
+        to: "                Ordering::Release,
+                Ordering::Acquire,
+            )
+            .map(drop)",
+        also: None,
+        model: "graves::a_whole_life_inside_an_old_claim",
+    },
+    Weakening {
+        name: "the load of the head acquires nothing",
+        file: CHAIN,
+        from: "self.head(hash).load(Ordering::Acquire)",
+        to: "self.head(hash).load(Ordering::Relaxed)",
+        also: None,
+        model: "inserts::a_linked_entry_is_whole",
+    },
+    Weakening {
+        name: "the load of the next entry acquires nothing",
+        file: CHAIN,
+        from: "next = entry.next.load(Ordering::Acquire);",
+        to: "next = entry.next.load(Ordering::Relaxed);",
+        also: None,
+        model: "graves::old_claim_against_burial_in_the_middle",
+    },
+    Weakening {
+        name: "unlinking in the middle releases nothing",
+        file: CHAIN,
+        from: "previous.next.store(after, Ordering::Release)",
+        to: "previous.next.store(after, Ordering::Relaxed)",
+        also: None,
+        model: "graves::a_burial_whose_unlinking_is_handed_over",
+    },
+    Weakening {
+        name: "unlinking at the head releases nothing",
+        file: CHAIN,
+        from: "                        // `graves::a_burial_at_the_head_is_handed_over`.
+                        Ordering::Release,",
+        to: "                        Ordering::Relaxed,",
+        also: None,
+        model: "graves::a_burial_at_the_head_is_handed_over",
+    },
+    // Permits and debris.
+    Weakening {
+        name: "the permit is ignored",
+        file: SHARD,
+        from: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()",
+        to: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok_and(|_| true) || true",
+        also: None,
+        model: "evictions::debris_is_handed_over",
+    },
+    Weakening {
+        name: "the holder does not look again",
+        file: SHARD,
+        from: "if shard.debris.load(Ordering::Relaxed) == seen {",
+        to: "if shard.debris.load(Ordering::Relaxed) == seen || true {",
+        also: None,
+        model: "evictions::debris_is_handed_over",
+    },
+    Weakening {
+        name: "the evictor's fence is left out",
+        file: SHARD,
+        from: "// our count. Pinned by `evictions::debris_is_handed_over`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: None,
+        model: "evictions::debris_is_handed_over",
+    },
+    Weakening {
+        name: "the permit holder's fence is left out",
+        file: SHARD,
+        from: "// SeqCst: against the evictors' fence above.
+            fence(Ordering::SeqCst);",
+        to: "",
+        also: None,
+        model: "evictions::debris_is_handed_over",
+    },
+    Weakening {
+        name: "the permit's release releases nothing",
+        file: SHARD,
+        from: "self.permit.store(false, Ordering::Release);",
+        to: "self.permit.store(false, Ordering::Relaxed);",
+        also: None,
+        model: "evictions::debris_is_handed_over",
+    },
+    Weakening {
+        name: "only the own entry is unlinked",
+        file: SHARD,
+        from: "for head in first..end {",
+        to: "for head in first..first.min(end) {",
+        also: None,
+        model: "evictions::debris_is_handed_over",
+    },
+    // Reclamation.
+    Weakening {
+        name: "the ticket is drawn before the unlinking",
+        file: PINNED,
+        from: "        self.table.clear_up(hash, &mut unlinked);
+        if !unlinked.is_empty() {
+            let ticket = self.table.domain.ticket(&self.guard);",
+        to: "        let ticket = self.table.domain.ticket(&self.guard);
+        self.table.clear_up(hash, &mut unlinked);
+        if !unlinked.is_empty() {",
+        also: None,
+        model: "views::",
+    },
+    Weakening {
+        name: "entries are recycled without a grace period",
+        file: LIMBO,
+        from: "if !passed {",
+        to: "if !passed && false {",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "the reader's fence is left out",
+        file: RECLAIM,
+        from: "            // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
+            fence(Ordering::SeqCst);",
+        to: "",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "the freeing side's fence is left out",
+        file: RECLAIM,
+        from: "            // `views::lookup_across_unlink_and_recycling`.
+            fence(Ordering::SeqCst);
+            true",
+        to: "            true",
+        // The permit's fence lies between the unlinking and the scan too.
+        also: Some((
+            SHARD,
+            "// SeqCst: against the evictors' fence above.
+            fence(Ordering::SeqCst);",
+            "",
+        )),
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "the unpin releases nothing",
+        file: RECLAIM,
+        from: "self.epoch.store(IDLE, Ordering::Release);",
+        to: "self.epoch.store(IDLE, Ordering::Relaxed);",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "the pin's store releases nothing",
+        file: RECLAIM,
+        from: "self.epoch.store(epoch, Ordering::Release);",
+        to: "self.epoch.store(epoch, Ordering::Relaxed);",
+        also: None,
+        model: "views::a_second_pin_keeps_the_first_unpin",
+    },
+    Weakening {
+        name: "the scan of the records acquires nothing",
+        file: RECLAIM,
+        from: ".map(|record| record.epoch.load(Ordering::Acquire))",
+        to: ".map(|record| record.epoch.load(Ordering::Relaxed))",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "an inner guard unpins the outer one",
+        file: RECLAIM,
+        from: "        if depth == 0 {
+            // Release: the reads",
+        to: "        if depth < 2 {
+            // Release: the reads",
+        also: None,
+        model: "views::an_inner_view_leaves_the_outer_pinned",
+    },
+    Weakening {
+        name: "the batches are not released",
+        file: LIMBO,
+        from: "                // the top is an exchange and continues their release sequences.
+                Ordering::Release,",
+        to: "                Ordering::Relaxed,",
+        also: None,
+        model: "recycling::a_batch_is_whole",
+    },
+    Weakening {
+        name: "the free list releases nothing",
+        file: SLAB,
+        from: "                // `recycling::a_recycled_entry_is_whole`.
+                Ordering::Release,",
+        to: "                Ordering::Relaxed,",
+        also: None,
+        model: "recycling::a_recycled_entry_is_whole",
+    },
+    Weakening {
+        name: "the free list acquires nothing",
+        file: SLAB,
+        from: "        let mut top = list.load(Ordering::Acquire);",
+        to: "        let mut top = list.load(Ordering::Relaxed);",
+        also: None,
+        model: "recycling::the_free_list_goes_on_where_it_says",
+    },
+    // Graves.
+    Weakening {
+        name: "no second look at the graves",
+        file: CORE,
+        from: "self.judge_unknown(node.key(), proposal, now)",
+        to: "judge(Situation::default(), proposal, &self.policy)",
+        also: None,
+        model: "graves::a_whole_life_inside_an_old_claim",
+    },
+    Weakening {
+        name: "the burial comes after the eviction",
+        file: CORE,
+        from: "        let last = NodeState::new(word, node.stamp());
+        if word",
+        to: "        let last = NodeState::new(word, node.stamp());
+        pinned.evict(node, word)?;
+        if word",
+        also: None,
+        model: "graves::old_claim_against_burial",
+    },
+    Weakening {
+        name: "a join ends any grave",
+        file: "src/graves.rs",
+        from: "|grave| grave.word < word)",
+        to: "|_| { let _ = word; true })",
+        also: None,
+        model: "graves::a_join_ends_a_grave_while_the_joiner_dies",
+    },
+    // Handles.
+    Weakening {
+        name: "a handle does not look at the generation",
+        file: PINNED,
+        from: "(entry.generation() == generation).then_some",
+        to: "(entry.generation() >= generation).then_some",
+        also: None,
+        model: "handles::recycled_with_the_very_same_word",
+    },
+    Weakening {
+        name: "a handle looks at the generation first",
+        file: PINNED,
+        from: "        let word = entry.word()?;
+        (entry.generation() == generation).then_some((Node { entry, index }, word))",
+        to: "        let same = entry.generation() == generation;
+        let word = entry.word()?;
+        same.then_some((Node { entry, index }, word))",
+        also: None,
+        model: "handles::",
+    },
+    // Limits.
+    Weakening {
+        name: "a reservation is a load and a store",
+        file: TABLE,
+        from: "            match self.live.compare_exchange_weak(
+                live,
+                live + 1,",
+        to: "            self.live.store(live + 1, Ordering::Relaxed);
+            match self.live.compare_exchange_weak(
+                live + 1,
+                live + 1,",
+        also: None,
+        model: "limits::two_inserts_for_one_place",
+    },
+    Weakening {
+        name: "a reservation acquires nothing",
+        file: TABLE,
+        from: "                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
+                Ordering::Acquire,",
+        to: "                Ordering::Relaxed,",
+        also: None,
+        model: "limits::reserve_at_the_hard_limit",
+    },
+    Weakening {
+        name: "giving a reservation back releases nothing",
+        file: TABLE,
+        from: "self.live.fetch_sub(1, Ordering::Release);",
+        to: "self.live.fetch_sub(1, Ordering::Relaxed);",
+        also: None,
+        model: "limits::reserve_at_the_hard_limit",
+    },
+    // The checker.
+    Weakening {
+        name: "the checker goes without shadows",
+        file: "src/sync/loom.rs",
+        from: "shadows.replace(on)",
+        to: "shadows.replace(on && false)",
+        also: None,
+        model: "litmus::load_then_exchange_is_explored",
+    },
+];
