@@ -197,7 +197,7 @@ impl<K> Table<K> {
         }
     }
 
-    #[allow(dead_code, reason = "lends its fences where there are subscribers")]
+    #[inline(always)]
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
     }

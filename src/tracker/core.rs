@@ -13,9 +13,11 @@ use equivalent::Equivalent;
 use crate::counters::Counters;
 use crate::graves::{Grave, Graves};
 use crate::local::Local;
+use crate::notify::Notify;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
+use crate::stats::{Event, Tally};
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Life, Link, Node, Pinned, Table};
 use crate::time::Timestamp;
@@ -39,6 +41,8 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) policy: Policy,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) counters: Counters,
+    pub(crate) tally: Tally,
+    pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
     /// The local node's key with its hash, so that most claims are told apart by one comparison.
@@ -254,14 +258,16 @@ where
             return Err(life);
         }
         self.changed(node, None, Some(to));
+        self.tally.count(Event::Joined);
         self.graves.end_below(node.key(), to);
         Ok(verdict)
     }
 
     /// To be called after every change of a node's word (`None`: not in the table).
     #[inline(always)]
-    pub(crate) fn changed(&self, _node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
+    pub(crate) fn changed(&self, node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
         self.counters.moved(from, to);
+        self.notify.changed(self.table.domain(), node.index());
     }
 
     #[inline(always)]
