@@ -23,7 +23,7 @@ mod tracker;
 #[cfg(all(loom, feature = "loom"))]
 #[doc(hidden)]
 pub mod model {
-    pub use crate::sync::{atomic, with_shadows};
+    pub use crate::sync::{atomic, with_shadows, without_notices};
 }
 
 #[cfg(doctest)]

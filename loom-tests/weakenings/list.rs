@@ -528,8 +528,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the checker goes without shadows",
         file: "src/sync/loom.rs",
-        from: "shadows.replace(on)",
-        to: "shadows.replace(on && false)",
+        from: "with_flag(&SHADOWS, on, model);",
+        to: "with_flag(&SHADOWS, on && false, model);",
         also: None,
         model: "litmus::load_then_exchange_is_explored",
     },
