@@ -1,5 +1,6 @@
 //! Lock-free SWIM membership state.
 
+mod bell;
 mod counters;
 mod graves;
 mod local;
@@ -7,6 +8,7 @@ mod local;
 pub mod persist;
 mod reclaim;
 pub mod rule;
+mod sweeper;
 mod sync;
 mod table;
 mod time;
@@ -23,6 +25,7 @@ pub use counters::Counts;
 pub use local::{Local, LocalError};
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};
 pub use tracker::{
     BuildError, Builder, IncarnationTracker, Iter, NodeHandle, NodeState, Slot, SweepCursor,

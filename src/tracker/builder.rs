@@ -5,6 +5,7 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::graves::Graves;
 use crate::local::Local;
@@ -360,6 +361,7 @@ where
             local,
             local_key,
             selecting: AtomicBool::new(false),
+            bell: Bell::default(),
         })))
     }
 
