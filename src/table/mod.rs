@@ -160,7 +160,7 @@ impl<K> Table<K> {
     /// The same, but only once enough waits to be worth a system call.
     #[inline]
     pub(crate) fn collect_if_due(&self) {
-        if self.limbo.waiting() >= limbo::WORTH_COLLECTING {
+        if self.limbo.is_due() {
             self.collect();
         }
     }

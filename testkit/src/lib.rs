@@ -1,1 +1,5 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
+
+pub mod keys;
+pub mod ledger;
+pub mod resident;
