@@ -70,7 +70,7 @@ pub(crate) struct Size {
 }
 
 impl<K> Table<K> {
-    /// `None` if there can't be so many entries.
+    /// `None` if there can't be so many entries, or no memory for them.
     pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
         // Between 1.5 and 3 heads a node, so that most chains are one entry long.
         let heads = size

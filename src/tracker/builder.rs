@@ -69,7 +69,7 @@ pub enum BuildError {
         /// What a sweep restores.
         max_nodes: usize,
     },
-    /// More entries than 32-bit indexes can name, or than the address space holds.
+    /// More entries than 32-bit indexes can name, or than the system reserves memory for.
     TooManyNodes {
         /// The limit on live nodes.
         hard_limit: usize,
