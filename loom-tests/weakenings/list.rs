@@ -210,8 +210,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "entries are recycled without a grace period",
         file: LIMBO,
-        from: "if !passed {",
-        to: "if !passed && false {",
+        from: "if !horizon.passed(&retired.ticket) {",
+        to: "if !horizon.passed(&retired.ticket) && false {",
         also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
