@@ -67,13 +67,13 @@ impl<K: Eq + Hash> Graves<K> {
     }
 
     /// Remembers a death that is not over by `now`; where one is remembered already, the later word
-    /// of the two.
-    pub(crate) fn bury(&self, key: &K, grave: Grave, now: Timestamp)
+    /// of the two. Whether the death is remembered.
+    pub(crate) fn bury(&self, key: &K, grave: Grave, now: Timestamp) -> bool
     where
         K: Clone,
     {
         if !self.are_kept() || self.expired(grave, now) {
-            return;
+            return false;
         }
         let deepen = |known: &mut Grave| {
             if grave.word > known.word {
@@ -81,13 +81,14 @@ impl<K: Eq + Hash> Graves<K> {
             }
         };
         if self.map.modify(key, deepen) {
-            return;
+            return true;
         }
         let key = key.clone();
         self.reserve();
         if !self.map.upsert(key, grave, deepen) {
             self.uncount();
         }
+        true
     }
 
     fn reserve(&self) {

@@ -3,6 +3,8 @@
 mod bell;
 mod counters;
 mod graves;
+#[cfg(feature = "metrics")]
+mod integrations;
 mod local;
 mod notify;
 #[cfg(feature = "persist")]
@@ -33,10 +35,13 @@ pub mod model {
 struct Readme;
 
 pub use counters::Counts;
+#[cfg(feature = "metrics")]
+pub use integrations::describe_metrics;
 pub use local::{Local, LocalError};
 pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+pub use stats::{Evictions, Rejections, Stats};
 #[cfg(feature = "stream")]
 pub use stream::Changes;
 pub use subscribe::{Change, Changed, Subscriber};

@@ -394,7 +394,13 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "Some(if domain.heavy_fence() {",
         to: "Some(if true {",
-        also: None,
+        // The pin that follows is a fence, too, where fences are real.
+        also: Some((
+            RECLAIM,
+            "self.epoch.store(epoch, Ordering::Release);
+        registry.light_fence();",
+            "self.epoch.store(epoch, Ordering::Release);",
+        )),
         model: "notify::a_mark_against_a_look",
     },
     Weakening {

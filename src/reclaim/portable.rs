@@ -68,6 +68,8 @@ impl Domain {
         guard
             .inner
             .defer(move || raised.store(true, Ordering::Release));
+        // Out of this thread's bag: the thread may never pin again, and others settle, too.
+        guard.inner.flush();
         Ticket(flag)
     }
 

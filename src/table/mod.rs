@@ -23,6 +23,8 @@ pub(crate) use entry::{Index, Life};
 pub(crate) use pinned::{Link, Node, Pinned};
 pub(crate) use stripe::of_this_thread as stripe_of_this_thread;
 
+use core::sync::atomic::AtomicI64;
+
 use crate::reclaim::Domain;
 #[cfg(feature = "bench-floor")]
 use crate::rule::Word;
@@ -53,6 +55,8 @@ pub(crate) struct Table<K> {
     shards: Box<[Shard]>,
     limbo: Limbo,
     domain: Domain,
+    /// Evicted entries less unlinked ones. A number for people, like the limbo's.
+    debris: AtomicI64,
     /// Live entries and reservations for entries about to become live.
     live: Padded<AtomicU64>,
     hard_limit: u64,
@@ -88,6 +92,7 @@ impl<K> Table<K> {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             limbo: Limbo::default(),
             domain,
+            debris: AtomicI64::new(0),
             live: Padded::default(),
             hard_limit: size.hard_limit as u64,
         })
@@ -150,6 +155,21 @@ impl<K> Table<K> {
     /// How many entries wait for views to be dropped before they can be used again.
     pub(crate) fn waiting(&self) -> usize {
         self.limbo.waiting()
+    }
+
+    /// How many evicted entries are still in their chains.
+    pub(crate) fn debris(&self) -> usize {
+        // Relaxed: see the field. Who unlinked another's may have said so first.
+        usize::try_from(self.debris.load(core::sync::atomic::Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// One entry was evicted, and so many were unlinked: mostly that one, and nothing is written.
+    fn count_debris(&self, unlinked: usize) {
+        if unlinked != 1 {
+            // Relaxed: see the field.
+            self.debris
+                .fetch_add(1 - unlinked as i64, core::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     /// Recycles what nobody can see any more.

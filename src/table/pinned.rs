@@ -150,6 +150,7 @@ impl<'t, K> Pinned<'t, K> {
         // SAFETY: the node was found linked or live, and we are still pinned.
         let hash = unsafe { node.entry.hash() };
         self.table.clear_up(hash, &mut unlinked);
+        self.table.count_debris(unlinked.len());
         if !unlinked.is_empty() {
             let ticket = self.table.domain.ticket(&self.guard);
             self.table.limbo.add(ticket, unlinked);

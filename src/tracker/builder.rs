@@ -14,7 +14,7 @@ use crate::notify::Notify;
 use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
 use crate::rule::{Incarnation, Policy};
-use crate::stats::Tally;
+use crate::stats::{Tally, ViewWatch};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
@@ -361,6 +361,7 @@ where
             },
             counters: Counters::new(self.max_nodes >= 1024),
             tally: Tally::new(self.max_nodes >= 1024),
+            views: ViewWatch::default(),
             hasher: self.hasher,
             local,
             local_key,

@@ -18,11 +18,30 @@ use crate::notify::Notify;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
-use crate::stats::{Event, Tally};
+use crate::stats::{Event, Tally, ViewWatch};
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Life, Link, Node, Pinned, Table};
 use crate::time::Timestamp;
-use crate::tracker::NodeState;
+use crate::tracker::{NodeState, SweepReason};
+
+/// Why a node leaves the table, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Exit {
+    Swept(SweepReason, Timestamp),
+    Removed(Timestamp),
+    /// Without a grave, whatever it was.
+    Forgotten,
+}
+
+impl From<Exit> for Event {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Swept(reason, _) => reason.into(),
+            Exit::Removed(_) => Self::Removed,
+            Exit::Forgotten => Self::Forgotten,
+        }
+    }
+}
 
 /// When a sweep does what.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +62,7 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) counters: Counters,
     pub(crate) tally: Tally,
+    pub(crate) views: ViewWatch,
     pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
@@ -177,8 +197,8 @@ where
                         linked = vacant;
                         (linked.node(), Life::Vacant)
                     }
-                    Ok(Link::NoRoom) => return self.no_room(),
-                    Err(verdict) => return verdict,
+                    Ok(Link::NoRoom) => return self.noted(self.no_room()),
+                    Err(verdict) => return self.noted(verdict),
                 },
             };
             if let Some(verdict) = self.settle(node, life, proposal, now) {
@@ -226,7 +246,7 @@ where
             let raised = match life {
                 Life::Evicted => return None,
                 Life::Live(word) => match self.judge_known(node, word, proposal, now) {
-                    Judgement::Keep(verdict) => return Some(verdict),
+                    Judgement::Keep(verdict) => return Some(self.noted(verdict)),
                     Judgement::Write(to, verdict) => {
                         let raised = node.raise(Some(word), to, now);
                         raised.map(|()| {
@@ -236,7 +256,7 @@ where
                     }
                 },
                 Life::Vacant => match self.join(node, proposal, now) {
-                    Ok(verdict) => return Some(verdict),
+                    Ok(verdict) => return Some(self.noted(verdict)),
                     Err(life) => Err(life),
                 },
             };
@@ -268,6 +288,22 @@ where
         self.tally.count(Event::Joined);
         self.graves.end_below(node.key(), to);
         Ok(verdict)
+    }
+
+    /// An answer on its way out: refusals are counted.
+    #[inline(always)]
+    fn noted(&self, verdict: Verdict) -> Verdict {
+        if let Verdict::Rejected(reason) = verdict {
+            self.refused(reason);
+        }
+        verdict
+    }
+
+    #[cold]
+    fn refused(&self, reason: Rejection) {
+        self.tally.count(reason);
+        #[cfg(feature = "tracing")]
+        tracing::debug!(target: "incarnation", %reason, "claim refused");
     }
 
     /// To be called after every change of a node's word (`None`: not in the table).
@@ -311,27 +347,33 @@ where
     }
 
     /// Takes a node out of the table if its word is still the judged one. A Dead or Left one is
-    /// buried first, unless its grave would be over by `now`, or there is no `now` and it is to be
-    /// forgotten.
+    /// buried first, unless its grave would be over by then, or it is to be forgotten.
     pub(crate) fn evict(
         &self,
         pinned: &Pinned<'_, K>,
         node: Node<'_, K>,
         word: Word,
-        now: Option<Timestamp>,
+        exit: Exit,
     ) -> Result<NodeState, Life> {
         let last = NodeState::new(word, node.stamp());
+        let mut buried = false;
         if word.status().is_gone()
-            && let Some(now) = now
+            && let Exit::Swept(_, now) | Exit::Removed(now) = exit
         {
             let grave = Grave {
                 word,
                 died: last.last_update,
             };
-            self.graves.bury(node.key(), grave, now);
+            buried = self.graves.bury(node.key(), grave, now);
         }
         pinned.evict(node, word)?;
         self.changed(node, Some(word), None);
+        self.tally.count(exit);
+        if buried {
+            self.tally.count(Event::Buried);
+        }
+        #[cfg(feature = "tracing")]
+        tracing::debug!(target: "incarnation", reason = ?Event::from(exit), %last, "node evicted");
         Ok(last)
     }
 }

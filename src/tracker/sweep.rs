@@ -8,9 +8,10 @@
 use core::hash::{BuildHasher, Hash};
 
 use super::IncarnationTracker;
-use super::core::{Core, Lifetimes};
+use super::core::{Core, Exit, Lifetimes};
 use super::state::NodeState;
 use crate::rule::{Claim, Judgement, Proposal, Status, Word};
+use crate::stats::Event;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Node, Pinned};
 use crate::time::Timestamp;
@@ -157,6 +158,7 @@ where
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
+        core.tally.count(Event::Swept);
         if scope != SweepScope::Capacity {
             let mut place = 0;
             loop {
@@ -171,6 +173,7 @@ where
             core.trim(now, &mut report, &mut on_swept);
         }
         core.table.collect();
+        core.swept(now, &report);
         report
     }
 
@@ -197,6 +200,7 @@ where
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
+        core.tally.count(Event::Swept);
         let places = places.max(1);
         cursor.place = core.expire(
             SweepScope::Expiry,
@@ -210,6 +214,9 @@ where
             report.graves_expired = core.graves.purge(now);
         }
         core.table.collect_if_due();
+        if cursor.is_at_start() {
+            core.swept(now, &report);
+        }
         report
     }
 }
@@ -280,6 +287,28 @@ where
     K: Eq + Hash + Clone,
     S: BuildHasher,
 {
+    /// At the end of a sweep, when nothing is held any more.
+    #[cfg_attr(
+        not(feature = "tracing"),
+        allow(unused_variables, reason = "only told to `tracing`")
+    )]
+    fn swept(&self, now: Timestamp, report: &SweepReport) {
+        // The checker would explore it, and nothing depends on it.
+        if cfg!(not(loom)) {
+            self.views.look(self.table.domain(), now);
+        }
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            target: "incarnation",
+            evicted = report.evicted(),
+            declared_dead = report.declared_dead,
+            graves_expired = report.graves_expired,
+            nodes = self.table.live(),
+            waiting = self.table.waiting(),
+            "sweep"
+        );
+    }
+
     /// The time rules for `places` places from `start`; returns where to go on, 0 at the end.
     fn expire(
         &self,
@@ -300,7 +329,7 @@ where
             let reason = match self.lifetimes.fate(scope, word, state.last_update, now) {
                 Fate::Stays => None,
                 Fate::Goes(reason) => self
-                    .evict(&pinned, node, word, Some(now))
+                    .evict(&pinned, node, word, Exit::Swept(reason, now))
                     .ok()
                     .map(|_| reason),
                 Fate::Dies => self.declare_dead(node, word, now),
@@ -326,6 +355,9 @@ where
         };
         node.raise(Some(word), dead, now).ok()?;
         self.changed(node, Some(word), Some(dead));
+        self.tally.count(SweepReason::SuspectExpired);
+        #[cfg(feature = "tracing")]
+        tracing::debug!(target: "incarnation", suspect = %word.claim(), "node declared dead");
         Some(SweepReason::SuspectExpired)
     }
 
@@ -358,7 +390,8 @@ where
                 }
                 let Candidate { node, word, .. } = candidate;
                 // A candidate that moved meanwhile stays, and is not replaced by another.
-                if let Ok(last) = self.evict(&pinned, node, word, Some(now)) {
+                let exit = Exit::Swept(SweepReason::Capacity, now);
+                if let Ok(last) = self.evict(&pinned, node, word, exit) {
                     report.count(SweepReason::Capacity);
                     done.push(Done {
                         node,

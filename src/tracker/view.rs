@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use equivalent::Equivalent;
 
-use super::core::Core;
+use super::core::{Core, Exit};
 use super::iter::ViewIter;
 use super::state::NodeState;
 use crate::rule::{Claim, Incarnation, Judgement, Proposal, Status, Verdict, Word};
@@ -200,6 +200,7 @@ where
         now: Option<Timestamp>,
         is_expected: impl Fn(Word) -> bool,
     ) -> Result<NodeState, Option<NodeState>> {
+        let exit = now.map_or(Exit::Forgotten, Exit::Removed);
         loop {
             let Life::Live(word) = life else {
                 return Err(None);
@@ -207,7 +208,7 @@ where
             if !is_expected(word) {
                 return Err(Some(NodeState::new(word, node.stamp())));
             }
-            match self.core.evict(&self.pinned, node, word, now) {
+            match self.core.evict(&self.pinned, node, word, exit) {
                 Ok(last) => return Ok(last),
                 Err(now_there) => life = now_there,
             }

@@ -1,0 +1,134 @@
+//! A tracker's numbers through the `metrics` facade, for whatever exporter the program installed.
+//!
+//! Nothing is recorded while the tracker works: a program calls
+//! [`IncarnationTracker::record_metrics`] when it is asked for its metrics, or every few seconds, and
+//! that hands over what the tracker counts anyway.
+#![forbid(unsafe_code)]
+
+use core::hash::{BuildHasher, Hash};
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::rule::Status;
+use crate::tracker::IncarnationTracker;
+
+const NODES: &str = "incarnation_nodes";
+const JOINS: &str = "incarnation_joins_total";
+const EVICTIONS: &str = "incarnation_evictions_total";
+const DECLARED_DEAD: &str = "incarnation_declared_dead_total";
+const REJECTIONS: &str = "incarnation_rejections_total";
+const BURIED: &str = "incarnation_buried_total";
+const GRAVES: &str = "incarnation_graves";
+const SWEEPS: &str = "incarnation_sweeps_total";
+const DEBRIS: &str = "incarnation_debris_entries";
+const WAITING: &str = "incarnation_waiting_entries";
+const LONGEST_VIEW: &str = "incarnation_longest_view_seconds";
+const LOCAL: &str = "incarnation_local_incarnation";
+
+impl<K, S> IncarnationTracker<K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Hands this tracker's numbers to the recorder of the [`metrics`] facade (feature `metrics`),
+    /// each with the label `tracker`. To be called whenever they should be up to date: before a scrape
+    /// is answered, or every few seconds.
+    ///
+    /// They are [`stats`](Self::stats), [`counts`](Self::counts) by the label `status`, and the local
+    /// node's own incarnation: one that rises tells that others suspect this node. Without an installed
+    /// recorder it does nothing.
+    ///
+    /// ```
+    /// # let tracker: incarnation::IncarnationTracker = incarnation::IncarnationTracker::builder().build().unwrap();
+    /// incarnation::describe_metrics(); // once, after the recorder was installed
+    /// tracker.record_metrics("peers");
+    /// ```
+    pub fn record_metrics(&self, tracker: &str) {
+        let name = || tracker.to_owned();
+        let (stats, counts) = (self.stats(), self.counts());
+        for status in Status::ALL {
+            gauge!(NODES, "tracker" => name(), "status" => status.as_str())
+                .set(counts.of(status) as f64);
+        }
+        let evictions = stats.evictions;
+        for (reason, total) in [
+            ("unconfirmed_expired", evictions.unconfirmed_expired),
+            ("dead_retention", evictions.dead_retention),
+            ("capacity", evictions.capacity),
+            ("removed", evictions.removed),
+            ("forgotten", evictions.forgotten),
+        ] {
+            counter!(EVICTIONS, "tracker" => name(), "reason" => reason).absolute(total);
+        }
+        let rejections = stats.rejections;
+        for (reason, total) in [
+            ("out_of_range", rejections.out_of_range),
+            ("unrefutable", rejections.unrefutable),
+            ("suspicious_jump", rejections.suspicious_jump),
+            ("unconfirmed", rejections.unconfirmed),
+            ("at_capacity", rejections.at_capacity),
+            ("buried", rejections.buried),
+            ("zombie", rejections.zombie),
+        ] {
+            counter!(REJECTIONS, "tracker" => name(), "reason" => reason).absolute(total);
+        }
+        for (metric, total) in [
+            (JOINS, stats.joins),
+            (DECLARED_DEAD, stats.declared_dead),
+            (BURIED, stats.buried),
+            (SWEEPS, stats.sweeps),
+            (LOCAL, self.local().current().get()),
+        ] {
+            counter!(metric, "tracker" => name()).absolute(total);
+        }
+        for (metric, now) in [
+            (GRAVES, stats.graves as f64),
+            (DEBRIS, stats.debris as f64),
+            (WAITING, stats.waiting as f64),
+            (LONGEST_VIEW, stats.longest_view.as_secs_f64()),
+        ] {
+            gauge!(metric, "tracker" => name()).set(now);
+        }
+    }
+}
+
+/// Describes what [`IncarnationTracker::record_metrics`] records to the installed recorder (feature
+/// `metrics`): once, after it was installed.
+pub fn describe_metrics() {
+    describe_gauge!(NODES, Unit::Count, "Nodes in the table, by status.");
+    describe_counter!(JOINS, Unit::Count, "Lives of nodes that began.");
+    describe_counter!(
+        EVICTIONS,
+        Unit::Count,
+        "Lives of nodes that ended, by reason."
+    );
+    describe_counter!(
+        DECLARED_DEAD,
+        Unit::Count,
+        "Suspicions that sweeps turned into deaths."
+    );
+    describe_counter!(REJECTIONS, Unit::Count, "Claims refused, by reason.");
+    describe_counter!(BURIED, Unit::Count, "Deaths that were remembered.");
+    describe_gauge!(GRAVES, Unit::Count, "Deaths remembered now.");
+    describe_counter!(SWEEPS, Unit::Count, "Sweeps and slices of sweeps.");
+    describe_gauge!(
+        DEBRIS,
+        Unit::Count,
+        "Removed entries that are still in their chains."
+    );
+    describe_gauge!(
+        WAITING,
+        Unit::Count,
+        "Removed entries that wait to be used again."
+    );
+    describe_gauge!(
+        LONGEST_VIEW,
+        Unit::Seconds,
+        "How long some view has been held at least, the last sweep found."
+    );
+    describe_counter!(
+        LOCAL,
+        Unit::Count,
+        "The local node's own incarnation; it rises when others suspect this node."
+    );
+}

@@ -1,0 +1,7 @@
+//! What ties trackers to other crates: optional, one file each, behind a feature of the same name.
+
+#[cfg(feature = "metrics")]
+mod metrics;
+
+#[cfg(feature = "metrics")]
+pub use self::metrics::describe_metrics;
