@@ -1,5 +1,10 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
 #![forbid(unsafe_code)]
 
+pub mod fuzz;
+pub mod lockstep;
+pub mod model;
+pub mod narrow;
+pub mod ops;
 pub mod replay;
 pub mod trace;
