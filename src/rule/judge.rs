@@ -1,7 +1,7 @@
 //! The one function that decides about a claim. Writers, the read-only check, the sequential
 //! model and the tests all call it; there is no second copy of the rule.
 
-use super::proposal::Kind;
+use super::proposal::ProposalKind;
 use super::{Claim, Incarnation, Policy, Proposal, Rejection, Status, Verdict, Word};
 
 /// What is known of the node a claim speaks of.
@@ -69,8 +69,8 @@ impl Judgement {
 #[inline(always)]
 pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judgement {
     let claim = match proposal.kind() {
-        Kind::Claim(claim) => claim,
-        Kind::Confirm(mut incarnation) => {
+        ProposalKind::Claim(claim) => claim,
+        ProposalKind::Confirm(mut incarnation) => {
             if let Some(stored) = situation.stored
                 && stored.status() == Status::Unconfirmed
                 && incarnation <= policy.max_incarnation
@@ -79,7 +79,7 @@ pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judge
             }
             Claim::alive(incarnation).trusted()
         }
-        Kind::Rejoin(incarnation) => {
+        ProposalKind::Rejoin(incarnation) => {
             if let Some(required) = zombie(situation, policy)
                 && incarnation < required
             {
@@ -87,7 +87,7 @@ pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judge
             }
             Claim::alive(incarnation).trusted()
         }
-        Kind::Introduce => {
+        ProposalKind::Introduce => {
             if let Some(stored) = situation.stored {
                 return Judgement::Keep(Verdict::Duplicate {
                     current: stored.claim(),

@@ -17,7 +17,7 @@ pub use claim::Claim;
 pub use incarnation::Incarnation;
 pub use judge::{Judgement, Situation, judge};
 pub use policy::Policy;
-pub use proposal::Proposal;
+pub use proposal::{Proposal, ProposalKind};
 pub use status::{ParseStatusError, Status};
 pub use verdict::{Rejection, Verdict};
 pub use word::Word;

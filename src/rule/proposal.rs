@@ -20,12 +20,16 @@ const REJOIN: u8 = 0x20;
 const INTRODUCE: u8 = 0x30;
 const OTHERS: u8 = 0x30;
 
-/// A proposal taken apart.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+/// A [`Proposal`] taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProposalKind {
+    /// A claim, by gossip or trusted.
     Claim(Claim),
+    /// First-hand contact.
     Confirm(Incarnation),
+    /// The node asks to join (again).
     Rejoin(Incarnation),
+    /// The node was heard of.
     Introduce,
 }
 
@@ -73,13 +77,15 @@ impl Proposal {
         }
     }
 
+    /// Takes it apart.
+    #[must_use]
     #[inline]
-    pub(super) const fn kind(self) -> Kind {
+    pub const fn kind(self) -> ProposalKind {
         match self.tag & OTHERS {
-            CONFIRM => Kind::Confirm(self.incarnation),
-            REJOIN => Kind::Rejoin(self.incarnation),
-            INTRODUCE => Kind::Introduce,
-            _ => Kind::Claim(Claim::of_tag(self.tag, self.incarnation)),
+            CONFIRM => ProposalKind::Confirm(self.incarnation),
+            REJOIN => ProposalKind::Rejoin(self.incarnation),
+            INTRODUCE => ProposalKind::Introduce,
+            _ => ProposalKind::Claim(Claim::of_tag(self.tag, self.incarnation)),
         }
     }
 
@@ -93,9 +99,11 @@ impl Proposal {
     #[must_use]
     pub fn as_claim(self) -> Claim {
         match self.kind() {
-            Kind::Claim(claim) => claim,
-            Kind::Confirm(incarnation) | Kind::Rejoin(incarnation) => Claim::alive(incarnation),
-            Kind::Introduce => Claim::unconfirmed(0),
+            ProposalKind::Claim(claim) => claim,
+            ProposalKind::Confirm(incarnation) | ProposalKind::Rejoin(incarnation) => {
+                Claim::alive(incarnation)
+            }
+            ProposalKind::Introduce => Claim::unconfirmed(0),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
 
+pub mod fuzz;
 pub mod keys;
 pub mod ledger;
+pub mod lockstep;
+pub mod model;
+pub mod narrow;
+pub mod ops;
 pub mod random;
 pub mod replay;
 pub mod resident;

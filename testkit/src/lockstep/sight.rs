@@ -1,0 +1,82 @@
+//! What can be seen of a tracker, compared with the model.
+
+use incarnation::Status;
+
+use super::{Kept, Lockstep, Unequal, held, same};
+use crate::ops::Key;
+
+impl Lockstep<'_> {
+    /// Takes a handle, and looks at its slot.
+    pub(super) fn grab(&mut self, node: Key, number: u8) -> Result<(), Unequal> {
+        let handle = self.tracker.handle(&node);
+        let life = self.model.life(&node);
+        same("a handle on it", life.is_some(), handle.is_some())?;
+        let (Some(handle), Some(life)) = (handle, life) else {
+            return Ok(());
+        };
+        let slot = handle.slot();
+        same("key of a handle", node, *handle.key())?;
+        same(
+            "slot below capacity",
+            true,
+            slot.index < self.tracker.capacity(),
+        )?;
+        let owner = *self.slots.entry(slot).or_insert((node, life));
+        same("the life of a slot", (node, life), owner)?;
+        self.handles[usize::from(number)] = Some(Kept { handle, node, life });
+        Ok(())
+    }
+
+    /// Everything that can be seen.
+    pub(super) fn compare_all(&self) -> Result<(), Unequal> {
+        let Self { tracker, model, .. } = self;
+        for node in 0..self.nodes {
+            let expected = model.get(&node);
+            let status = expected.map(|held| held.word.status());
+            same(
+                format_args!("node {node}"),
+                expected,
+                held(tracker.get(&node)),
+            )?;
+            same(
+                format_args!("node {node} is confirmed"),
+                status.is_some_and(|status| status != Status::Unconfirmed),
+                tracker.is_confirmed(&node),
+            )?;
+            same(
+                format_args!("node {node} can be suspected"),
+                matches!(status, Some(Status::Alive | Status::Suspect)),
+                tracker.can_suspect(&node),
+            )?;
+        }
+        let mut listed: Vec<_> = tracker
+            .iter()
+            .map(|(node, state)| (node, held(Some(state))))
+            .collect();
+        listed.sort_unstable_by_key(|(node, _)| *node);
+        let known: Vec<_> = model
+            .iter()
+            .map(|(node, held)| (*node, Some(held)))
+            .collect();
+        same("all nodes", known, listed)?;
+        same("number of nodes", model.len(), tracker.len())?;
+        for status in Status::ALL {
+            same(
+                format_args!("nodes that are {status}"),
+                model.count(status),
+                tracker.counts().of(status),
+            )?;
+        }
+        same("graves", model.graves(), tracker.graves())?;
+        same("own incarnation", model.own(), tracker.local().current())?;
+        for kept in self.handles.iter().flatten() {
+            let life = kept.lives_in(model).then(|| model.get(&kept.node));
+            same(
+                "state of a handle",
+                life.flatten(),
+                held(kept.handle.state()),
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! The model's sweep.
+//!
+//! Where the design leaves an order open (which of equally old nodes goes, who is buried first), the
+//! caller says what the real sweep did, and the model does the same as far as the rules allow it.
+
+use incarnation::{Status, SweepReason, SweepScope, Timestamp};
+
+use super::{Held, Model, Rules};
+
+/// A node that a sweep evicted or declared Dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept<K> {
+    /// The node.
+    pub node: K,
+    /// The state it had.
+    pub last: Held,
+    /// Why.
+    pub reason: SweepReason,
+}
+
+/// What a sweep did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep<K> {
+    /// The nodes it evicted or declared Dead, in this order.
+    pub swept: Vec<Swept<K>>,
+    /// How many graves it ended.
+    pub graves_ended: usize,
+}
+
+impl<K: Ord + Clone> Model<K> {
+    /// Lets time and capacity do their work. `really` is what the real sweep did, in order.
+    pub fn sweep(&mut self, scope: SweepScope, now: Timestamp, really: &[Swept<K>]) -> Sweep<K> {
+        let mut sweep = Sweep {
+            swept: Vec::new(),
+            graves_ended: 0,
+        };
+        if scope != SweepScope::Capacity {
+            self.expire(scope, now, really, &mut sweep.swept);
+            sweep.graves_ended = self.end_graves(now);
+        }
+        if matches!(scope, SweepScope::Everything | SweepScope::Capacity) {
+            self.trim(now, really, &mut sweep.swept);
+        }
+        sweep
+    }
+
+    fn expire(
+        &mut self,
+        scope: SweepScope,
+        now: Timestamp,
+        really: &[Swept<K>],
+        swept: &mut Vec<Swept<K>>,
+    ) {
+        let mut fates: Vec<_> = self
+            .iter()
+            .filter_map(|(key, last)| {
+                let (reason, left_with) = self.node(key).fate(&self.rules, scope, now)?;
+                let swept = Swept {
+                    node: key.clone(),
+                    last,
+                    reason,
+                };
+                Some((rank(really, &swept), swept, left_with))
+            })
+            .collect();
+        fates.sort_by_key(|(rank, ..)| *rank);
+        for (_, done, left_with) in fates {
+            match left_with {
+                Some(word) => {
+                    let node = self.nodes.entry(done.node.clone()).or_default();
+                    node.write(word, now);
+                }
+                None => {
+                    self.end(&done.node, Some(now));
+                }
+            }
+            swept.push(done);
+        }
+    }
+
+    /// The least valuable go first, among them the oldest.
+    fn trim(&mut self, now: Timestamp, really: &[Swept<K>], swept: &mut Vec<Swept<K>>) {
+        let Rules {
+            max_nodes,
+            eviction_headroom,
+            ..
+        } = self.rules;
+        let known = self.len();
+        if known <= max_nodes {
+            return;
+        }
+        let surplus = known - max_nodes.saturating_sub(eviction_headroom);
+        let mut candidates: Vec<_> = self
+            .iter()
+            .filter_map(|(key, last)| {
+                let class = class(&self.rules, last.word.status())?;
+                let swept = Swept {
+                    node: key.clone(),
+                    last,
+                    reason: SweepReason::Capacity,
+                };
+                Some((class, last.at, rank(really, &swept), swept))
+            })
+            .collect();
+        candidates.sort_by_key(|(class, at, rank, _)| (*class, *at, *rank));
+        for (.., done) in candidates.into_iter().take(surplus) {
+            self.end(&done.node, Some(now));
+            swept.push(done);
+        }
+    }
+
+    fn end_graves(&mut self, now: Timestamp) -> usize {
+        let before = self.graves();
+        let rules = &self.rules;
+        self.nodes.retain(|_, node| {
+            node.grave = node.grave.filter(|grave| !rules.is_over(grave.at, now));
+            node.life.is_some() || node.grave.is_some()
+        });
+        before - self.graves()
+    }
+}
+
+/// When the real sweep did the same; last if it did not.
+fn rank<K: PartialEq>(really: &[Swept<K>], swept: &Swept<K>) -> usize {
+    really
+        .iter()
+        .position(|done| done.node == swept.node && done.reason == swept.reason)
+        .unwrap_or(usize::MAX)
+}
+
+/// In which order statuses go when there are too many nodes; `None`: not at all.
+fn class(rules: &Rules, status: Status) -> Option<u8> {
+    match status {
+        Status::Unconfirmed => Some(0),
+        Status::Dead | Status::Left => Some(1),
+        Status::Suspect => Some(2),
+        Status::Alive => rules.evict_alive.then_some(3),
+    }
+}
