@@ -105,11 +105,16 @@ where
         if self.is_local(hash, key) {
             return Judgement::Keep(about_self(proposal));
         }
-        let found = pinned.find(hash, key);
-        let known = found.and_then(|node| Some((node, node.word()?)));
-        match known {
-            Some((node, word)) => self.judge_known(node, word, proposal, now),
-            None => self.within_capacity(self.judge_unknown(key, proposal, now)),
+        loop {
+            if let Some((node, word)) = known(pinned, hash, key) {
+                return self.judge_known(node, word, proposal, now);
+            }
+            let judgement = self.within_capacity(self.judge_unknown(key, proposal, now));
+            // If the node joined between the two looks, it may have ended the grave that the second
+            // one missed: then it was never as unknown as this judgement says.
+            if known(pinned, hash, key).is_none() {
+                return judgement;
+            }
         }
     }
 
@@ -175,8 +180,16 @@ where
                         linked = vacant;
                         linked.node()
                     }
-                    Ok(Link::NoRoom) => return Verdict::Rejected(Rejection::AtCapacity),
-                    Err(verdict) => return verdict,
+                    refused => {
+                        // Joined between the look for it and the look at its grave: judged anew.
+                        if known(pinned, hash, key).is_some() {
+                            continue;
+                        }
+                        return match refused {
+                            Err(verdict) => verdict,
+                            Ok(_) => Verdict::Rejected(Rejection::AtCapacity),
+                        };
+                    }
                 },
             };
             if let Some(verdict) = self.settle(node, proposal, now) {
@@ -248,7 +261,11 @@ where
             Judgement::Keep(verdict) => return Ok(verdict),
         };
         if !self.table.reserve() {
-            return Ok(Verdict::Rejected(Rejection::AtCapacity));
+            return match node.life() {
+                Life::Vacant => Ok(Verdict::Rejected(Rejection::AtCapacity)),
+                // Another claim was faster, and may have taken the last place for this very node.
+                life => Err(life),
+            };
         }
         if let Err(life) = node.raise(None, to, now) {
             self.table.release();
@@ -322,6 +339,15 @@ where
         self.changed(node, Some(word), None);
         Ok(last)
     }
+}
+
+/// The node of a key, if it is in the table.
+fn known<'p, K, Q>(pinned: &'p Pinned<'_, K>, hash: u32, key: &Q) -> Option<(Node<'p, K>, Word)>
+where
+    Q: ?Sized + Equivalent<K>,
+{
+    let node = pinned.find(hash, key)?;
+    Some((node, node.word()?))
 }
 
 /// The answer to a proposal about the local node.
