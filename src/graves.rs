@@ -76,7 +76,8 @@ impl<K: Eq + Hash> Graves<K> {
             return false;
         }
         let deepen = |known: &mut Grave| {
-            if grave.word > known.word {
+            // A grave whose time is over and that no sweep has ended yet counts for nothing.
+            if grave.word > known.word || self.expired(*known, now) {
                 *known = grave;
             }
         };

@@ -225,6 +225,11 @@ impl<K> Drop for Unlinked<'_, K> {
 }
 
 impl<'p, K> Node<'p, K> {
+    /// How the entry stands by now.
+    pub(crate) fn life(self) -> Life {
+        self.entry.life()
+    }
+
     /// The stamp of the word read before it, or a later one.
     #[inline(always)]
     pub(crate) fn stamp(self) -> Timestamp {

@@ -133,14 +133,25 @@ where
         if self.is_local(hash, key) {
             return Judgement::Keep(about_self(proposal));
         }
-        match pinned.find(hash, key) {
-            Some((node, Life::Live(word))) => self.judge_known(node, word, proposal, now),
-            _ => match self.judge_unknown(key, proposal, now) {
-                Judgement::Write(..) if self.table.is_full() => {
-                    Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
-                }
-                judgement => judgement,
-            },
+        loop {
+            if let Some((node, word)) = known(pinned, hash, key) {
+                return self.judge_known(node, word, proposal, now);
+            }
+            let judgement = self.within_capacity(self.judge_unknown(key, proposal, now));
+            // If the node joined between the two looks, it may have ended the grave that the second
+            // one missed: then it was never as unknown as this judgement says.
+            if known(pinned, hash, key).is_none() {
+                return judgement;
+            }
+        }
+    }
+
+    fn within_capacity(&self, judgement: Judgement) -> Judgement {
+        match judgement {
+            Judgement::Write(..) if self.table.is_full() => {
+                Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
+            }
+            judgement => judgement,
         }
     }
 
@@ -197,8 +208,16 @@ where
                         linked = vacant;
                         (linked.node(), Life::Vacant)
                     }
-                    Ok(Link::NoRoom) => return self.noted(self.no_room()),
-                    Err(verdict) => return self.noted(verdict),
+                    refused => {
+                        // Joined between the look for it and the look at its grave: judged anew.
+                        if known(pinned, hash, key).is_some() {
+                            continue;
+                        }
+                        return self.noted(match refused {
+                            Err(verdict) => verdict,
+                            Ok(_) => self.no_room(),
+                        });
+                    }
                 },
             };
             if let Some(verdict) = self.settle(node, life, proposal, now) {
@@ -278,7 +297,11 @@ where
             Judgement::Keep(verdict) => return Ok(verdict),
         };
         if !self.table.reserve() {
-            return Ok(self.no_room());
+            return match node.life() {
+                Life::Vacant => Ok(self.no_room()),
+                // Another claim was faster, and may have taken the last place for this very node.
+                life => Err(life),
+            };
         }
         if let Err(life) = node.raise(None, to, now) {
             self.table.release();
@@ -375,6 +398,17 @@ where
         #[cfg(feature = "tracing")]
         tracing::debug!(target: "incarnation", reason = ?Event::from(exit), %last, "node evicted");
         Ok(last)
+    }
+}
+
+/// The node of a key, if it is in the table.
+fn known<'p, K, Q>(pinned: &'p Pinned<'_, K>, hash: u32, key: &Q) -> Option<(Node<'p, K>, Word)>
+where
+    Q: ?Sized + Equivalent<K>,
+{
+    match pinned.find(hash, key)? {
+        (node, Life::Live(word)) => Some((node, word)),
+        _ => None,
     }
 }
 

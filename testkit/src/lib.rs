@@ -1,6 +1,7 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
 
 pub mod fuzz;
+pub mod history;
 pub mod keys;
 pub mod ledger;
 pub mod lockstep;
