@@ -1,6 +1,7 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
 
 pub mod fuzz;
+pub mod gate;
 pub mod history;
 pub mod keys;
 pub mod ledger;
@@ -8,6 +9,7 @@ pub mod lockstep;
 pub mod model;
 pub mod narrow;
 pub mod ops;
+pub mod race;
 pub mod random;
 pub mod replay;
 pub mod resident;
