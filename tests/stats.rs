@@ -241,8 +241,9 @@ fn the_lack_of_a_free_entry_is_counted_as_lack_of_room() {
         (1, tracker.capacity())
     );
     drop(view);
-    assert!(tracker.update(&1, Claim::alive(1), NOW).accepted());
+    let _ = tracker.sweep(NOW);
     assert!(tracker.stats().waiting < tracker.capacity());
+    assert!(tracker.update(&1, Claim::alive(1), NOW).accepted());
 }
 
 #[test]
@@ -340,110 +341,4 @@ fn the_numbers_add_up_after_threads_did_everything_at_once() {
     assert_eq!(stats.sweeps, 4 * 40);
     assert_eq!(stats.debris, 0);
     assert!(stats.rejections.total() > 0 && stats.buried > 0);
-}
-
-#[cfg(feature = "metrics")]
-mod through_the_facade {
-    use super::*;
-    use metrics_exporter_prometheus::PrometheusBuilder;
-
-    #[test]
-    fn the_page_of_a_scrape_holds_the_numbers_of_each_tracker() {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let page = recorder.handle();
-        let (peers, others) = (tracker(), tracker());
-        for node in 0..7 {
-            let _ = peers.update(&node, Claim::alive(1), NOW);
-        }
-        let _ = peers.update(&0, Claim::alive(9_999), NOW);
-        let _ = peers.update(&1, Claim::dead(1), NOW);
-        peers.remove(&2, NOW);
-        let _ = peers.local().refute(4);
-        let record = || {
-            metrics::with_local_recorder(&recorder, || {
-                incarnation::describe_metrics();
-                peers.record_metrics("peers");
-                others.record_metrics("others");
-            });
-            page.render()
-        };
-        record();
-        let page = record();
-        for line in [
-            "# TYPE incarnation_nodes gauge",
-            "# TYPE incarnation_joins_total counter",
-            r#"incarnation_nodes{tracker="peers",status="alive"} 5"#,
-            r#"incarnation_nodes{tracker="peers",status="dead"} 1"#,
-            r#"incarnation_nodes{tracker="others",status="alive"} 0"#,
-            r#"incarnation_joins_total{tracker="peers"} 7"#,
-            r#"incarnation_rejections_total{tracker="peers",reason="suspicious_jump"} 1"#,
-            r#"incarnation_evictions_total{tracker="peers",reason="removed"} 1"#,
-            r#"incarnation_waiting_entries{tracker="peers"} 1"#,
-            r#"incarnation_local_incarnation{tracker="peers"} 5"#,
-        ] {
-            let found = page.lines().any(|known| known.eq_ignore_ascii_case(line));
-            assert!(found, "{line} is not in\n{page}");
-        }
-    }
-}
-
-#[cfg(feature = "tracing")]
-mod through_tracing {
-    use super::*;
-    use std::sync::{Arc, Mutex};
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
-
-    /// Writes down what it is told.
-    #[derive(Clone, Default)]
-    struct Journal(Arc<Mutex<Vec<String>>>);
-
-    impl Visit for Journal {
-        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-            let mut journal = self.0.lock().unwrap();
-            let line = journal.last_mut().unwrap();
-            *line += &format!("{field}={value:?};");
-        }
-    }
-
-    impl Subscriber for Journal {
-        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.target() == "incarnation"
-        }
-        fn event(&self, event: &Event<'_>) {
-            self.0.lock().unwrap().push(String::new());
-            event.record(&mut self.clone());
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            unreachable!("there are no spans")
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
-
-    #[test]
-    fn sweeps_evictions_and_refusals_are_told_and_nothing_else() {
-        let journal = Journal::default();
-        tracing::subscriber::with_default(journal.clone(), || {
-            let tracker = builder().dead_retention(Duration::ZERO).build().unwrap();
-            let _ = tracker.update(&1, Claim::alive(1), NOW);
-            let _ = tracker.update(&1, Claim::suspect(1), NOW);
-            let _ = tracker.update(&1, Claim::suspect(1), NOW);
-            let _ = tracker.get(&1);
-            assert_eq!(*journal.0.lock().unwrap(), [""; 0]);
-            let _ = tracker.update(&1, Claim::alive(9_999), NOW);
-            let _ = tracker.update(&1, Claim::dead(1), NOW);
-            let _ = tracker.sweep(after(1));
-        });
-        let told = journal.0.lock().unwrap();
-        let expected = ["refused", "evicted", "sweep"];
-        assert_eq!(told.len(), expected.len(), "{told:?}");
-        for (line, word) in told.iter().zip(expected) {
-            assert!(line.contains(word), "{line}");
-        }
-        assert!(told[1].contains("DeadRetention") && told[2].contains("evicted=1"));
-    }
 }

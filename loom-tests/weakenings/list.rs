@@ -379,6 +379,14 @@ pub const LIST: &[Weakening] = &[
         also: None,
         model: "limits::reserve_at_the_hard_limit",
     },
+    Weakening {
+        name: "a refusal after linking is not counted",
+        file: CORE,
+        from: "Ok(verdict) => return Some(self.noted(verdict)),",
+        to: "Ok(verdict) => return Some(verdict),",
+        also: None,
+        model: "limits::two_inserts_for_one_place",
+    },
     // Subscriptions.
     Weakening {
         name: "a change is not fenced from looking for subscribers",

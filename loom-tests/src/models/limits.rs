@@ -28,6 +28,7 @@ pub fn models() -> Vec<Model> {
                 let verdicts = w.verdicts();
                 assert!(verdicts.contains(&Verdict::Joined));
                 assert!(verdicts.contains(&full));
+                assert_eq!(w.tracker.stats().rejections.at_capacity, 1);
                 assert_eq!(w.tracker.iter().count(), 1);
             },
         ),
