@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use incarnation::Claim;
 use incarnation::rule::Word;
 
-use super::{Session, State, Subject, Verb, Record, beats, digest, hasher};
+use super::{Record, Session, State, Subject, Task, Verb, beats, digest, hasher};
 
 type Map = HashMap<SocketAddr, Record, ahash::RandomState>;
 
@@ -29,8 +29,10 @@ impl Subject for ArcSwapped {
         self
     }
 
-    fn can(verb: Verb, _one_node: bool) -> bool {
-        verb != Verb::ContendedChange
+    fn can(task: Task) -> bool {
+        let changes_nothing = matches!(task.verb, Verb::Lookup | Verb::Claim | Verb::Iterate);
+        // One writer, and a copy of a large map for each change is nobody's choice.
+        changes_nothing || (task.threads == 1 && task.nodes <= 10_000)
     }
 
     fn fill(&self, nodes: &[(SocketAddr, Claim)], stamp: u64) {

@@ -7,7 +7,7 @@ use dashmap::mapref::entry::Entry;
 use incarnation::Claim;
 use incarnation::rule::Word;
 
-use super::{Record, Session, State, Subject, Verb, beats, digest, hasher};
+use super::{Record, Session, State, Subject, beats, digest, hasher};
 
 type Map = DashMap<SocketAddr, Record, ahash::RandomState>;
 
@@ -24,10 +24,6 @@ impl Subject for Dashed {
     #[inline(always)]
     fn session(&self) -> &Map {
         &self.0
-    }
-
-    fn can(_verb: Verb, _one_node: bool) -> bool {
-        true
     }
 }
 

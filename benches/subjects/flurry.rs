@@ -6,7 +6,7 @@ use flurry::HashMap;
 use incarnation::Claim;
 use incarnation::rule::Word;
 
-use super::{Record, Session, State, Subject, Verb, beats, digest, hasher};
+use super::{Record, Session, State, Subject, beats, digest, hasher};
 
 type Map = HashMap<SocketAddr, Record, ahash::RandomState>;
 
@@ -23,10 +23,6 @@ impl Subject for Flurried {
     #[inline(always)]
     fn session(&self) -> &Map {
         &self.0
-    }
-
-    fn can(_verb: Verb, _one_node: bool) -> bool {
-        true
     }
 }
 

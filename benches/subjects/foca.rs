@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{Session, State, Subject, Verb, digest};
+use super::{Session, State, Subject, Task, Verb, digest};
 
 type Members = Foca<SocketAddr, Silent, SmallRng, NoCustomBroadcast>;
 
@@ -21,7 +21,7 @@ pub struct FocaMembers(Mutex<Members>);
 impl Subject for FocaMembers {
     const ID: &'static str = "foca";
     // Its incarnations end at 65,535.
-    const MOST_CHANGES: u64 = 1_000;
+    const MOST_CHANGES: u64 = 250;
     type Session<'s> = &'s Self;
 
     fn with_capacity(_nodes: usize) -> Self {
@@ -35,8 +35,8 @@ impl Subject for FocaMembers {
         self
     }
 
-    fn can(verb: Verb, _one_node: bool) -> bool {
-        matches!(verb, Verb::Claim | Verb::ContendedChange)
+    fn can(task: Task) -> bool {
+        matches!(task.verb, Verb::Claim | Verb::Change)
     }
 }
 
@@ -123,10 +123,7 @@ impl Codec<SocketAddr> for Silent {
         Ok(())
     }
 
-    fn decode_member(
-        &mut self,
-        _buf: impl bytes::Buf,
-    ) -> Result<Member<SocketAddr>, Infallible> {
+    fn decode_member(&mut self, _buf: impl bytes::Buf) -> Result<Member<SocketAddr>, Infallible> {
         unreachable!("nothing is received")
     }
 }

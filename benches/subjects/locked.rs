@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use incarnation::Claim;
 use incarnation::rule::Word;
 
-use super::{Record, Session, State, Subject, Verb, beats, digest, hasher};
+use super::{Record, Session, State, Subject, beats, digest, hasher};
 
 macro_rules! locked {
     ($name:ident, $id:literal, $map:ty, $lock:ty, |$table:ident| ($read:expr, $write:expr)) => {
@@ -19,16 +19,15 @@ macro_rules! locked {
             type Session<'s> = &'s Self;
 
             fn with_capacity(nodes: usize) -> Self {
-                Self(<$lock>::new(<$map>::with_capacity_and_hasher(nodes, hasher())))
+                Self(<$lock>::new(<$map>::with_capacity_and_hasher(
+                    nodes,
+                    hasher(),
+                )))
             }
 
             #[inline(always)]
             fn session(&self) -> &Self {
                 self
-            }
-
-            fn can(_verb: Verb, _one_node: bool) -> bool {
-                true
             }
         }
 
@@ -58,7 +57,12 @@ macro_rules! locked {
             }
 
             #[inline(always)]
-            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+            fn claim(
+                &self,
+                node: &SocketAddr,
+                claim: Claim,
+                stamp: u64,
+            ) -> Result<(), Option<Word>> {
                 let $table = &self.0;
                 let known = $read.get(node).map(|record| record.word);
                 beats(claim, stamp, known)?;

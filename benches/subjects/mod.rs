@@ -23,7 +23,7 @@ pub use self::dashmap::Dashed;
 pub use self::flurry::Flurried;
 pub use self::foca::FocaMembers;
 pub use self::locked::{LockedHashbrown, LockedStd};
-pub use self::ours::{Batch, Handle, PerOperation, Sweepable, Unprotected, View};
+pub use self::ours::{Batch, Handle, PerOperation, Unprotected, View};
 pub use self::papaya::{Papaya, PapayaGuard};
 pub use self::scc::{SccIndex, SccIndexGuard, SccMap};
 
@@ -74,12 +74,23 @@ pub fn hasher() -> ahash::RandomState {
 
 /// What can be asked of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub verb: Verb,
+    /// All operations are on one and the same node.
+    pub one_node: bool,
+    pub threads: usize,
+    pub nodes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Lookup,
+    /// Claims that change nothing.
     Claim,
-    /// Claims that change the table, by more than one thread at a time.
-    ContendedChange,
+    /// Claims that are accepted.
+    Change,
     Packet,
+    Mix,
     Churn,
     Iterate,
 }
@@ -99,8 +110,10 @@ pub trait Subject: Sized + Send + Sync {
     /// An empty table, presized.
     fn with_capacity(nodes: usize) -> Self;
     fn session(&self) -> Self::Session<'_>;
-    /// Whether the subject is for this, at all and beyond a single node.
-    fn can(verb: Verb, one_node: bool) -> bool;
+    /// Whether the subject is made for this.
+    fn can(_task: Task) -> bool {
+        true
+    }
     /// Enters nodes that are not in the table.
     fn fill(&self, nodes: &[(SocketAddr, Claim)], stamp: u64) {
         let session = self.session();

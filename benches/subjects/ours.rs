@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use incarnation::rule::Word;
-use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Rejection, Timestamp, Verdict};
+use incarnation::{
+    Claim, IncarnationTracker, NodeHandle, NodeState, Rejection, Timestamp, Verdict,
+};
 
-use super::{Session, State, Subject, Verb, digest, hasher};
+use super::{Session, State, Subject, Task, Verb, digest, hasher};
 
 type Tracker = IncarnationTracker<SocketAddr>;
 
@@ -44,21 +46,10 @@ fn at(stamp: u64) -> Timestamp {
     Timestamp::from_nanos(stamp)
 }
 
-/// What a background sweeper needs.
-pub trait Sweepable {
-    fn tracker(&self) -> &Tracker;
-}
-
 macro_rules! subject {
-    ($(#[$doc:meta])* $name:ident, $id:literal, $session:ty, $batched:literal, |$verb:ident, $one:ident| $can:expr, |$this:ident| $open:expr) => {
+    ($(#[$doc:meta])* $name:ident, $id:literal, $session:ty, $batched:literal, |$task:ident| $can:expr, |$this:ident| $open:expr) => {
         $(#[$doc])*
         pub struct $name(Tracker);
-
-        impl Sweepable for $name {
-            fn tracker(&self) -> &Tracker {
-                &self.0
-            }
-        }
 
         impl Subject for $name {
             const ID: &'static str = $id;
@@ -75,7 +66,7 @@ macro_rules! subject {
                 $open
             }
 
-            fn can($verb: Verb, $one: bool) -> bool {
+            fn can($task: Task) -> bool {
                 $can
             }
 
@@ -88,19 +79,19 @@ macro_rules! subject {
 
 subject! {
     /// A pin for each operation.
-    PerOperation, "incarnation", &'s Tracker, false, |_verb, _one| true, |this| &this.0
+    PerOperation, "incarnation", &'s Tracker, false, |_task| true, |this| &this.0
 }
 subject! {
     /// A view held for many operations.
-    View, "incarnation-view", incarnation::View<'s, SocketAddr, ahash::RandomState>, false, |_verb, _one| true, |this| this.0.pin()
+    View, "incarnation-view", incarnation::View<'s, SocketAddr, ahash::RandomState>, false, |_task| true, |this| this.0.pin()
 }
 subject! {
     /// A pin for each batch of 32, whose cache misses overlap.
-    Batch, "incarnation-batch", Batched<'s>, true, |verb, one| !one && matches!(verb, Verb::Packet | Verb::Lookup), |this| Batched(&this.0)
+    Batch, "incarnation-batch", Batched<'s>, true, |task| !task.one_node && matches!(task.verb, Verb::Packet | Verb::Lookup), |this| Batched(&this.0)
 }
 subject! {
     /// The floor: no protection at all. For lookups only.
-    Unprotected, "incarnation-unprotected", Floor<'s>, false, |verb, _one| verb == Verb::Lookup, |this| Floor(&this.0)
+    Unprotected, "incarnation-unprotected", Floor<'s>, false, |task| task.verb == Verb::Lookup, |this| Floor(&this.0)
 }
 
 macro_rules! by_tracker {
@@ -228,12 +219,6 @@ pub struct Handle {
     hot: OnceLock<NodeHandle<SocketAddr>>,
 }
 
-impl Sweepable for Handle {
-    fn tracker(&self) -> &Tracker {
-        &self.tracker
-    }
-}
-
 impl Subject for Handle {
     const ID: &'static str = "incarnation-handle";
     type Session<'s> = ByHandle<'s>;
@@ -253,8 +238,8 @@ impl Subject for Handle {
         }
     }
 
-    fn can(verb: Verb, one_node: bool) -> bool {
-        one_node && matches!(verb, Verb::Lookup | Verb::Claim | Verb::ContendedChange)
+    fn can(task: Task) -> bool {
+        task.one_node
     }
 
     fn prepare(&self, hot: &SocketAddr) {

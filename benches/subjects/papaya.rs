@@ -6,13 +6,13 @@ use incarnation::Claim;
 use incarnation::rule::Word;
 use papaya::{Compute, HashMap, HashMapRef, LocalGuard, Operation};
 
-use super::{Record, Session, State, Subject, Verb, beats, digest, hasher};
+use super::{Record, Session, State, Subject, beats, digest, hasher};
 
 type Map = HashMap<SocketAddr, Record, ahash::RandomState>;
 type Pinned<'s> = HashMapRef<'s, SocketAddr, Record, ahash::RandomState, LocalGuard<'s>>;
 
 fn map(nodes: usize) -> Map {
-    Map::builder().capacity(nodes).hasher(hasher()).build()
+    Map::with_capacity_and_hasher(nodes, hasher())
 }
 
 /// A guard for each operation.
@@ -30,10 +30,6 @@ impl Subject for Papaya {
     fn session(&self) -> PerOperation<'_> {
         PerOperation(&self.0)
     }
-
-    fn can(_verb: Verb, _one_node: bool) -> bool {
-        true
-    }
 }
 
 /// A guard held for many operations.
@@ -50,10 +46,6 @@ impl Subject for PapayaGuard {
     #[inline(always)]
     fn session(&self) -> Pinned<'_> {
         self.0.pin()
-    }
-
-    fn can(_verb: Verb, _one_node: bool) -> bool {
-        true
     }
 }
 

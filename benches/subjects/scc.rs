@@ -7,7 +7,7 @@ use incarnation::Claim;
 use incarnation::rule::Word;
 use scc::{Guard, HashIndex, HashMap, hash_index, hash_map};
 
-use super::{Record, Session, State, Subject, Verb, beats, digest, hasher};
+use super::{Record, Session, State, Subject, beats, digest, hasher};
 
 type Index = HashIndex<SocketAddr, Record, ahash::RandomState>;
 type Map = HashMap<SocketAddr, Record, ahash::RandomState>;
@@ -29,10 +29,6 @@ macro_rules! subject {
             fn session(&self) -> Self::Session<'_> {
                 let $this = self;
                 $open
-            }
-
-            fn can(_verb: Verb, _one_node: bool) -> bool {
-                true
             }
         }
     };
