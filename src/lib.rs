@@ -3,10 +3,17 @@
 mod counters;
 mod graves;
 mod local;
+mod notify;
 #[cfg(feature = "persist")]
 pub mod persist;
+mod probe;
 mod reclaim;
 pub mod rule;
+mod sample;
+mod stats;
+#[cfg(feature = "stream")]
+mod stream;
+mod subscribe;
 mod sync;
 mod table;
 mod time;
@@ -25,8 +32,12 @@ struct Readme;
 
 pub use counters::Counts;
 pub use local::{Local, LocalError};
+pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+#[cfg(feature = "stream")]
+pub use stream::Changes;
+pub use subscribe::{Change, Changed, Subscriber};
 pub use time::{Clock, Timestamp};
 pub use tracker::{
     BuildError, Builder, IncarnationTracker, Iter, NodeHandle, NodeState, Slot, SweepCursor,

@@ -9,7 +9,7 @@
 //! It multiplies the executions, so it is switched on per model ([`with_shadows`]); the litmus test
 //! in `loom-tests` shows the difference.
 
-pub(crate) use loom::sync::Arc;
+pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 pub(crate) use loom::thread_local;
 
 /// Model threads that get a shadow: main and three more.

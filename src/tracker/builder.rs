@@ -8,10 +8,12 @@ use core::time::Duration;
 use crate::counters::Counters;
 use crate::graves::Graves;
 use crate::local::Local;
+use crate::notify::Notify;
 #[cfg(feature = "persist")]
 use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
 use crate::rule::{Incarnation, Policy};
+use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
@@ -341,6 +343,7 @@ where
             None => local,
         };
         Ok(IncarnationTracker::new(Arc::new(Core {
+            notify: Notify::new(table.capacity()),
             table,
             graves: Graves::new(
                 self.max_graves.unwrap_or(self.max_nodes),
@@ -356,6 +359,7 @@ where
                 evict_alive: self.evict_alive,
             },
             counters: Counters::new(self.max_nodes >= 1024),
+            tally: Tally::new(self.max_nodes >= 1024),
             hasher: self.hasher,
             local,
             local_key,

@@ -13,9 +13,11 @@ use equivalent::Equivalent;
 use crate::counters::Counters;
 use crate::graves::{Grave, Graves};
 use crate::local::Local;
+use crate::notify::Notify;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
+use crate::stats::{Event, Tally};
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Life, Link, Node, Pinned, Table};
 use crate::time::Timestamp;
@@ -39,6 +41,8 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) policy: Policy,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) counters: Counters,
+    pub(crate) tally: Tally,
+    pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
     /// The local node's key with its hash, so that most claims are told apart by one comparison.
@@ -88,9 +92,10 @@ where
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let node = pinned.find(hash, key)?;
-        let word = node.word()?;
-        Some(NodeState::new(word, node.stamp()))
+        match pinned.find(hash, key)? {
+            (node, Life::Live(word)) => Some(NodeState::new(word, node.stamp())),
+            _ => None,
+        }
     }
 
     /// What `submit` would answer now; changes nothing.
@@ -105,11 +110,9 @@ where
         if self.is_local(hash, key) {
             return Judgement::Keep(about_self(proposal));
         }
-        let found = pinned.find(hash, key);
-        let known = found.and_then(|node| Some((node, node.word()?)));
-        match known {
-            Some((node, word)) => self.judge_known(node, word, proposal, now),
-            None => self.within_capacity(self.judge_unknown(key, proposal, now)),
+        match pinned.find(hash, key) {
+            Some((node, Life::Live(word))) => self.judge_known(node, word, proposal, now),
+            _ => self.within_capacity(self.judge_unknown(key, proposal, now)),
         }
     }
 
@@ -123,7 +126,7 @@ where
     }
 
     /// Decides about a proposal and carries it out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit(
         &self,
         pinned: &Pinned<'_, K>,
@@ -134,7 +137,7 @@ where
         self.submit_hashed(pinned, self.hash(key), key, proposal, now)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit_hashed(
         &self,
         pinned: &Pinned<'_, K>,
@@ -146,8 +149,8 @@ where
         if self.is_local(hash, key) {
             return about_self(proposal);
         }
-        if let Some(node) = pinned.find(hash, key)
-            && let Some(verdict) = self.settle(node, proposal, now)
+        if let Some((node, life)) = pinned.find(hash, key)
+            && let Some(verdict) = self.settle(node, life, proposal, now)
         {
             return verdict;
         }
@@ -167,19 +170,19 @@ where
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
-            let node = match pinned.find(hash, key) {
-                Some(node) => node,
+            let (node, life) = match pinned.find(hash, key) {
+                Some(found) => found,
                 None => match self.introduce(pinned, hash, key, proposal, now) {
-                    Ok(Link::Found(node)) => node,
+                    Ok(Link::Found(node, life)) => (node, life),
                     Ok(Link::New(vacant)) => {
                         linked = vacant;
-                        linked.node()
+                        (linked.node(), Life::Vacant)
                     }
                     Ok(Link::NoRoom) => return Verdict::Rejected(Rejection::AtCapacity),
                     Err(verdict) => return verdict,
                 },
             };
-            if let Some(verdict) = self.settle(node, proposal, now) {
+            if let Some(verdict) = self.settle(node, life, proposal, now) {
                 return verdict;
             }
             // That life ended meanwhile: the proposal is made again, to a fresh entry.
@@ -202,16 +205,16 @@ where
         }
     }
 
-    /// Judges a proposal against an entry until it is refused or written; `None` once the entry's
+    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None` once the entry's
     /// life is over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(
         &self,
         node: Node<'_, K>,
+        mut life: Life,
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
-        let mut life = node.life();
         loop {
             let raised = match life {
                 Life::Evicted => return None,
@@ -255,14 +258,16 @@ where
             return Err(life);
         }
         self.changed(node, None, Some(to));
+        self.tally.count(Event::Joined);
         self.graves.end_below(node.key(), to);
         Ok(verdict)
     }
 
     /// To be called after every change of a node's word (`None`: not in the table).
     #[inline(always)]
-    pub(crate) fn changed(&self, _node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
+    pub(crate) fn changed(&self, node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
         self.counters.moved(from, to);
+        self.notify.changed(self.table.domain(), node.index());
     }
 
     #[inline(always)]
@@ -274,7 +279,7 @@ where
         now: Timestamp,
     ) -> Judgement {
         let situation = Situation {
-            died_recently: matches!(proposal, Proposal::Rejoin(_))
+            died_recently: proposal.is_rejoin()
                 && word.status() == Status::Dead
                 && self.is_recent(node.stamp(), now),
             ..Situation::known(word)
@@ -326,14 +331,7 @@ where
 
 /// The answer to a proposal about the local node.
 fn about_self(proposal: Proposal) -> Verdict {
-    use crate::rule::Claim;
     Verdict::AboutSelf {
-        accused: match proposal {
-            Proposal::Claim(claim) => claim,
-            Proposal::Confirm(incarnation) | Proposal::Rejoin(incarnation) => {
-                Claim::alive(incarnation)
-            }
-            Proposal::Introduce => Claim::unconfirmed(0),
-        },
+        accused: proposal.as_claim(),
     }
 }
