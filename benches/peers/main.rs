@@ -92,8 +92,8 @@ fn root() -> PathBuf {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::of(std::env::args())?;
     let effort = Effort {
-        rounds: 7,
-        each: Duration::from_millis(if options.quick { 15 } else { 60 }),
+        rounds: 21,
+        each: Duration::from_millis(if options.quick { 4 } else { 20 }),
     };
     let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
     let begin = Instant::now();
@@ -127,7 +127,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     workload,
                     &contestants,
                     &mut lanes,
-                    nodes,
+                    &world,
                 ));
             }
         }

@@ -5,7 +5,6 @@
 //! subject, so that a measurement takes about the time asked for. The order of the subjects shifts
 //! by one each round, so that a slow moment of the machine does not always hit the same one.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
@@ -34,7 +33,6 @@ pub struct Figure {
 /// A subject with its table filled.
 pub struct Contestant<S> {
     subject: S,
-    hot: SocketAddr,
     /// Above all incarnations in the table.
     next_incarnation: AtomicU64,
 }
@@ -55,18 +53,16 @@ impl<S: Subject> Contestant<S> {
     {
         let subject = S::with_capacity(world.known.len());
         subject.fill(&world.known, 1);
-        subject.prepare(&world.hot());
-        let found = subject.session().lookup(&world.hot()).expect("it is known");
-        let hot = world.known[0].1;
+        let (node, hot) = world.hot(0);
+        let found = subject.session().lookup(&node);
         assert_eq!(
-            (found.status, found.incarnation),
-            (hot.status(), hot.incarnation().get()),
+            found.map(|state| (state.status, state.incarnation)),
+            Some((hot.status(), hot.incarnation().get())),
             "{} does not hold what was put into it",
             S::ID
         );
         Box::new(Self {
             subject,
-            hot: world.hot(),
             next_incarnation: AtomicU64::new(workloads::FIRST_INCARNATIONS),
         })
     }
@@ -100,6 +96,9 @@ impl<S: Subject> Measurable for Contestant<S> {
     }
 
     fn measure(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> f64 {
+        if workload.task(0, 0).one_node {
+            self.subject.prepare(&lanes[0].hot.0);
+        }
         let base = self.base(workload, lanes.len(), count);
         let barrier = Barrier::new(lanes.len());
         let times = Mutex::new(Vec::new());
@@ -135,7 +134,6 @@ impl<S: Subject> Measurable for Contestant<S> {
                 sweeper.thread().unpark();
             }
         });
-        debug_assert!(self.subject.session().lookup(&self.hot).is_some());
         let times = times.into_inner().expect("nobody panics");
         times.iter().sum::<f64>() / times.len() as f64
     }
@@ -154,8 +152,9 @@ pub fn measure_all(
     workload: Workload,
     contestants: &[Box<dyn Measurable + '_>],
     lanes: &mut [Lane],
-    nodes: usize,
+    world: &World,
 ) -> Vec<Figure> {
+    let nodes = world.known.len();
     let taking_part: Vec<_> = contestants
         .iter()
         .filter(|contestant| contestant.can(workload.task(lanes.len(), nodes)))
@@ -166,6 +165,9 @@ pub fn measure_all(
         .collect();
     let mut times = vec![Vec::new(); taking_part.len()];
     for round in 0..effort.rounds {
+        for lane in lanes.iter_mut() {
+            lane.hot = world.hot(round);
+        }
         for turn in 0..taking_part.len() {
             let who = (round + turn) % taking_part.len();
             times[who].push(taking_part[who].measure(workload, lanes, counts[who]));

@@ -48,7 +48,7 @@ const TARGETS: [Target; 15] = [
     target("accepted claim, hot", "claim_accepted_hot", SMALL, "incarnation", Against::PerOperation, 0.70),
     target("95/5 mix, zipf 10k", "mix_95_5", SMALL, "incarnation", Against::PerOperation, 0.60),
     target("packet of 32 claims, 1M, per claim", "packet_32", LARGE, "incarnation-batch", Against::Anyone, 0.40),
-    target("handle's state / best peer's lookup, hot", "lookup_hot", SMALL, "incarnation-handle", Against::Anyone, 0.15),
+    target("handle's state / best peer's lookup, hot", "lookup_hot", SMALL, "incarnation-handle", Against::PerOperation, 0.15),
     target("full iteration, 10k", "iterate", SMALL, "incarnation", Against::Anyone, 0.25),
     target("full iteration, 1M", "iterate", LARGE, "incarnation", Against::Anyone, 0.25),
     Target { threads: 1, ..target("pinned / unprotected lookup, hot, 1 thread", "lookup_hot", SMALL, "incarnation", Against::Own("incarnation-unprotected"), 1.30) },

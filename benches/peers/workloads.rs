@@ -21,6 +21,8 @@ const HELD_FOR: u64 = 1024;
 pub const PACKET: usize = 32;
 /// Nodes of a churning thread that are out of the table at any time.
 const AWAY: usize = 256;
+/// Nodes that take turns at being the hot one.
+const HOT: usize = 64;
 /// The exponent of the skewed choice of nodes.
 const SKEW: f64 = 0.99;
 /// Incarnations that nodes begin with lie below it.
@@ -138,7 +140,7 @@ impl World {
         let unknown = addresses.split_off(nodes);
         let known = addresses.into_iter().enumerate().map(|(place, node)| {
             let status = match random.random_range(0..100) {
-                _ if place == 0 => Status::Alive,
+                _ if place < HOT => Status::Alive,
                 0..94 => Status::Alive,
                 94..97 => Status::Suspect,
                 97..99 => Status::Dead,
@@ -153,14 +155,17 @@ impl World {
         }
     }
 
-    pub fn hot(&self) -> SocketAddr {
-        self.known[0].0
+    /// The one node of a round's workloads of one node. It changes from round to round, so that it
+    /// is not the luck of one key's place in a table that is compared.
+    pub fn hot(&self, round: usize) -> (SocketAddr, Claim) {
+        self.known[round % HOT]
     }
 }
 
 /// What one of several threads works with.
 pub struct Lane {
-    hot: (SocketAddr, Claim),
+    /// Set for each round.
+    pub hot: (SocketAddr, Claim),
     zipf: Vec<SocketAddr>,
     uniform: Vec<SocketAddr>,
     missing: Vec<SocketAddr>,

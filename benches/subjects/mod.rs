@@ -121,7 +121,7 @@ pub trait Subject: Sized + Send + Sync {
             let _ = session.claim(node, *claim, stamp);
         }
     }
-    /// Called with the node of the workloads of one node, once it is in the table.
+    /// Called with the node that all operations will be on.
     fn prepare(&self, _hot: &SocketAddr) {}
     /// What a background thread does all the while, if there is something to do.
     fn sweep(&self, _stamp: u64) {}

@@ -1,12 +1,13 @@
 //! The tracker: one pin an operation, under a held view, by handle, in batches, and unprotected.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 
 use incarnation::rule::Word;
 use incarnation::{
     Claim, IncarnationTracker, NodeHandle, NodeState, Rejection, Timestamp, Verdict,
 };
+
+use parking_lot::RwLock;
 
 use super::{Session, State, Subject, Task, Verb, digest, hasher};
 
@@ -216,7 +217,7 @@ impl Session for Floor<'_> {
 /// The handle of one node, as a connection object keeps it.
 pub struct Handle {
     tracker: Tracker,
-    hot: OnceLock<NodeHandle<SocketAddr>>,
+    hot: RwLock<Option<NodeHandle<SocketAddr>>>,
 }
 
 impl Subject for Handle {
@@ -226,7 +227,7 @@ impl Subject for Handle {
     fn with_capacity(nodes: usize) -> Self {
         Self {
             tracker: tracker(nodes),
-            hot: OnceLock::new(),
+            hot: RwLock::default(),
         }
     }
 
@@ -234,7 +235,7 @@ impl Subject for Handle {
     fn session(&self) -> ByHandle<'_> {
         ByHandle {
             tracker: &self.tracker,
-            hot: self.hot.get(),
+            hot: self.hot.read().clone(),
         }
     }
 
@@ -243,22 +244,20 @@ impl Subject for Handle {
     }
 
     fn prepare(&self, hot: &SocketAddr) {
-        if let Some(handle) = self.tracker.handle(hot) {
-            let _ = self.hot.set(handle);
-        }
+        *self.hot.write() = self.tracker.handle(hot);
     }
 }
 
 /// Operations on the one node; on the tracker until it is known.
 pub struct ByHandle<'s> {
     tracker: &'s Tracker,
-    hot: Option<&'s NodeHandle<SocketAddr>>,
+    hot: Option<NodeHandle<SocketAddr>>,
 }
 
 impl Session for ByHandle<'_> {
     #[inline(always)]
     fn lookup(&self, node: &SocketAddr) -> Option<State> {
-        match self.hot {
+        match &self.hot {
             Some(handle) => handle.state().map(state),
             None => self.tracker.get(node).map(state),
         }
@@ -266,7 +265,7 @@ impl Session for ByHandle<'_> {
 
     #[inline(always)]
     fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
-        match self.hot {
+        match &self.hot {
             Some(handle) => handle.update(claim, at(stamp)).map_or(Err(None), answer),
             None => answer(self.tracker.update(node, claim, at(stamp))),
         }
