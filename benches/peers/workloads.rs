@@ -435,7 +435,7 @@ fn accepted_hot<S: Subject>(subject: &S, node: &SocketAddr, count: u64, base: u6
     let mut incarnation = base;
     repeat(subject, count, |session, _| {
         while let Err(there) = session.claim(black_box(node), Claim::alive(incarnation), base) {
-            incarnation = there.map_or(incarnation, |word| word.incarnation().get()) + 1;
+            incarnation = incarnation.max(there) + 1;
         }
         incarnation += 1;
     })

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use arc_swap::ArcSwap;
 use incarnation::Claim;
-use incarnation::rule::Word;
 
 use super::{Record, Session, State, Subject, Task, Verb, beats, digest, hasher};
 
@@ -53,7 +52,7 @@ impl Session for &ArcSwapped {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         let current = self.0.load();
         let known = current.get(node).map(|record| record.word);
         let record = beats(claim, stamp, known)?;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use incarnation::Claim;
-use incarnation::rule::Word;
 
 use super::{Record, Session, State, Subject, beats, digest, hasher};
 
@@ -34,7 +33,7 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         // The write lock at once: to look first under the read lock costs accepted claims a second
         // lock, and duplicates no less than this.
         match self.entry(*node) {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use flurry::HashMap;
 use incarnation::Claim;
-use incarnation::rule::Word;
 
 use super::{Record, Session, State, Subject, beats, digest, hasher};
 
@@ -33,7 +32,7 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         let map = self.pin();
         loop {
             let Some(known) = map.get(node) else {

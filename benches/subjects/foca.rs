@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use foca::{Codec, Config, Foca, Header, Member, NoCustomBroadcast, Notification, Runtime, Timer};
-use incarnation::rule::Word;
 use incarnation::{Claim, Status};
 use parking_lot::Mutex;
 use rand::SeedableRng;
@@ -59,12 +58,12 @@ impl Session for &FocaMembers {
         Some(state(found))
     }
 
-    fn claim(&self, node: &SocketAddr, claim: Claim, _stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, _stamp: u64) -> Result<(), u64> {
         let mut members = self.0.lock();
         // It does not say what became of the update.
         members
             .apply_many(std::iter::once(member(node, claim)), false, Silent)
-            .map_err(|_| None)
+            .map_err(|_| 0)
     }
 
     fn remove(&self, _node: &SocketAddr, _stamp: u64) -> bool {

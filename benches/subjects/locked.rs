@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 
 use incarnation::Claim;
-use incarnation::rule::Word;
 
 use super::{Record, Session, State, Subject, beats, digest, hasher};
 
@@ -38,7 +37,7 @@ macro_rules! locked {
                 node: &SocketAddr,
                 claim: Claim,
                 stamp: u64,
-            ) -> Result<(), Option<Word>> {
+            ) -> Result<(), u64> {
                 match map.get_mut(node) {
                     Some(known) => *known = beats(claim, stamp, Some(known.word))?,
                     None => {
@@ -57,12 +56,7 @@ macro_rules! locked {
             }
 
             #[inline(always)]
-            fn claim(
-                &self,
-                node: &SocketAddr,
-                claim: Claim,
-                stamp: u64,
-            ) -> Result<(), Option<Word>> {
+            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
                 let $table = &self.0;
                 let known = $read.get(node).map(|record| record.word);
                 beats(claim, stamp, known)?;

@@ -53,12 +53,13 @@ impl Record {
     }
 }
 
-/// The conflict rule of the peers: the record that replaces `stored`, or what refused the claim.
+/// The conflict rule of the peers: the record that replaces `stored`, or the incarnation that is
+/// there (0 if there is none).
 #[inline(always)]
-pub fn beats(claim: Claim, stamp: u64, stored: Option<Word>) -> Result<Record, Option<Word>> {
+pub fn beats(claim: Claim, stamp: u64, stored: Option<Word>) -> Result<Record, u64> {
     match Word::of(claim) {
         Some(word) if stored.is_none_or(|stored| word > stored) => Ok(Record { word, stamp }),
-        _ => Err(stored),
+        _ => Err(stored.map_or(0, |stored| stored.incarnation().get())),
     }
 }
 
@@ -137,8 +138,8 @@ pub trait Session {
             each(self.lookup(node));
         }
     }
-    /// `Ok` if the claim was accepted, else the word that is there.
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>>;
+    /// `Ok` if the claim was accepted, else the incarnation that is there (0 if that is unknown).
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64>;
     /// Puts a packet of claims; says how many were accepted.
     #[inline(always)]
     fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {

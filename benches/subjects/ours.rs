@@ -2,10 +2,7 @@
 
 use std::net::SocketAddr;
 
-use incarnation::rule::Word;
-use incarnation::{
-    Claim, IncarnationTracker, NodeHandle, NodeState, Rejection, Timestamp, Verdict,
-};
+use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Timestamp, Verdict};
 
 use parking_lot::RwLock;
 
@@ -33,12 +30,13 @@ fn state(state: NodeState) -> State {
 }
 
 #[inline(always)]
-fn answer(verdict: Verdict) -> Result<(), Option<Word>> {
+fn answer(verdict: Verdict) -> Result<(), u64> {
     match verdict {
         Verdict::Joined | Verdict::Applied { .. } => Ok(()),
-        Verdict::Duplicate { current } | Verdict::Stale { current } => Err(Word::of(current)),
-        Verdict::Rejected(Rejection::SuspiciousJump { current }) => Err(Word::of(current)),
-        _ => Err(None),
+        Verdict::Duplicate { current } | Verdict::Stale { current } => {
+            Err(current.incarnation().get())
+        }
+        _ => Err(0),
     }
 }
 
@@ -104,7 +102,7 @@ macro_rules! by_tracker {
             }
 
             #[inline(always)]
-            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
                 answer(self.update(node, claim, at(stamp)))
             }
 
@@ -167,7 +165,7 @@ impl Session for Batched<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         answer(self.0.update(node, claim, at(stamp)))
     }
 
@@ -201,7 +199,7 @@ impl Session for Floor<'_> {
         unsafe { self.0.get_unprotected(node) }.map(state)
     }
 
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         answer(self.0.update(node, claim, at(stamp)))
     }
 
@@ -264,9 +262,9 @@ impl Session for ByHandle<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         match &self.hot {
-            Some(handle) => handle.update(claim, at(stamp)).map_or(Err(None), answer),
+            Some(handle) => handle.update(claim, at(stamp)).map_or(Err(0), answer),
             None => answer(self.tracker.update(node, claim, at(stamp))),
         }
     }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use incarnation::Claim;
-use incarnation::rule::Word;
 use papaya::{Compute, HashMap, HashMapRef, LocalGuard, Operation};
 
 use super::{Record, Session, State, Subject, beats, digest, hasher};
@@ -58,7 +57,7 @@ impl Session for PerOperation<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         self.0.pin().claim(node, claim, stamp)
     }
 
@@ -85,7 +84,7 @@ impl Session for Pinned<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         // Most claims are duplicates: a look before the compare-and-swap loop spares it.
         if let Some(known) = self.get(node) {
             beats(claim, stamp, Some(known.word))?;

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 
 use incarnation::Claim;
-use incarnation::rule::Word;
 use scc::{Guard, HashIndex, HashMap, hash_index, hash_map};
 
 use super::{Record, Session, State, Subject, beats, digest, hasher};
@@ -61,7 +60,7 @@ fn claim_under(
     node: &SocketAddr,
     claim: Claim,
     stamp: u64,
-) -> Result<(), Option<Word>> {
+) -> Result<(), u64> {
     // Most claims are duplicates: those need no lock.
     if let Some(known) = peek(index, node, guard) {
         beats(claim, stamp, Some(known.word))?;
@@ -91,7 +90,7 @@ impl Session for &Index {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         claim_under(self, &Guard::new(), node, claim, stamp)
     }
 
@@ -117,7 +116,7 @@ impl Session for Guarded<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         claim_under(self.0, &self.1, node, claim, stamp)
     }
 
@@ -138,7 +137,7 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), Option<Word>> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
         match self.entry_sync(*node) {
             hash_map::Entry::Occupied(mut known) => {
                 *known.get_mut() = beats(claim, stamp, Some(known.get().word))?;
