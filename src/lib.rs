@@ -1,5 +1,6 @@
 //! Lock-free SWIM membership state.
 
+mod bell;
 mod counters;
 mod graves;
 mod local;
@@ -14,6 +15,7 @@ mod stats;
 #[cfg(feature = "stream")]
 mod stream;
 mod subscribe;
+mod sweeper;
 mod sync;
 mod table;
 mod time;
@@ -23,7 +25,7 @@ mod tracker;
 #[cfg(all(loom, feature = "loom"))]
 #[doc(hidden)]
 pub mod model {
-    pub use crate::sync::{atomic, with_shadows};
+    pub use crate::sync::{atomic, with_shadows, without_notices};
 }
 
 #[cfg(doctest)]
@@ -38,6 +40,7 @@ pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict}
 #[cfg(feature = "stream")]
 pub use stream::Changes;
 pub use subscribe::{Change, Changed, Subscriber};
+pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};
 pub use tracker::{
     BuildError, Builder, IncarnationTracker, Iter, NodeHandle, NodeState, Slot, SweepCursor,

@@ -210,8 +210,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "entries are recycled without a grace period",
         file: LIMBO,
-        from: "if !passed {",
-        to: "if !passed && false {",
+        from: "if !horizon.passed(&retired.ticket) {",
+        to: "if !horizon.passed(&retired.ticket) && false {",
         also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
@@ -528,8 +528,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the checker goes without shadows",
         file: "src/sync/loom.rs",
-        from: "shadows.replace(on)",
-        to: "shadows.replace(on && false)",
+        from: "with_flag(&SHADOWS, on, model);",
+        to: "with_flag(&SHADOWS, on && false, model);",
         also: None,
         model: "litmus::load_then_exchange_is_explored",
     },

@@ -3,8 +3,12 @@
 //! A stack of batches, each with the ticket that was taken after its entries were unlinked. Whoever
 //! collects takes the whole stack, recycles what has passed and puts back the rest; two at once
 //! share the work. A batch can't be linked through its entries, whose `next` readers still follow.
+//!
+//! While a view holds everything up, the batches grow in number, and each collection would look at
+//! all of them in vain. So those put back are merged: [`MERGED`] of a rank into one of the next,
+//! under a ticket of now. An entry's ticket is renewed only as often as there are ranks, so none
+//! waits for ever; and a collection costs a few steps and not as many as there are entries.
 
-use core::mem;
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
 
@@ -16,27 +20,35 @@ use crate::sync::atomic::plain::AtomicPtr;
 use crate::sync::cell::UnsafeCell;
 
 /// So many waiting entries are worth the fence of a collection.
-pub(super) const WORTH_COLLECTING: usize = if cfg!(loom) { 1 } else { 32 };
+const WORTH_COLLECTING: usize = if cfg!(loom) { 1 } else { 32 };
+
+/// So many batches of one rank that still wait become one.
+const MERGED: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Limbo {
     newest: AtomicPtr<Batch>,
     /// How many entries wait. A number for policy and people: nothing relies on it.
     waiting: AtomicUsize,
+    /// At how many waiting entries the next collection is due. Policy too.
+    due: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Batch {
-    /// In a cell, so that the model checker sees whether the batch was published.
-    retired: UnsafeCell<Retired>,
+    /// In a cell, so that the model checker sees whether the batch was published; there until it is
+    /// taken out.
+    retired: UnsafeCell<Option<Retired>>,
     older: *mut Batch,
 }
 
-/// Entries, and the ticket that was taken after they were unlinked.
+/// Entries, and a ticket that was taken after they were unlinked.
 #[derive(Debug)]
 struct Retired {
     ticket: Ticket,
     entries: Vec<Index>,
+    /// How often it was made of others.
+    rank: u8,
 }
 
 impl Default for Limbo {
@@ -44,6 +56,7 @@ impl Default for Limbo {
         Self {
             newest: AtomicPtr::new(ptr::null_mut()),
             waiting: AtomicUsize::new(0),
+            due: AtomicUsize::new(WORTH_COLLECTING),
         }
     }
 }
@@ -59,19 +72,29 @@ impl Limbo {
         self.waiting.load(core::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Whether enough entries came since the last collection to be worth another.
+    pub(super) fn is_due(&self) -> bool {
+        // Relaxed: see the field.
+        self.waiting() >= self.due.load(core::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Adds entries that were unlinked before the ticket was taken.
     pub(super) fn add(&self, ticket: Ticket, entries: Vec<Index>) {
         // Relaxed: see the field.
         self.waiting
             .fetch_add(entries.len(), core::sync::atomic::Ordering::Relaxed);
-        self.push(Box::new(Batch {
-            retired: UnsafeCell::new(Retired { ticket, entries }),
-            older: ptr::null_mut(),
-        }));
+        self.push(Retired {
+            ticket,
+            entries,
+            rank: 0,
+        });
     }
 
-    fn push(&self, batch: Box<Batch>) {
-        let batch = Box::into_raw(batch);
+    fn push(&self, retired: Retired) {
+        let batch = Box::into_raw(Box::new(Batch {
+            retired: UnsafeCell::new(Some(retired)),
+            older: ptr::null_mut(),
+        }));
         // Relaxed: a pointer that is only stored; who takes the stack acquires what is behind it.
         let mut newest = self.newest.load(Ordering::Relaxed);
         loop {
@@ -100,32 +123,67 @@ impl Limbo {
             return;
         }
         let horizon = domain.settle();
+        let mut rest = Vec::new();
         while !next.is_null() {
             // SAFETY: made by `Box::into_raw`; the swap gave us the whole stack, each batch once.
             let batch = unsafe { Box::from_raw(next) };
             next = batch.older;
             // SAFETY: the batch is ours.
-            let passed = batch
+            let Some(retired) = batch
                 .retired
-                .with(|retired| horizon.passed(unsafe { &(*retired).ticket }));
-            if !passed {
-                self.push(batch);
+                .with_mut(|retired| unsafe { (*retired).take() })
+            else {
+                continue;
+            };
+            if !horizon.passed(&retired.ticket) {
+                rest.push(retired);
                 continue;
             }
-            let entries = batch.retired.with_mut(|retired| {
-                // SAFETY: the batch is ours.
-                mem::take(unsafe { &mut (*retired).entries })
-            });
             // Relaxed: see the field.
             self.waiting
-                .fetch_sub(entries.len(), core::sync::atomic::Ordering::Relaxed);
-            for index in entries {
+                .fetch_sub(retired.entries.len(), core::sync::atomic::Ordering::Relaxed);
+            for index in retired.entries {
                 // SAFETY: unlinked before the ticket, which has passed: no guard is left that could
                 // have found it, and every retired entry is in exactly one batch.
                 unsafe { slab.give_back(index) };
             }
         }
+        for retired in merge(rest, domain) {
+            self.push(retired);
+        }
+        // Relaxed: see the field.
+        self.due.store(
+            self.waiting() + WORTH_COLLECTING,
+            core::sync::atomic::Ordering::Relaxed,
+        );
     }
+}
+
+/// Makes few batches of many.
+fn merge(mut batches: Vec<Retired>, domain: &Domain) -> Vec<Retired> {
+    let mut rank = 0;
+    while batches.len() >= MERGED && batches.iter().any(|batch| batch.rank >= rank) {
+        let (mut of_rank, others): (Vec<_>, Vec<_>) =
+            batches.into_iter().partition(|batch| batch.rank == rank);
+        batches = others;
+        rank += 1;
+        if of_rank.len() >= MERGED {
+            // The largest takes the others in, so that few entries move.
+            of_rank.sort_unstable_by_key(|batch| batch.entries.len());
+            let mut merged = of_rank.pop();
+            if let Some(merged) = &mut merged {
+                merged.rank = rank;
+                for mut batch in of_rank.drain(..) {
+                    merged.entries.append(&mut batch.entries);
+                }
+                // Later than all their unlinkings, as theirs were.
+                merged.ticket = domain.ticket(&domain.pin());
+            }
+            of_rank.extend(merged);
+        }
+        batches.append(&mut of_rank);
+    }
+    batches
 }
 
 impl Drop for Limbo {
@@ -137,5 +195,61 @@ impl Drop for Limbo {
             let batch = unsafe { Box::from_raw(next) };
             next = batch.older;
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    impl Limbo {
+        fn batches(&self) -> usize {
+            let mut batches = 0;
+            // Relaxed: one thread.
+            let mut next = self.newest.load(Ordering::Relaxed);
+            while !next.is_null() {
+                batches += 1;
+                // SAFETY: in the stack, and nobody else collects.
+                next = unsafe { (*next).older };
+            }
+            batches
+        }
+    }
+
+    #[test]
+    fn however_many_entries_a_guard_holds_up_a_collection_looks_at_few_batches() {
+        const ENTRIES: usize = 10_000;
+        let (domain, limbo) = (Domain::private(), Limbo::default());
+        let slab: Slab<u64> = Slab::new(ENTRIES).unwrap();
+        let guard = domain.pin();
+        for number in 0..ENTRIES {
+            let index = slab.take().unwrap();
+            // SAFETY: just taken.
+            unsafe { slab.entry(index).occupy(0, number as u64) };
+            limbo.add(domain.ticket(&guard), vec![index]);
+            if limbo.is_due() {
+                limbo.collect(&domain, &slab);
+                let batches = limbo.batches();
+                assert!(
+                    batches < 5 * MERGED,
+                    "{batches} batches of {number} entries"
+                );
+            }
+        }
+        assert_eq!(limbo.waiting(), ENTRIES);
+        assert!(slab.take().is_none());
+
+        drop(guard);
+        // crossbeam-epoch hands out what is ready by and by.
+        for _ in 0..1_000 {
+            limbo.collect(&domain, &slab);
+        }
+        assert_eq!(limbo.waiting(), 0);
+        for _ in 0..ENTRIES {
+            let index = slab.take().unwrap();
+            // SAFETY: just taken, and to be dropped with the slab.
+            unsafe { slab.entry(index).occupy(0, 0) };
+        }
+        assert!(slab.take().is_none());
     }
 }

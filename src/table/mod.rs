@@ -70,7 +70,7 @@ pub(crate) struct Size {
 }
 
 impl<K> Table<K> {
-    /// `None` if there can't be so many entries.
+    /// `None` if there can't be so many entries, or no memory for them.
     pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
         // Between 1.5 and 3 heads a node, so that most chains are one entry long.
         let heads = size
@@ -160,7 +160,7 @@ impl<K> Table<K> {
     /// The same, but only once enough waits to be worth a system call.
     #[inline]
     pub(crate) fn collect_if_due(&self) {
-        if self.limbo.waiting() >= limbo::WORTH_COLLECTING {
+        if self.limbo.is_due() {
             self.collect();
         }
     }

@@ -23,7 +23,7 @@ mod real {
     use core::ops::Deref;
     use core::ptr::NonNull;
     use core::slice;
-    use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
 
     /// A boxed slice of zeroed `T`, whose elements are never dropped.
     #[derive(Debug)]
@@ -41,16 +41,14 @@ mod real {
     unsafe impl<T: Sync> Sync for ZeroedArray<T> {}
 
     impl<T: Zeroable> ZeroedArray<T> {
-        /// `None` if the array would not fit into the address space.
+        /// `None` if the array would not fit into the address space, or the system refuses it.
         pub(crate) fn new(len: usize) -> Option<Self> {
             const { assert!(size_of::<T>() > 0) };
             let slack = align_of::<T>();
             let size = len.max(1).checked_mul(size_of::<T>())?.checked_add(slack)?;
             let layout = Layout::from_size_align(size, align_of::<usize>()).ok()?;
             // SAFETY: the size is not zero.
-            let Some(allocation) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
-                handle_alloc_error(layout);
-            };
+            let allocation = NonNull::new(unsafe { alloc_zeroed(layout) })?;
             let offset = allocation.align_offset(slack);
             // SAFETY: aligning moves by less than the slack that was asked for on top.
             let first = unsafe { allocation.add(offset) }.cast();

@@ -5,6 +5,7 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::graves::Graves;
 use crate::local::Local;
@@ -70,7 +71,7 @@ pub enum BuildError {
         /// What a sweep restores.
         max_nodes: usize,
     },
-    /// More entries than 32-bit indexes can name, or than the address space holds.
+    /// More entries than 32-bit indexes can name, or than the system reserves memory for.
     TooManyNodes {
         /// The limit on live nodes.
         hard_limit: usize,
@@ -364,6 +365,7 @@ where
             local,
             local_key,
             selecting: AtomicBool::new(false),
+            bell: Bell::default(),
         })))
     }
 

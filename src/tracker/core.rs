@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use equivalent::Equivalent;
 
+use crate::bell::Bell;
 use crate::counters::Counters;
 use crate::graves::{Grave, Graves};
 use crate::local::Local;
@@ -49,6 +50,8 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) local_key: Option<(u32, K)>,
     /// Held by the sweep that selects by capacity; nobody waits for it.
     pub(crate) selecting: AtomicBool,
+    /// Rung by claims that find no room.
+    pub(crate) bell: Bell,
 }
 
 impl<K, S> Core<K, S>
@@ -112,16 +115,12 @@ where
         }
         match pinned.find(hash, key) {
             Some((node, Life::Live(word))) => self.judge_known(node, word, proposal, now),
-            _ => self.within_capacity(self.judge_unknown(key, proposal, now)),
-        }
-    }
-
-    fn within_capacity(&self, judgement: Judgement) -> Judgement {
-        match judgement {
-            Judgement::Write(..) if self.table.is_full() => {
-                Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
-            }
-            judgement => judgement,
+            _ => match self.judge_unknown(key, proposal, now) {
+                Judgement::Write(..) if self.table.is_full() => {
+                    Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
+                }
+                judgement => judgement,
+            },
         }
     }
 
@@ -178,7 +177,7 @@ where
                         linked = vacant;
                         (linked.node(), Life::Vacant)
                     }
-                    Ok(Link::NoRoom) => return Verdict::Rejected(Rejection::AtCapacity),
+                    Ok(Link::NoRoom) => return self.no_room(),
                     Err(verdict) => return verdict,
                 },
             };
@@ -198,14 +197,22 @@ where
         proposal: Proposal,
         now: Timestamp,
     ) -> Result<Link<'p, K>, Verdict> {
-        let judgement = self.judge_unknown(key, proposal, now);
-        match self.within_capacity(judgement) {
+        match self.judge_unknown(key, proposal, now) {
+            Judgement::Write(..) if self.table.is_full() => Err(self.no_room()),
             Judgement::Write(..) => Ok(pinned.link(hash, key)),
             Judgement::Keep(verdict) => Err(verdict),
         }
     }
 
-    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None` once the entry's
+    /// The answer where room was needed and there is none; tells whoever can make some.
+    #[cold]
+    fn no_room(&self) -> Verdict {
+        self.bell.ring();
+        Verdict::Rejected(Rejection::AtCapacity)
+    }
+
+    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None`
+    /// once the entry's
     /// life is over.
     #[inline(always)]
     pub(crate) fn settle(
@@ -251,7 +258,7 @@ where
             Judgement::Keep(verdict) => return Ok(verdict),
         };
         if !self.table.reserve() {
-            return Ok(Verdict::Rejected(Rejection::AtCapacity));
+            return Ok(self.no_room());
         }
         if let Err(life) = node.raise(None, to, now) {
             self.table.release();

@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use std::net::SocketAddr;
 
 use equivalent::Equivalent;
 
@@ -31,7 +32,7 @@ use crate::time::Timestamp;
 /// assert!(node.is_evicted());
 /// # Ok(()) }
 /// ```
-pub struct NodeHandle<K: Eq + Hash, S = ahash::RandomState> {
+pub struct NodeHandle<K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
     tracker: IncarnationTracker<K, S>,
     index: Index,
     generation: u64,

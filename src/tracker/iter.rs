@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use std::net::SocketAddr;
 
 use super::state::NodeState;
 use super::view::View;
@@ -79,7 +80,7 @@ impl<K> fmt::Debug for ViewIter<'_, K> {
 
 /// The nodes of a tracker, keys cloned, with their states; made by
 /// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
-pub struct Iter<'t, K: Eq + Hash, S> {
+pub struct Iter<'t, K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
     view: View<'t, K, S>,
     place: u32,
     end: u32,

@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use std::net::SocketAddr;
 
 use equivalent::Equivalent;
 
@@ -47,7 +48,7 @@ use crate::time::Timestamp;
 ///     view.get("a:1");
 /// });
 /// ```
-pub struct View<'t, K: Eq + Hash, S> {
+pub struct View<'t, K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
     pub(crate) core: &'t Core<K, S>,
     pub(crate) pinned: Pinned<'t, K>,
 }

@@ -1,6 +1,8 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
-#![forbid(unsafe_code)]
 
+pub mod keys;
+pub mod ledger;
 pub mod random;
 pub mod replay;
+pub mod resident;
 pub mod trace;

@@ -29,7 +29,10 @@ pub fn all() -> Vec<Model> {
         handles::models(),
         limits::models(),
         local::models(),
-        notify::models(),
+        notify::models()
+            .into_iter()
+            .map(crate::Model::telling)
+            .collect(),
     ];
     files.into_iter().flatten().collect()
 }

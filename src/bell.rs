@@ -1,0 +1,179 @@
+//! The bell: how a claim that is refused for lack of room wakes the sweepers early.
+//!
+//! Only refused claims ring it, and only the first one after a sweep does more than one load: it
+//! presses the bell, and whoever sweeps next takes that back. The list of sleeping sweepers is behind
+//! a lock that a ringer only tries; one that does not get it has counted itself before it tried, and
+//! the holder looks at that count after letting go. So nobody here ever waits for a claim, nor a
+//! claim for anybody.
+//!
+//! Under the model checker nobody listens, so these are the standard library's atomics there too.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, Thread};
+
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    /// A claim was refused since the last sweep began.
+    pressed: AtomicBool,
+    /// How many sweepers are in the list.
+    listeners: AtomicUsize,
+    /// Counts the times the bell was rung.
+    rung: AtomicU64,
+    list: Mutex<List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    sleepers: Vec<Thread>,
+    /// How many rings their sleepers were woken for.
+    heard: u64,
+}
+
+impl Bell {
+    /// A claim was refused for lack of room.
+    #[cold]
+    pub(crate) fn ring(&self) {
+        // Relaxed, all: who begins to listen sweeps first, and the flag is behind `rung`.
+        if self.pressed.load(Ordering::Relaxed)
+            || self.listeners.load(Ordering::Relaxed) == 0
+            || self.pressed.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        // Release: who hears this ring sees the bell pressed.
+        self.rung.fetch_add(1, Ordering::Release);
+        // SeqCst: against the fence of a holder who lets go of the list. Either we find it free, or
+        // the holder finds our ring.
+        fence(Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        loop {
+            let mut list = match self.list.try_lock() {
+                Ok(list) => list,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            // Acquire: see `ring`.
+            list.heard = self.rung.load(Ordering::Acquire);
+            for sleeper in &list.sleepers {
+                sleeper.unpark();
+            }
+            if self.let_go(list) {
+                return;
+            }
+        }
+    }
+
+    /// Lets go of the list; false if somebody rang meanwhile, and was not heard.
+    fn let_go(&self, list: MutexGuard<'_, List>) -> bool {
+        let heard = list.heard;
+        drop(list);
+        // SeqCst: against the fence in `ring`.
+        fence(Ordering::SeqCst);
+        // Relaxed: the fence decides what is seen.
+        self.rung.load(Ordering::Relaxed) == heard
+    }
+
+    fn with_list(&self, change: impl FnOnce(&mut Vec<Thread>)) {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut list.sleepers);
+        // Relaxed: a number; see `ring`.
+        self.listeners.store(list.sleepers.len(), Ordering::Relaxed);
+        if !self.let_go(list) {
+            self.wake();
+        }
+    }
+
+    /// Has the calling thread unparked whenever the bell is rung, until the answer is dropped.
+    pub(crate) fn listen(&self) -> Listening<'_> {
+        self.with_list(|sleepers| sleepers.push(thread::current()));
+        Listening(self)
+    }
+}
+
+/// A thread that is woken by the bell.
+#[derive(Debug)]
+pub(crate) struct Listening<'a>(&'a Bell);
+
+impl Listening<'_> {
+    /// Whether a claim was refused since the last sweep began.
+    pub(crate) fn is_pressed(&self) -> bool {
+        // Relaxed: whoever rings unparks this thread after it, so a stale answer is asked for again.
+        self.0.pressed.load(Ordering::Relaxed)
+    }
+
+    /// A sweep begins: claims that are refused from here on ring again.
+    pub(crate) fn take_note(&self) {
+        // Relaxed: a claim refused before this is served by the sweep that follows.
+        self.0.pressed.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let me = thread::current().id();
+        self.0.with_list(|sleepers| {
+            if let Some(place) = sleepers.iter().position(|sleeper| sleeper.id() == me) {
+                sleepers.swap_remove(place);
+            }
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    #[test]
+    fn nobody_rings_while_nobody_listens() {
+        let bell = Bell::default();
+        bell.ring();
+        let listening = bell.listen();
+        assert!(!listening.is_pressed());
+        bell.ring();
+        assert!(listening.is_pressed());
+        listening.take_note();
+        assert!(!listening.is_pressed());
+        drop(listening);
+        bell.ring();
+        assert_eq!(bell.rung.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn no_ring_is_lost_while_others_come_and_go() {
+        const ROUNDS: usize = 2_000;
+        let bell = Bell::default();
+        let (round, over) = (Barrier::new(2), AtomicBool::new(false));
+        thread::scope(|scope| {
+            // Somebody who holds the list as often as can be.
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    drop(bell.listen());
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    round.wait();
+                    bell.ring();
+                }
+            });
+            let listening = bell.listen();
+            for _ in 0..ROUNDS {
+                listening.take_note();
+                round.wait();
+                let begun = std::time::Instant::now();
+                while !listening.is_pressed() {
+                    assert!(begun.elapsed() < Duration::from_secs(20), "a ring was lost");
+                    thread::park_timeout(Duration::from_secs(30));
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+}

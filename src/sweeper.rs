@@ -1,0 +1,263 @@
+//! A thread that sweeps a tracker, for programs that have no place of their own to do it.
+//!
+//! It sweeps at an interval, earlier when a claim was refused for lack of room, and at once when it
+//! is asked to. It belongs to whoever holds the [`Sweeper`]: dropping that ends the thread.
+#![forbid(unsafe_code)]
+
+use core::hash::{BuildHasher, Hash};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::bell::Listening;
+use crate::time::Clock;
+use crate::tracker::{IncarnationTracker, SweepScope, Swept};
+
+/// The first pause after an early sweep that made no room.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// A thread, called `incarn-sweeper`, that sweeps a tracker; made by [`spawn`](Self::spawn).
+///
+/// - It sweeps when it begins, and then `interval` after the end of the sweep before.
+/// - When a claim is refused with [`AtCapacity`](crate::Rejection::AtCapacity) it sweeps at once. If
+///   that makes no room (nothing may be evicted), it pauses before it lets itself be woken early
+///   again: a millisecond, twice as long each time, at most the interval.
+/// - If the callback panics, that sweep ends there; the thread goes on with the next one.
+/// - Dropping it stops the thread and waits for its end, and for that of a sweep going on.
+///
+/// It holds a clone of the tracker, so the table lives at least as long.
+///
+/// ```
+/// use incarnation::{Claim, Clock, IncarnationTracker, SweepReason, Sweeper};
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = Clock::monotonic();
+/// let tracker: IncarnationTracker<String> = IncarnationTracker::builder()
+///     .dead_retention(Duration::from_millis(1))
+///     .build()?;
+/// let _ = tracker.update(&"a:1".to_string(), Claim::dead(3), clock.now());
+///
+/// let (swept, evicted) = mpsc::channel();
+/// let sweeper = Sweeper::spawn(&tracker, clock, Duration::from_millis(2), move |gone| {
+///     let _ = swept.send((gone.node.clone(), gone.reason));
+/// })?;
+/// assert_eq!(evicted.recv()?, ("a:1".to_string(), SweepReason::DeadRetention));
+/// drop(sweeper); // the thread has ended
+/// assert!(evicted.recv().is_err());
+/// # Ok(()) }
+/// ```
+///
+/// A program on an asynchronous runtime may sweep there instead. A sweep does not wait for anything,
+/// so it may run on the runtime's own threads; with tokio:
+///
+/// ```
+/// # mod tokio {
+/// #     pub mod time {
+/// #         pub struct Interval;
+/// #         pub fn interval(_: std::time::Duration) -> Interval { Interval }
+/// #         impl Interval { pub async fn tick(&mut self) { std::future::pending().await } }
+/// #     }
+/// #     pub fn spawn<F: Future<Output = ()> + Send + 'static>(_: F) {}
+/// # }
+/// # use incarnation::{Clock, IncarnationTracker, SweepScope};
+/// # use std::time::Duration;
+/// # fn start(tracker: &IncarnationTracker, clock: &Clock) {
+/// let (tracker, clock) = (tracker.clone(), clock.clone());
+/// tokio::spawn(async move {
+///     let mut interval = tokio::time::interval(Duration::from_secs(1));
+///     loop {
+///         interval.tick().await;
+///         let _report = tracker.sweep_with(SweepScope::Everything, clock.now(), |gone| {
+///             println!("{} is gone: {:?}", gone.node, gone.reason);
+///         });
+///     }
+/// });
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Sweeper {
+    shared: Arc<Shared>,
+    /// `None` once it was joined.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread and its owner share.
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// Somebody wants a sweep now.
+    asked: AtomicBool,
+    sweeps: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Sweeper {
+    /// Starts the thread. `on_swept` gets each node that was evicted or declared Dead, after the
+    /// fact; it may use the tracker.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the interval is zero; what the system says
+    /// if there can be no thread.
+    pub fn spawn<K, S>(
+        tracker: &IncarnationTracker<K, S>,
+        clock: Clock,
+        interval: Duration,
+        on_swept: impl FnMut(Swept<'_, K>) + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        if interval.is_zero() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the interval between sweeps is zero",
+            ));
+        }
+        let shared = Arc::new(Shared::default());
+        let duty = Duty {
+            tracker: tracker.clone(),
+            clock,
+            interval,
+            shared: shared.clone(),
+        };
+        let thread = thread::Builder::new()
+            // The kernel keeps 15 bytes.
+            .name("incarn-sweeper".into())
+            .spawn(move || duty.run(on_swept))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Has the thread sweep at once, and does not wait for it.
+    pub fn sweep_now(&self) {
+        // Release: what the caller did before is seen by the sweep.
+        self.shared.asked.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// How many sweeps have ended, by a panic of the callback or without.
+    #[must_use]
+    pub fn sweeps(&self) -> u64 {
+        // Acquire: who sees a sweep counted sees what it did.
+        self.shared.sweeps.load(Ordering::Acquire)
+    }
+
+    /// How many sweeps ended in a panic of the callback (or of a key's `Hash`, `Eq` or `Clone`).
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        // Relaxed: a number for people.
+        self.shared.panics.load(Ordering::Relaxed)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        // Relaxed: nothing but the flag, and the unparking publishes it.
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.wake();
+        if let Some(thread) = self.thread.take()
+            // The callback may own its sweeper; nobody can wait for itself.
+            && thread.thread().id() != thread::current().id()
+        {
+            // An error is a panic of the callback's own drop: told by the panic hook already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread works with.
+struct Duty<K: Eq + Hash, S> {
+    tracker: IncarnationTracker<K, S>,
+    clock: Clock,
+    interval: Duration,
+    shared: Arc<Shared>,
+}
+
+impl<K, S> Duty<K, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn run(self, mut on_swept: impl FnMut(Swept<'_, K>)) {
+        let bell = self.tracker.core().bell.listen();
+        let mut pause = Duration::ZERO;
+        loop {
+            // Before the sweep: a claim refused during it wants the next one.
+            let was_early = bell.is_pressed();
+            bell.take_note();
+            let made_room = self.sweep(&mut on_swept);
+            pause = match (made_room, was_early) {
+                (true, _) => Duration::ZERO,
+                (false, true) => (pause * 2).max(FIRST_PAUSE).min(self.interval),
+                (false, false) => pause,
+            };
+            if !self.wait(&bell, pause) {
+                return;
+            }
+        }
+    }
+
+    /// One sweep; whether it made room.
+    fn sweep(&self, on_swept: &mut impl FnMut(Swept<'_, K>)) -> bool {
+        let now = self.clock.now();
+        let sweep = || {
+            self.tracker
+                .sweep_with(SweepScope::Everything, now, &mut *on_swept)
+        };
+        let report = catch_unwind(AssertUnwindSafe(sweep));
+        if report.is_err() {
+            self.shared.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        // Release: see `Sweeper::sweeps`.
+        self.shared.sweeps.fetch_add(1, Ordering::Release);
+        match report {
+            Ok(report) => report.evicted() > 0,
+            Err(payload) => {
+                // Its drop may panic in its turn.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+                false
+            }
+        }
+    }
+
+    /// Sleeps until the next sweep is due; false once the thread is to end.
+    fn wait(&self, bell: &Listening<'_>, pause: Duration) -> bool {
+        let ended = Instant::now();
+        loop {
+            // Relaxed: see `Drop`.
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            // Acquire: see `Sweeper::sweep_now`.
+            if self.shared.asked.swap(false, Ordering::Acquire) {
+                return true;
+            }
+            let passed = ended.elapsed();
+            let due = if bell.is_pressed() {
+                pause
+            } else {
+                self.interval
+            };
+            if passed >= due {
+                return true;
+            }
+            // Whoever sets one of the flags unparks this thread after it.
+            thread::park_timeout(due - passed);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Limits that contradict each other are refused before anything is made.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use incarnation::{BuildError, Builder, Claim, Incarnation, IncarnationTracker, Timestamp};
+
+fn builder() -> Builder<SocketAddr> {
+    IncarnationTracker::builder()
+}
+
+fn refused(builder: Builder<SocketAddr>) -> BuildError {
+    builder.build().map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn the_defaults_are_as_documented() {
+    let tracker: IncarnationTracker = builder().build().unwrap();
+    let policy = tracker.policy();
+    assert_eq!(policy.max_incarnation, Incarnation::MAX);
+    assert_eq!(policy.max_incarnation_jump, 1000);
+    assert_eq!(policy.max_first_incarnation, None);
+    assert_eq!(policy.zombie_window, Duration::from_secs(60));
+    assert_eq!(policy.min_rejoin_bump, 5);
+    // hard_limit is twice max_nodes, and there is a quarter to spare.
+    assert_eq!(tracker.capacity(), 25_000);
+}
+
+#[test]
+fn a_table_for_no_nodes_is_refused() {
+    assert_eq!(refused(builder().max_nodes(0)), BuildError::NoNodes);
+}
+
+#[test]
+fn a_hard_limit_below_what_a_sweep_restores_is_refused() {
+    assert_eq!(
+        refused(builder().max_nodes(10).hard_limit(9)),
+        BuildError::HardLimitBelowMaxNodes {
+            hard_limit: 9,
+            max_nodes: 10
+        }
+    );
+    assert!(builder().max_nodes(10).hard_limit(10).build().is_ok());
+}
+
+#[test]
+fn tables_that_can_not_be_laid_out_are_refused_and_not_attempted() {
+    for nodes in [usize::MAX, usize::MAX / 2, 1 << 40, 1 << 32] {
+        let error = refused(builder().max_nodes(nodes));
+        let hard_limit = nodes.saturating_mul(2);
+        assert_eq!(error, BuildError::TooManyNodes { hard_limit });
+        let error = refused(builder().hard_limit(nodes));
+        assert_eq!(error, BuildError::TooManyNodes { hard_limit: nodes });
+    }
+}
+
+#[test]
+fn more_than_the_system_has_is_refused_or_reserved_but_never_fatal() {
+    // A quarter of a terabyte; whether that can be reserved is the system's policy.
+    match builder().hard_limit(3 << 30).build() {
+        Ok(tracker) => {
+            let node = SocketAddr::from(([10, 0, 0, 1], 7946));
+            let joined = tracker.update(&node, Claim::alive(1), Timestamp::ZERO);
+            assert!(joined.accepted());
+        }
+        Err(error) => assert_eq!(
+            error,
+            BuildError::TooManyNodes {
+                hard_limit: 3 << 30
+            }
+        ),
+    }
+}
+
+#[test]
+fn incarnations_beyond_the_range_are_refused() {
+    let beyond = Incarnation::MAX.saturating_add(1);
+    assert_eq!(
+        refused(builder().max_incarnation(beyond)),
+        BuildError::MaxIncarnationTooLarge {
+            max_incarnation: beyond
+        }
+    );
+    let max = Incarnation::new(100);
+    let above = BuildError::IncarnationAboveMax {
+        incarnation: Incarnation::new(101),
+        max_incarnation: max,
+    };
+    let limited = || builder().max_incarnation(max);
+    assert_eq!(refused(limited().local_incarnation(101)), above);
+    let first = Incarnation::new(101);
+    assert_eq!(refused(limited().max_first_incarnation(first)), above);
+    assert!(limited().local_incarnation(100).build().is_ok());
+}
+
+#[test]
+fn a_jump_limit_that_no_rejoin_could_keep_is_refused() {
+    assert_eq!(
+        refused(builder().max_incarnation_jump(4).min_rejoin_bump(5)),
+        BuildError::JumpBelowRejoinBump {
+            max_incarnation_jump: 4,
+            min_rejoin_bump: 5
+        }
+    );
+    assert!(builder().max_incarnation_jump(5).build().is_ok());
+}
+
+#[test]
+fn the_errors_say_what_contradicts_what() {
+    let error = refused(builder().max_nodes(10).hard_limit(9));
+    let text = error.to_string();
+    assert!(text.contains('9') && text.contains("10"), "{text}");
+    let error: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
+    assert!(error.source().is_none());
+}
