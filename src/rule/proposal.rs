@@ -40,7 +40,8 @@ impl Proposal {
     pub const fn claim(claim: Claim) -> Self {
         Self {
             incarnation: claim.incarnation(),
-            tag: claim.tag(),
+            // No claim has these bits. Saying so lets the compiler see which proposal it is.
+            tag: claim.tag() & !OTHERS,
         }
     }
 

@@ -251,10 +251,30 @@ where
     }
 
     /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None`
-    /// once the entry's
-    /// life is over.
+    /// once the entry's life is over.
     #[inline(always)]
     pub(crate) fn settle(
+        &self,
+        node: Node<'_, K>,
+        life: Life,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        // The first attempt stands apart, so that what nearly every claim needs is straight code.
+        if let Life::Live(word) = life {
+            match self.attempt(node, word, proposal, now) {
+                Ok(verdict) => Some(verdict),
+                Err(now_there) => self.settle_on(node, now_there, proposal, now),
+            }
+        } else {
+            self.settle_on(node, life, proposal, now)
+        }
+    }
+
+    /// The same for an entry that is vacant, or that others raise at this moment.
+    #[cold]
+    #[inline(never)]
+    fn settle_on(
         &self,
         node: Node<'_, K>,
         mut life: Life,
@@ -262,26 +282,36 @@ where
         now: Timestamp,
     ) -> Option<Verdict> {
         loop {
-            let raised = match life {
+            let attempted = match life {
                 Life::Evicted => return None,
-                Life::Live(word) => match self.judge_known(node, word, proposal, now) {
-                    Judgement::Keep(verdict) => return Some(self.noted(verdict)),
-                    Judgement::Write(to, verdict) => {
-                        let raised = node.raise(Some(word), to, now);
-                        raised.map(|()| {
-                            self.changed(node, Some(word), Some(to));
-                            verdict
-                        })
-                    }
-                },
-                Life::Vacant => match self.join(node, proposal, now) {
-                    Ok(verdict) => return Some(self.noted(verdict)),
-                    Err(life) => Err(life),
-                },
+                Life::Live(word) => self.attempt(node, word, proposal, now),
+                Life::Vacant => self
+                    .join(node, proposal, now)
+                    .map(|verdict| self.noted(verdict)),
             };
-            match raised {
+            match attempted {
                 Ok(verdict) => return Some(verdict),
                 Err(now_there) => life = now_there,
+            }
+        }
+    }
+
+    /// Judges a proposal against the word of a live entry and writes what wins, or says what is there
+    /// instead of that word.
+    #[inline(always)]
+    fn attempt(
+        &self,
+        node: Node<'_, K>,
+        word: Word,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Result<Verdict, Life> {
+        match self.judge_known(node, word, proposal, now) {
+            Judgement::Keep(verdict) => Ok(self.noted(verdict)),
+            Judgement::Write(to, verdict) => {
+                node.raise(Some(word), to, now)?;
+                self.changed(node, Some(word), Some(to));
+                Ok(verdict)
             }
         }
     }

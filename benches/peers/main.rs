@@ -1,0 +1,145 @@
+//! The tracker against what people use instead: `cargo bench --bench peers [-- --quick]`.
+//!
+//! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part; `--record` also
+//! writes the tables and charts of docs/performance.md. Every run writes `target/peers.json`.
+
+mod measure;
+#[path = "../subjects/mod.rs"]
+mod subjects;
+mod targets;
+mod workloads;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use measure::{Contestant, Effort, Figure, Measurable};
+use subjects::*;
+use workloads::{Lane, Workload, World};
+
+struct Options {
+    quick: bool,
+    only: Vec<String>,
+}
+
+impl Options {
+    fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            quick: false,
+            only: Vec::new(),
+        };
+        let mut arguments = arguments.skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--only" => options
+                    .only
+                    .push(arguments.next().ok_or("--only needs a workload")?),
+                // What cargo itself adds.
+                "--bench" => {}
+                other => return Err(format!("unknown argument {other}")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, workload: Workload) -> bool {
+        self.only.is_empty() || self.only.iter().any(|id| id == workload.id())
+    }
+}
+
+/// All subjects that can do something of what is asked, with their tables filled.
+fn contestants<'a>(
+    world: &World,
+    workloads: &[Workload],
+    threads: &[usize],
+) -> Vec<Box<dyn Measurable + 'a>> {
+    let mut all = Vec::new();
+    macro_rules! enter {
+        ($($subject:ty),* $(,)?) => {$(
+            let can = workloads.iter().any(|workload| {
+                threads.iter().any(|threads| <$subject>::can(workload.task(*threads, world.known.len())))
+            });
+            if can {
+                all.push(Contestant::<$subject>::boxed(world));
+            }
+        )*};
+    }
+    enter!(
+        PerOperation,
+        View,
+        Handle,
+        Batch,
+        Unprotected,
+        Dashed,
+        Papaya,
+        PapayaGuard,
+        SccIndex,
+        SccIndexGuard,
+        SccMap,
+        Flurried,
+        LockedHashbrown,
+        LockedStd,
+        ArcSwapped,
+        FocaMembers,
+    );
+    all
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options::of(std::env::args())?;
+    let effort = Effort {
+        rounds: 21,
+        each: Duration::from_millis(if options.quick { 4 } else { 20 }),
+    };
+    let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
+    let begin = Instant::now();
+    let mut figures: Vec<Figure> = Vec::new();
+    for (nodes, workloads) in [
+        (10_000, Workload::ALL.as_slice()),
+        (1_000_000, Workload::LARGE.as_slice()),
+    ] {
+        let workloads: Vec<_> = workloads
+            .iter()
+            .copied()
+            .filter(|one| options.wants(*one))
+            .collect();
+        if workloads.is_empty() {
+            continue;
+        }
+        let world = World::new(nodes);
+        let contestants = contestants(&world, &workloads, threads);
+        for workload in workloads {
+            for threads in threads {
+                let mut lanes: Vec<_> = (0..*threads)
+                    .map(|lane| Lane::new(&world, lane, *threads))
+                    .collect();
+                eprintln!(
+                    "{:5.0?} {} of {nodes}, {threads} threads",
+                    begin.elapsed(),
+                    workload.id()
+                );
+                figures.extend(measure::measure_all(
+                    effort,
+                    workload,
+                    &contestants,
+                    &mut lanes,
+                    &world,
+                ));
+            }
+        }
+    }
+    println!("{}", targets::all(&figures));
+    println!("{}", targets::table(&figures));
+    let target = root().join("target");
+    std::fs::create_dir_all(&target)?;
+    std::fs::write(
+        target.join("peers.json"),
+        serde_json::to_string_pretty(&figures)?,
+    )?;
+    eprintln!("took {:.0?}", begin.elapsed());
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! How it is measured: all subjects of a workload in turn, round after round.
+//!
+//! Each measurement starts its threads, lets them touch the table, releases them at a barrier, and
+//! takes from each the time of its own loop. The number of operations is set once per workload and
+//! subject, so that a measurement takes about the time asked for. The order of the subjects shifts
+//! by one each round, so that a slow moment of the machine does not always hit the same one.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::subjects::{Session, Subject, Task};
+use crate::workloads::{self, Lane, Workload, World};
+
+/// How often the tracker is swept where it is.
+const SWEEP_EVERY: Duration = Duration::from_millis(10);
+
+/// A result, as written to `target/peers.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    pub workload: &'static str,
+    pub threads: usize,
+    pub nodes: usize,
+    pub subject: &'static str,
+    /// Nanoseconds an operation and thread.
+    pub median_ns: f64,
+    pub min_ns: f64,
+    pub max_ns: f64,
+}
+
+/// A subject with its table filled.
+pub struct Contestant<S> {
+    subject: S,
+    /// Above all incarnations in the table.
+    next_incarnation: AtomicU64,
+}
+
+/// What the rounds need of a subject.
+pub trait Measurable {
+    fn id(&self) -> &'static str;
+    fn can(&self, task: Task) -> bool;
+    fn most(&self, workload: Workload) -> u64;
+    /// Does `count` operations on each lane; returns nanoseconds an operation and thread.
+    fn measure(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> f64;
+}
+
+impl<S: Subject> Contestant<S> {
+    pub fn boxed<'a>(world: &World) -> Box<dyn Measurable + 'a>
+    where
+        S: 'a,
+    {
+        let subject = S::with_capacity(world.known.len());
+        subject.fill(&world.known, 1);
+        let (node, hot) = world.hot(0);
+        let found = subject.session().lookup(&node);
+        assert_eq!(
+            found.map(|state| (state.status, state.incarnation)),
+            Some((hot.status(), hot.incarnation().get())),
+            "{} does not hold what was put into it",
+            S::ID
+        );
+        Box::new(Self {
+            subject,
+            next_incarnation: AtomicU64::new(workloads::FIRST_INCARNATIONS),
+        })
+    }
+
+    /// The incarnation a measurement begins at.
+    fn base(&self, workload: Workload, lanes: usize, count: u64) -> u64 {
+        if !workload.changes() {
+            return 0;
+        }
+        // Contended claims may go further than their number: each can be pushed up by all others.
+        let spent = count * lanes as u64 + 2;
+        self.next_incarnation.fetch_add(spent, Ordering::Relaxed)
+    }
+}
+
+impl<S: Subject> Measurable for Contestant<S> {
+    fn id(&self) -> &'static str {
+        S::ID
+    }
+
+    fn can(&self, task: Task) -> bool {
+        S::can(task)
+    }
+
+    fn most(&self, workload: Workload) -> u64 {
+        if workload.changes() {
+            S::MOST_CHANGES
+        } else {
+            u64::MAX
+        }
+    }
+
+    fn measure(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> f64 {
+        if workload.task(0, 0).one_node {
+            self.subject.prepare(&lanes[0].hot.0);
+        }
+        let base = self.base(workload, lanes.len(), count);
+        let barrier = Barrier::new(lanes.len());
+        let times = Mutex::new(Vec::new());
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let sweeper = workload.swept().then(|| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        self.subject.sweep(base);
+                        std::thread::park_timeout(SWEEP_EVERY);
+                    }
+                })
+            });
+            let workers: Vec<_> = lanes
+                .iter_mut()
+                .map(|lane| {
+                    let (barrier, times) = (&barrier, &times);
+                    scope.spawn(move || {
+                        workloads::prepare(&self.subject, workload, lane, base);
+                        barrier.wait();
+                        let begin = Instant::now();
+                        let done = workloads::run(&self.subject, workload, lane, count, base + 1);
+                        let time = begin.elapsed().as_nanos() as f64 / done as f64;
+                        times.lock().expect("nobody panics").push(time);
+                    })
+                })
+                .collect();
+            for worker in workers {
+                worker.join().expect("a worker");
+            }
+            over.store(true, Ordering::Relaxed);
+            if let Some(sweeper) = sweeper {
+                sweeper.thread().unpark();
+            }
+        });
+        let times = times.into_inner().expect("nobody panics");
+        times.iter().sum::<f64>() / times.len() as f64
+    }
+}
+
+/// How long and how often.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub rounds: usize,
+    pub each: Duration,
+}
+
+/// Measures one workload on all subjects, round by round.
+pub fn measure_all(
+    effort: Effort,
+    workload: Workload,
+    contestants: &[Box<dyn Measurable + '_>],
+    lanes: &mut [Lane],
+    world: &World,
+) -> Vec<Figure> {
+    let nodes = world.known.len();
+    let taking_part: Vec<_> = contestants
+        .iter()
+        .filter(|contestant| contestant.can(workload.task(lanes.len(), nodes)))
+        .collect();
+    let counts: Vec<_> = taking_part
+        .iter()
+        .map(|contestant| calibrate(effort, workload, contestant.as_ref(), lanes))
+        .collect();
+    let mut times = vec![Vec::new(); taking_part.len()];
+    for round in 0..effort.rounds {
+        for lane in lanes.iter_mut() {
+            lane.hot = world.hot(round);
+        }
+        for turn in 0..taking_part.len() {
+            let who = (round + turn) % taking_part.len();
+            times[who].push(taking_part[who].measure(workload, lanes, counts[who]));
+        }
+    }
+    let figures = taking_part
+        .iter()
+        .zip(times)
+        .map(|(contestant, mut times)| {
+            times.sort_by(f64::total_cmp);
+            Figure {
+                workload: workload.id(),
+                threads: lanes.len(),
+                nodes,
+                subject: contestant.id(),
+                median_ns: times[times.len() / 2],
+                min_ns: times[0],
+                max_ns: times[times.len() - 1],
+            }
+        });
+    figures.collect()
+}
+
+/// How many operations take about the time asked for; warms up on the way.
+fn calibrate(
+    effort: Effort,
+    workload: Workload,
+    contestant: &dyn Measurable,
+    lanes: &mut [Lane],
+) -> u64 {
+    let most = contestant.most(workload);
+    let target = effort.each.as_nanos() as f64;
+    let mut count = 64.min(most);
+    loop {
+        let each = contestant.measure(workload, lanes, count);
+        let fitting = ((target / each) as u64).clamp(1, most);
+        if count >= most || each * count as f64 > target / 8.0 {
+            return fitting;
+        }
+        count = (count * 16).min(fitting);
+    }
+}

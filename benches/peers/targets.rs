@@ -1,0 +1,163 @@
+//! What the tracker is held to: each target with the ratio that was measured.
+
+use std::fmt::Write as _;
+
+use crate::measure::Figure;
+
+/// The subjects that hold one guard for many operations.
+const GUARDED: [&str; 2] = ["papaya-guard", "scc-index-guard"];
+
+/// Whom our figure is compared with.
+#[derive(Clone, Copy)]
+enum Against {
+    /// The best peer that protects each operation for itself.
+    PerOperation,
+    /// The best held guard.
+    Guards,
+    /// The best peer, either way.
+    Anyone,
+    /// One subject of our own.
+    Own(&'static str),
+    /// The same subject with one thread: twice the throughput is half the time for an operation of
+    /// any thread, so the ratio is of the times for one thread.
+    OneThread,
+}
+
+struct Target {
+    what: &'static str,
+    workload: &'static str,
+    nodes: usize,
+    threads: usize,
+    ours: &'static str,
+    against: Against,
+    /// The ratio must not be above it.
+    limit: f64,
+}
+
+const SMALL: usize = 10_000;
+const LARGE: usize = 1_000_000;
+
+#[rustfmt::skip]
+const TARGETS: [Target; 15] = [
+    target("lookup, hot node, one pin per operation", "lookup_hot", SMALL, "incarnation", Against::PerOperation, 0.40),
+    target("lookup, hot node, held view / best held guard", "lookup_hot", SMALL, "incarnation-view", Against::Guards, 0.70),
+    target("lookup, zipf 10k", "lookup_zipf", SMALL, "incarnation", Against::PerOperation, 0.60),
+    target("lookup, uniform 10k", "lookup_uniform", SMALL, "incarnation", Against::PerOperation, 0.65),
+    target("lookup, uniform 1M", "lookup_uniform", LARGE, "incarnation", Against::PerOperation, 1.00),
+    target("duplicate claim, hot", "claim_duplicate_hot", SMALL, "incarnation", Against::PerOperation, 0.50),
+    target("accepted claim, hot", "claim_accepted_hot", SMALL, "incarnation", Against::PerOperation, 0.70),
+    target("95/5 mix, zipf 10k", "mix_95_5", SMALL, "incarnation", Against::PerOperation, 0.60),
+    target("packet of 32 claims, 1M, per claim", "packet_32", LARGE, "incarnation-batch", Against::Anyone, 0.40),
+    target("handle's state / best peer's lookup, hot", "lookup_hot", SMALL, "incarnation-handle", Against::PerOperation, 0.15),
+    target("full iteration, 10k", "iterate", SMALL, "incarnation", Against::Anyone, 0.25),
+    target("full iteration, 1M", "iterate", LARGE, "incarnation", Against::Anyone, 0.25),
+    Target { threads: 1, ..target("pinned / unprotected lookup, hot, 1 thread", "lookup_hot", SMALL, "incarnation", Against::Own("incarnation-unprotected"), 1.30) },
+    Target { threads: 1, ..target("pinned / unprotected lookup, uniform 10k, 1 thread", "lookup_uniform", SMALL, "incarnation", Against::Own("incarnation-unprotected"), 1.15) },
+    target("hot lookups, time with 2 threads / with 1 (2 / 1.9)", "lookup_hot", SMALL, "incarnation", Against::OneThread, 2.0 / 1.9),
+];
+
+const fn target(
+    what: &'static str,
+    workload: &'static str,
+    nodes: usize,
+    ours: &'static str,
+    against: Against,
+    limit: f64,
+) -> Target {
+    Target {
+        what,
+        workload,
+        nodes,
+        threads: 2,
+        ours,
+        against,
+        limit,
+    }
+}
+
+fn is_ours(subject: &str) -> bool {
+    subject.starts_with("incarnation")
+}
+
+/// The figure a target is compared with.
+fn other<'f>(target: &Target, figures: &'f [Figure]) -> Option<&'f Figure> {
+    let threads = match target.against {
+        Against::OneThread => 1,
+        _ => target.threads,
+    };
+    figures
+        .iter()
+        .filter(|figure| {
+            (figure.workload, figure.nodes, figure.threads)
+                == (target.workload, target.nodes, threads)
+        })
+        .filter(|figure| match target.against {
+            Against::PerOperation => !is_ours(figure.subject) && !GUARDED.contains(&figure.subject),
+            Against::Guards => GUARDED.contains(&figure.subject),
+            Against::Anyone => !is_ours(figure.subject),
+            Against::Own(subject) => figure.subject == subject,
+            Against::OneThread => figure.subject == target.ours,
+        })
+        .min_by(|a, b| a.median_ns.total_cmp(&b.median_ns))
+}
+
+/// A Markdown table of the targets, with what was measured.
+pub fn table(figures: &[Figure]) -> String {
+    let mut table = String::from(
+        "| target | ours, ns | compared with, ns | ratio | at most | |\n|---|---|---|---|---|---|\n",
+    );
+    for target in &TARGETS {
+        let ours = figures.iter().find(|figure| {
+            (
+                figure.workload,
+                figure.nodes,
+                figure.threads,
+                figure.subject,
+            ) == (target.workload, target.nodes, target.threads, target.ours)
+        });
+        let (Some(ours), Some(other)) = (ours, other(target, figures)) else {
+            continue;
+        };
+        let ratio = ours.median_ns / other.median_ns;
+        let verdict = if ratio <= target.limit {
+            "met"
+        } else {
+            "missed"
+        };
+        let _ = writeln!(
+            table,
+            "| {} | {:.1} | {} {:.1} | {ratio:.2} | {:.2} | {verdict} |",
+            target.what, ours.median_ns, other.subject, other.median_ns, target.limit,
+        );
+    }
+    table
+}
+
+/// A Markdown table of all figures: a row a subject and workload.
+pub fn all(figures: &[Figure]) -> String {
+    let mut table = String::from(
+        "| workload | nodes | threads | subject | median, ns | lowest | highest | ours / it |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for figure in figures {
+        let ours = figures.iter().find(|ours| {
+            ours.subject == "incarnation"
+                && (ours.workload, ours.nodes, ours.threads)
+                    == (figure.workload, figure.nodes, figure.threads)
+        });
+        let ratio = ours.map_or(String::new(), |ours| {
+            format!("{:.2}", ours.median_ns / figure.median_ns)
+        });
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {:.1} | {:.1} | {:.1} | {ratio} |",
+            figure.workload,
+            figure.nodes,
+            figure.threads,
+            figure.subject,
+            figure.median_ns,
+            figure.min_ns,
+            figure.max_ns,
+        );
+    }
+    table
+}

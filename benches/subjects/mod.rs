@@ -1,0 +1,165 @@
+//! What is measured: the tracker in the ways it can be used, and what people use instead.
+//!
+//! Every subject keeps status, incarnation and stamp of each node under a `SocketAddr` key, hashes
+//! with one and the same ahash state, is presized, and applies the conflict rule by comparing packed
+//! words, so that no claim is lost. They are called through a trait that is resolved statically.
+
+mod arcswap;
+mod dashmap;
+mod flurry;
+mod foca;
+mod locked;
+mod ours;
+mod papaya;
+mod scc;
+
+use std::net::SocketAddr;
+
+use incarnation::rule::Word;
+use incarnation::{Claim, Status};
+
+pub use self::arcswap::ArcSwapped;
+pub use self::dashmap::Dashed;
+pub use self::flurry::Flurried;
+pub use self::foca::FocaMembers;
+pub use self::locked::{LockedHashbrown, LockedStd};
+pub use self::ours::{Batch, Handle, PerOperation, Unprotected, View};
+pub use self::papaya::{Papaya, PapayaGuard};
+pub use self::scc::{SccIndex, SccIndexGuard, SccMap};
+
+/// What a lookup answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub status: Status,
+    pub incarnation: u64,
+    pub stamp: u64,
+}
+
+/// What the peers store of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    pub word: Word,
+    pub stamp: u64,
+}
+
+impl Record {
+    #[inline(always)]
+    pub fn state(self) -> State {
+        State {
+            status: self.word.status(),
+            incarnation: self.word.incarnation().get(),
+            stamp: self.stamp,
+        }
+    }
+}
+
+/// The conflict rule of the peers: the record that replaces `stored`, or the incarnation that is
+/// there (0 if there is none).
+#[inline(always)]
+pub fn beats(claim: Claim, stamp: u64, stored: Option<Word>) -> Result<Record, u64> {
+    match Word::of(claim) {
+        Some(word) if stored.is_none_or(|stored| word > stored) => Ok(Record { word, stamp }),
+        _ => Err(stored.map_or(0, |stored| stored.incarnation().get())),
+    }
+}
+
+/// The seeds of every subject's hasher.
+pub fn hasher() -> ahash::RandomState {
+    ahash::RandomState::with_seeds(
+        0x243f_6a88_85a3_08d3,
+        0x1319_8a2e_0370_7344,
+        0xa409_3822_299f_31d0,
+        0x082e_fa98_ec4e_6c89,
+    )
+}
+
+/// What can be asked of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub verb: Verb,
+    /// All operations are on one and the same node.
+    pub one_node: bool,
+    pub threads: usize,
+    pub nodes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Lookup,
+    /// Claims that change nothing.
+    Claim,
+    /// Claims that are accepted.
+    Change,
+    Packet,
+    Mix,
+    Churn,
+    Iterate,
+}
+
+/// A table that many threads share.
+pub trait Subject: Sized + Send + Sync {
+    const ID: &'static str;
+    /// The most operations of a changing workload in one measurement.
+    const MOST_CHANGES: u64 = u64::MAX;
+    /// Lookups are handed over 32 at a time.
+    const BATCHED: bool = false;
+    /// A thread's way to the table: the table itself, or a guard that is held for many operations.
+    type Session<'s>: Session
+    where
+        Self: 's;
+
+    /// An empty table, presized.
+    fn with_capacity(nodes: usize) -> Self;
+    fn session(&self) -> Self::Session<'_>;
+    /// Whether the subject is made for this.
+    fn can(_task: Task) -> bool {
+        true
+    }
+    /// Enters nodes that are not in the table.
+    fn fill(&self, nodes: &[(SocketAddr, Claim)], stamp: u64) {
+        let session = self.session();
+        for (node, claim) in nodes {
+            let _ = session.claim(node, *claim, stamp);
+        }
+    }
+    /// Called with the node that all operations will be on.
+    fn prepare(&self, _hot: &SocketAddr) {}
+    /// What a background thread does all the while, if there is something to do.
+    fn sweep(&self, _stamp: u64) {}
+}
+
+/// One thread's operations.
+pub trait Session {
+    fn lookup(&self, node: &SocketAddr) -> Option<State>;
+    /// Looks up several nodes; calls `each` for every one.
+    #[inline(always)]
+    fn lookups(&self, nodes: &[SocketAddr], mut each: impl FnMut(Option<State>)) {
+        for node in nodes {
+            each(self.lookup(node));
+        }
+    }
+    /// `Ok` if the claim was accepted, else the incarnation that is there (0 if that is unknown).
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64>;
+    /// Puts a packet of claims; says how many were accepted.
+    #[inline(always)]
+    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+        let mut accepted = 0;
+        for (node, claim) in claims {
+            accepted += usize::from(self.claim(node, *claim, stamp).is_ok());
+        }
+        accepted
+    }
+    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool;
+    /// Visits all nodes; returns a sum over keys and states.
+    fn iterate(&self) -> u64;
+}
+
+/// What an iteration adds up of each node.
+#[inline(always)]
+pub fn digest(node: &SocketAddr, state: State) -> u64 {
+    state
+        .incarnation
+        .wrapping_add(state.stamp)
+        .wrapping_add(state.status as u64)
+        .wrapping_add(u64::from(node.port()))
+}

@@ -1,0 +1,279 @@
+//! The tracker: one pin an operation, under a held view, by handle, in batches, and unprotected.
+
+use std::net::SocketAddr;
+
+use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Timestamp, Verdict};
+
+use parking_lot::RwLock;
+
+use super::{Session, State, Subject, Task, Verb, digest, hasher};
+
+type Tracker = IncarnationTracker<SocketAddr>;
+
+fn tracker(nodes: usize) -> Tracker {
+    Tracker::builder()
+        .max_nodes(nodes)
+        // The accepted claims of a benchmark rise faster than honest gossip.
+        .max_incarnation_jump(u64::MAX)
+        .hasher(hasher())
+        .build()
+        .expect("the limits fit each other")
+}
+
+#[inline(always)]
+fn state(state: NodeState) -> State {
+    State {
+        status: state.status,
+        incarnation: state.incarnation.get(),
+        stamp: state.last_update.as_nanos(),
+    }
+}
+
+#[inline(always)]
+fn answer(verdict: Verdict) -> Result<(), u64> {
+    match verdict {
+        Verdict::Joined | Verdict::Applied { .. } => Ok(()),
+        Verdict::Duplicate { current } | Verdict::Stale { current } => {
+            Err(current.incarnation().get())
+        }
+        _ => Err(0),
+    }
+}
+
+#[inline(always)]
+fn at(stamp: u64) -> Timestamp {
+    Timestamp::from_nanos(stamp)
+}
+
+macro_rules! subject {
+    ($(#[$doc:meta])* $name:ident, $id:literal, $session:ty, $batched:literal, |$task:ident| $can:expr, |$this:ident| $open:expr) => {
+        $(#[$doc])*
+        pub struct $name(Tracker);
+
+        impl Subject for $name {
+            const ID: &'static str = $id;
+            const BATCHED: bool = $batched;
+            type Session<'s> = $session;
+
+            fn with_capacity(nodes: usize) -> Self {
+                Self(tracker(nodes))
+            }
+
+            #[inline(always)]
+            fn session(&self) -> Self::Session<'_> {
+                let $this = self;
+                $open
+            }
+
+            fn can($task: Task) -> bool {
+                $can
+            }
+
+            fn sweep(&self, stamp: u64) {
+                let _ = self.0.sweep(at(stamp));
+            }
+        }
+    };
+}
+
+subject! {
+    /// A pin for each operation.
+    PerOperation, "incarnation", &'s Tracker, false, |_task| true, |this| &this.0
+}
+subject! {
+    /// A view held for many operations.
+    View, "incarnation-view", incarnation::View<'s, SocketAddr, ahash::RandomState>, false, |_task| true, |this| this.0.pin()
+}
+subject! {
+    /// A pin for each batch of 32, whose cache misses overlap.
+    Batch, "incarnation-batch", Batched<'s>, true, |task| !task.one_node && matches!(task.verb, Verb::Packet | Verb::Lookup), |this| Batched(&this.0)
+}
+subject! {
+    /// The floor: no protection at all. For lookups only.
+    Unprotected, "incarnation-unprotected", Floor<'s>, false, |task| task.verb == Verb::Lookup, |this| Floor(&this.0)
+}
+
+macro_rules! by_tracker {
+    ($name:ty, [$($generics:tt)*], |$this:ident| $iter:expr) => {
+        impl $($generics)* Session for $name {
+            #[inline(always)]
+            fn lookup(&self, node: &SocketAddr) -> Option<State> {
+                self.get(node).map(state)
+            }
+
+            #[inline(always)]
+            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+                answer(self.update(node, claim, at(stamp)))
+            }
+
+            #[inline(always)]
+            fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
+                // Not the method of this trait, which this one would call for ever.
+                let $this = self;
+                $this.take_out(node, at(stamp))
+            }
+
+            fn iterate(&self) -> u64 {
+                let $this = self;
+                $iter
+            }
+        }
+    };
+}
+
+/// Removal under a name that no trait here has.
+trait TakeOut {
+    fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool;
+}
+
+impl TakeOut for Tracker {
+    #[inline(always)]
+    fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool {
+        Tracker::remove(self, node, now).is_some()
+    }
+}
+
+impl TakeOut for incarnation::View<'_, SocketAddr, ahash::RandomState> {
+    #[inline(always)]
+    fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool {
+        incarnation::View::remove(self, node, now).is_some()
+    }
+}
+
+fn sum(view: &incarnation::View<'_, SocketAddr, ahash::RandomState>) -> u64 {
+    view.iter().fold(0, |sum: u64, (node, found)| {
+        sum.wrapping_add(digest(node, state(found)))
+    })
+}
+
+by_tracker!(&Tracker, [], |this| this.with(sum));
+by_tracker!(incarnation::View<'s, SocketAddr, ahash::RandomState>, [<'s>], |this| sum(this));
+
+/// Packets and lookups in batches.
+pub struct Batched<'s>(&'s Tracker);
+
+impl Session for Batched<'_> {
+    #[inline(always)]
+    fn lookup(&self, node: &SocketAddr) -> Option<State> {
+        self.0.get(node).map(state)
+    }
+
+    #[inline(always)]
+    fn lookups(&self, nodes: &[SocketAddr], mut each: impl FnMut(Option<State>)) {
+        self.0
+            .with(|view| view.states(nodes, |_, found| each(found.map(state))));
+    }
+
+    #[inline(always)]
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+        answer(self.0.update(node, claim, at(stamp)))
+    }
+
+    #[inline(always)]
+    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+        let mut accepted = 0;
+        self.0.with(|view| {
+            view.update_batch(claims, at(stamp), |_, verdict| {
+                accepted += usize::from(verdict.accepted());
+            });
+        });
+        accepted
+    }
+
+    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
+        self.0.remove(node, at(stamp)).is_some()
+    }
+
+    fn iterate(&self) -> u64 {
+        self.0.with(sum)
+    }
+}
+
+/// Lookups without a pin.
+pub struct Floor<'s>(&'s Tracker);
+
+impl Session for Floor<'_> {
+    #[inline(always)]
+    fn lookup(&self, node: &SocketAddr) -> Option<State> {
+        // SAFETY: this subject is measured in lookups only, during which nothing is removed.
+        unsafe { self.0.get_unprotected(node) }.map(state)
+    }
+
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+        answer(self.0.update(node, claim, at(stamp)))
+    }
+
+    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
+        self.0.remove(node, at(stamp)).is_some()
+    }
+
+    fn iterate(&self) -> u64 {
+        self.0.with(sum)
+    }
+}
+
+/// The handle of one node, as a connection object keeps it.
+pub struct Handle {
+    tracker: Tracker,
+    hot: RwLock<Option<NodeHandle<SocketAddr>>>,
+}
+
+impl Subject for Handle {
+    const ID: &'static str = "incarnation-handle";
+    type Session<'s> = ByHandle<'s>;
+
+    fn with_capacity(nodes: usize) -> Self {
+        Self {
+            tracker: tracker(nodes),
+            hot: RwLock::default(),
+        }
+    }
+
+    #[inline(always)]
+    fn session(&self) -> ByHandle<'_> {
+        ByHandle {
+            tracker: &self.tracker,
+            hot: self.hot.read().clone(),
+        }
+    }
+
+    fn can(task: Task) -> bool {
+        task.one_node
+    }
+
+    fn prepare(&self, hot: &SocketAddr) {
+        *self.hot.write() = self.tracker.handle(hot);
+    }
+}
+
+/// Operations on the one node; on the tracker until it is known.
+pub struct ByHandle<'s> {
+    tracker: &'s Tracker,
+    hot: Option<NodeHandle<SocketAddr>>,
+}
+
+impl Session for ByHandle<'_> {
+    #[inline(always)]
+    fn lookup(&self, node: &SocketAddr) -> Option<State> {
+        match &self.hot {
+            Some(handle) => handle.state().map(state),
+            None => self.tracker.get(node).map(state),
+        }
+    }
+
+    #[inline(always)]
+    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+        match &self.hot {
+            Some(handle) => handle.update(claim, at(stamp)).map_or(Err(0), answer),
+            None => answer(self.tracker.update(node, claim, at(stamp))),
+        }
+    }
+
+    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
+        self.tracker.remove(node, at(stamp)).is_some()
+    }
+
+    fn iterate(&self) -> u64 {
+        self.tracker.with(sum)
+    }
+}
