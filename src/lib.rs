@@ -5,8 +5,11 @@ mod graves;
 mod local;
 #[cfg(feature = "persist")]
 pub mod persist;
+mod probe;
 mod reclaim;
 pub mod rule;
+mod sample;
+mod stats;
 mod sync;
 mod table;
 mod time;
@@ -21,6 +24,7 @@ pub mod model {
 
 pub use counters::Counts;
 pub use local::{Local, LocalError};
+pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
 pub use time::{Clock, Timestamp};

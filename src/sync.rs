@@ -54,7 +54,11 @@ mod imp;
 #[path = "sync/map.rs"]
 mod map;
 
-#[allow(unreachable_pub, unused_imports, reason = "the models use what is public in the loom arm")]
+#[allow(
+    unreachable_pub,
+    unused_imports,
+    reason = "the models use what is public in the loom arm"
+)]
 pub use imp::*;
 pub(crate) use map::Map;
 

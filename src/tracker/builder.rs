@@ -12,6 +12,7 @@ use crate::local::Local;
 use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
 use crate::rule::{Incarnation, Policy};
+use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
@@ -356,6 +357,7 @@ where
                 evict_alive: self.evict_alive,
             },
             counters: Counters::new(self.max_nodes >= 1024),
+            tally: Tally::new(self.max_nodes >= 1024),
             hasher: self.hasher,
             local,
             local_key,

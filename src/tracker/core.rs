@@ -16,6 +16,7 @@ use crate::local::Local;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
+use crate::stats::{Event, Tally};
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Life, Link, Node, Pinned, Table};
 use crate::time::Timestamp;
@@ -39,6 +40,7 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) policy: Policy,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) counters: Counters,
+    pub(crate) tally: Tally,
     pub(crate) hasher: S,
     pub(crate) local: Local,
     /// The local node's key with its hash, so that most claims are told apart by one comparison.
@@ -255,6 +257,7 @@ where
             return Err(life);
         }
         self.changed(node, None, Some(to));
+        self.tally.count(Event::Joined);
         self.graves.end_below(node.key(), to);
         Ok(verdict)
     }

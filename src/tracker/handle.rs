@@ -83,6 +83,21 @@ where
         })
     }
 
+    /// A handle of a life that was found at an index, with this generation and key.
+    pub(crate) fn of(
+        tracker: &IncarnationTracker<K, S>,
+        index: Index,
+        generation: u64,
+        key: K,
+    ) -> Self {
+        Self {
+            tracker: tracker.clone(),
+            index,
+            generation,
+            key,
+        }
+    }
+
     /// The node's key.
     #[must_use]
     pub fn key(&self) -> &K {

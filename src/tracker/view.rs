@@ -48,8 +48,8 @@ use crate::time::Timestamp;
 /// });
 /// ```
 pub struct View<'t, K: Eq + Hash, S> {
-    pub(super) core: &'t Core<K, S>,
-    pub(super) pinned: Pinned<'t, K>,
+    pub(crate) core: &'t Core<K, S>,
+    pub(crate) pinned: Pinned<'t, K>,
 }
 
 impl<'t, K, S> View<'t, K, S>

@@ -1,1 +1,3 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
+
+pub mod random;

@@ -1,0 +1,359 @@
+//! Sampling is uniform without replacement, and a probe order visits each member once a round.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+
+use incarnation::{Claim, IncarnationTracker, NodeState, ProbeOrder, Status, Timestamp};
+use incarnation_testkit::random::SplitMix;
+
+const NOW: Timestamp = Timestamp::ZERO;
+
+type Tracker = IncarnationTracker<u32>;
+
+fn any(_: &u32, _: NodeState) -> bool {
+    true
+}
+
+/// Nodes `0..nodes`, of which those that `keep` refuses have left gaps in the table.
+fn tracker(nodes: u32, keep: impl Fn(u32) -> bool) -> Tracker {
+    let tracker = Tracker::builder()
+        .max_nodes(nodes as usize)
+        .build()
+        .unwrap();
+    for node in 0..nodes {
+        assert!(tracker.update(&node, Claim::alive(1), NOW).accepted());
+    }
+    for node in (0..nodes).filter(|node| !keep(*node)) {
+        assert!(tracker.remove(&node, NOW).is_some());
+    }
+    tracker
+}
+
+/// Fails if drawing each of `cells` equally likely gives such counts less than once in a million
+/// tries: the statistic is about normal, with a mean of its degrees of freedom and twice their variance.
+fn assert_uniform(counts: &HashMap<impl Sized, u64>, cells: usize) {
+    let draws: u64 = counts.values().sum();
+    let expected = draws as f64 / cells as f64;
+    let hit: f64 = counts
+        .values()
+        .map(|count| (*count as f64 - expected).powi(2) / expected)
+        .sum();
+    let statistic = hit + (cells - counts.len()) as f64 * expected;
+    let freedom = (cells - 1) as f64;
+    let limit = freedom + 4.9 * (2.0 * freedom).sqrt() + 10.0;
+    assert!(statistic < limit, "chi-square {statistic} of {freedom}");
+}
+
+/// Samples so often that each member is expected a hundred times, and counts them.
+fn count_members(
+    tracker: &Tracker,
+    k: usize,
+    filter: fn(&u32, NodeState) -> bool,
+) -> HashMap<u32, u64> {
+    let members = tracker
+        .iter()
+        .filter(|(node, state)| filter(node, *state))
+        .count();
+    let mut random = SplitMix(k as u64);
+    let mut counts = HashMap::new();
+    for _ in 0..100 * members / k {
+        let sample = tracker.sample(k, || random.next_u64(), filter);
+        assert_eq!(sample.len(), k);
+        for (node, _) in sample {
+            *counts.entry(node).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn each_member_is_equally_likely_in_a_full_table() {
+    let tracker = tracker(500, |_| true);
+    assert_uniform(&count_members(&tracker, 3, any), 500);
+}
+
+#[test]
+fn a_member_behind_a_gap_is_no_likelier_than_the_others() {
+    // Gaps of one to forty places.
+    let tracker = tracker(1000, |node| node % 41 > node / 41);
+    assert_uniform(&count_members(&tracker, 3, any), tracker.len());
+}
+
+#[test]
+fn a_few_members_among_many_gaps_are_equally_likely() {
+    // So few that nearly all picks miss and the pass over all nodes must finish the sample.
+    let tracker = tracker(3000, |node| node % 150 < 2);
+    assert_uniform(&count_members(&tracker, 3, any), 40);
+}
+
+#[test]
+fn what_a_filter_leaves_is_equally_likely() {
+    let tracker = tracker(2000, |_| true);
+    assert_uniform(&count_members(&tracker, 2, |node, _| node % 50 == 7), 40);
+}
+
+#[test]
+fn a_large_part_of_the_members_is_equally_likely() {
+    let tracker = tracker(300, |node| node % 3 > 0);
+    assert_uniform(&count_members(&tracker, 100, any), 200);
+}
+
+#[test]
+fn each_pair_in_each_order_is_equally_likely_on_both_paths() {
+    // Six members of nearly full, and of nearly empty tables: picks, and the pass over all.
+    for (nodes, keep) in [(8, 6), (600, 6)] {
+        let tracker = tracker(nodes, |node| node % (nodes / 2) < keep / 2);
+        let mut random = SplitMix(1);
+        let mut pairs = HashMap::new();
+        for _ in 0..6000 {
+            let sample = tracker.sample(2, || random.next_u64(), any);
+            *pairs.entry((sample[0].0, sample[1].0)).or_default() += 1;
+        }
+        assert_uniform(&pairs, 6 * 5);
+    }
+}
+
+#[test]
+fn a_sample_has_as_many_as_there_are_and_no_member_twice() {
+    let tracker = tracker(100, |node| node % 2 == 0);
+    let mut random = SplitMix(2);
+    for (k, expected) in [
+        (0, 0),
+        (1, 1),
+        (30, 30),
+        (50, 50),
+        (51, 50),
+        (usize::MAX, 50),
+    ] {
+        let sample = tracker.sample(k, || random.next_u64(), any);
+        let nodes: HashSet<u32> = sample.iter().map(|(node, _)| *node).collect();
+        assert_eq!((sample.len(), nodes.len()), (expected, expected));
+        assert!(nodes.iter().all(|node| node % 2 == 0));
+    }
+    assert_eq!(Tracker::builder().build().unwrap().sample(3, || 0, any), []);
+}
+
+#[test]
+fn the_filter_sees_the_state_and_the_local_node_is_never_drawn() {
+    let tracker = Tracker::builder().local_node(0).build().unwrap();
+    for node in 0..100 {
+        let claim = Claim::new(Status::ALL[node as usize % 5], 3);
+        let _ = tracker.update(&node, claim, NOW);
+    }
+    let mut random = SplitMix(3);
+    let alive = tracker.sample(
+        1000,
+        || random.next_u64(),
+        |_, state| state.status == Status::Alive,
+    );
+    assert_eq!(alive.len(), 20);
+    assert!(
+        alive
+            .iter()
+            .all(|(node, state)| node % 5 == 1 && state.incarnation.get() == 3)
+    );
+    let all = tracker.sample(1000, || random.next_u64(), any);
+    assert_eq!(all.len(), 99);
+    assert!(all.iter().all(|(node, _)| *node != 0));
+}
+
+#[test]
+fn the_cost_of_a_small_sample_does_not_depend_on_the_table() {
+    let tracker = tracker(20_000, |_| true);
+    let (mut random, calls) = (SplitMix(4), Cell::new(0));
+    for _ in 0..100 {
+        let counting = || {
+            calls.set(calls.get() + 1);
+            random.next_u64()
+        };
+        assert_eq!(tracker.sample(3, counting, any).len(), 3);
+    }
+    assert!(calls.get() < 400, "{} numbers for 300 nodes", calls.get());
+}
+
+#[test]
+fn a_broken_generator_neither_hangs_nor_repeats_a_member() {
+    let tracker = tracker(1000, |node| node % 2 == 0);
+    for bits in [0, 1, u64::MAX] {
+        let sample = tracker.sample(10, || bits, any);
+        let nodes: HashSet<u32> = sample.iter().map(|(node, _)| *node).collect();
+        assert_eq!(nodes.len(), 10);
+    }
+    // 32 good bits are enough.
+    let mut random = SplitMix(5);
+    let mut counts = HashMap::new();
+    for _ in 0..50_000 {
+        for (node, _) in tracker.sample(1, || random.next_u64() & 0xffff_ffff, any) {
+            *counts.entry(node).or_default() += 1;
+        }
+    }
+    assert_uniform(&counts, 500);
+}
+
+#[test]
+fn a_member_that_moves_to_another_place_meanwhile_is_not_drawn_twice() {
+    let tracker = tracker(100, |node| node < 90);
+    // The places of those that left are free again, and so are next.
+    let _ = tracker.sweep(NOW);
+    let moved = Cell::new(false);
+    let sample = tracker.sample(
+        95,
+        || 0,
+        |node, _| {
+            if *node == 0 && !moved.replace(true) {
+                tracker.remove(node, NOW);
+                let _ = tracker.update(node, Claim::alive(2), NOW);
+            }
+            true
+        },
+    );
+    let nodes: HashSet<u32> = sample.iter().map(|(node, _)| *node).collect();
+    assert_eq!((sample.len(), nodes.len()), (90, 90));
+}
+
+/// Goes on to the end of the round, and says whom it visited.
+fn finish_round(order: &mut ProbeOrder<u32>, random: &mut SplitMix) -> Vec<u32> {
+    let round = order.rounds().max(1);
+    let mut visited = Vec::new();
+    while order.rounds() < round || order.left_in_round() > 0 {
+        let Some(member) = order.next(|| random.next_u64(), any) else {
+            break;
+        };
+        visited.push(*member.key());
+    }
+    visited
+}
+
+/// A whole round.
+fn round(order: &mut ProbeOrder<u32>, random: &mut SplitMix) -> Vec<u32> {
+    let first = order
+        .next(|| random.next_u64(), any)
+        .map(|member| *member.key());
+    let mut visited = Vec::from_iter(first);
+    visited.extend(finish_round(order, random));
+    visited
+}
+
+fn sorted(mut nodes: Vec<u32>) -> Vec<u32> {
+    nodes.sort_unstable();
+    nodes
+}
+
+#[test]
+fn each_member_has_its_turn_once_a_round() {
+    let tracker = tracker(50, |node| node % 2 == 0);
+    let mut random = SplitMix(8);
+    let mut order = tracker.probe_order();
+    let members: Vec<u32> = (0..50).step_by(2).collect();
+    let mut orders = HashSet::new();
+    for number in 1..=20 {
+        let visited = round(&mut order, &mut random);
+        assert_eq!(order.rounds(), number);
+        assert_eq!(sorted(visited.clone()), members);
+        orders.insert(visited);
+    }
+    assert_eq!(orders.len(), 20, "each round is shuffled anew");
+}
+
+#[test]
+fn every_order_of_a_round_is_equally_likely() {
+    let tracker = tracker(4, |_| true);
+    let mut random = SplitMix(9);
+    let (mut first, mut second) = (HashMap::new(), HashMap::new());
+    for _ in 0..4800 {
+        let mut order = tracker.probe_order();
+        *first.entry(round(&mut order, &mut random)).or_default() += 1;
+        *second.entry(round(&mut order, &mut random)).or_default() += 1;
+    }
+    assert_uniform(&first, 24);
+    assert_uniform(&second, 24);
+}
+
+#[test]
+fn who_stays_has_its_turn_once_whatever_joins_or_leaves() {
+    let tracker = Tracker::builder().max_nodes(1000).build().unwrap();
+    let mut random = SplitMix(10);
+    // Stayers below 100, others above.
+    for node in 0..200 {
+        let _ = tracker.update(&node, Claim::alive(1), NOW);
+    }
+    let mut order = tracker.probe_order();
+    let mut visits = HashMap::<(u64, u32), u32>::new();
+    while order.rounds() <= 50 {
+        let member = order.next(|| random.next_u64(), any).unwrap();
+        *visits.entry((order.rounds(), *member.key())).or_default() += 1;
+        for _ in 0..3 {
+            let other = 100 + random.below(200) as u32;
+            if tracker.remove(&other, NOW).is_none() {
+                let _ = tracker.update(&other, Claim::alive(1), NOW);
+            }
+        }
+    }
+    for round in 1..=50 {
+        for stayer in 0..100 {
+            let times = visits.get(&(round, stayer));
+            assert_eq!(times, Some(&1), "node {stayer} in round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_new_member_gets_a_random_place_in_the_round() {
+    // It joins with five of ten still to come: ahead of the turn in 5 + 1 of 11 places, each alike.
+    let mut random = SplitMix(11);
+    let mut places = HashMap::new();
+    for _ in 0..1100 {
+        let tracker = tracker(10, |_| true);
+        let mut order = tracker.probe_order();
+        for _ in 0..5 {
+            order.next(|| random.next_u64(), any).unwrap();
+        }
+        let _ = tracker.update(&99, Claim::alive(1), NOW);
+        let rest = finish_round(&mut order, &mut random);
+        let place = rest.iter().position(|node| *node == 99);
+        // Behind the turn there are five places that look the same.
+        *places
+            .entry(place.unwrap_or(6 + random.below(5) as usize))
+            .or_default() += 1;
+        assert_eq!(rest.len(), 5 + usize::from(place.is_some()));
+        assert_eq!(round(&mut order, &mut random).len(), 11);
+    }
+    assert_uniform(&places, 11);
+}
+
+#[test]
+fn a_member_that_left_has_no_turn_and_one_that_came_back_has() {
+    let tracker = tracker(3, |_| true);
+    let mut random = SplitMix(12);
+    let mut order = tracker.probe_order();
+    assert_eq!(sorted(round(&mut order, &mut random)), [0, 1, 2]);
+    tracker.remove(&1, NOW);
+    assert_eq!(sorted(round(&mut order, &mut random)), [0, 2]);
+    // Frees its place, and so it comes back to that very one.
+    let _ = tracker.sweep(NOW);
+    let _ = tracker.update(&1, Claim::alive(2), NOW);
+    let mut visited = finish_round(&mut order, &mut random);
+    visited.extend(round(&mut order, &mut random));
+    assert!(visited.contains(&1));
+    assert_eq!(sorted(round(&mut order, &mut random)), [0, 1, 2]);
+}
+
+#[test]
+fn who_the_filter_refuses_is_passed_over_and_nobody_is_nobody() {
+    let tracker = tracker(10, |_| true);
+    let mut random = SplitMix(13);
+    let mut order = tracker.probe_order();
+    let _ = tracker.update(&4, Claim::dead(1), NOW);
+    for _ in 0..30 {
+        let member = order.next(|| random.next_u64(), |_, state| !state.status.is_gone());
+        assert_ne!(*member.unwrap().key(), 4);
+    }
+    assert!(order.next(|| random.next_u64(), |_, _| false).is_none());
+    let empty = Tracker::builder().build().unwrap();
+    let mut order = empty.probe_order();
+    assert!(order.next(|| random.next_u64(), any).is_none());
+    assert_eq!(order.rounds(), 0);
+    let _ = empty.update(&1, Claim::alive(1), NOW);
+    assert_eq!(round(&mut order, &mut random), [1]);
+    assert_eq!(order.rounds(), 1);
+}
