@@ -45,6 +45,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod forge;
 pub mod fuzz;
 mod gossip;
 mod health;
