@@ -21,7 +21,7 @@ use crate::options::{Options, config};
 pub const MAX_NODES: usize = 80;
 pub const HARD_LIMIT: usize = 100;
 /// How many periods the dead stay in the table.
-pub const RETENTION: u32 = 12;
+pub const RETENTION: u32 = 30;
 /// How many periods a node that was only heard of stays.
 pub const UNCONFIRMED: u32 = 8;
 

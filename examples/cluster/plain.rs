@@ -17,10 +17,11 @@ pub fn show(stage: &Arc<Stage>, lookups: &Lookups) {
     let (mut begun, mut ended) = (0, 0);
     let mut rates = Rates::default();
     let mut last = Instant::now();
+    rates.line(&stage.cast, lookups);
     loop {
         let progress = stage.progress();
         for (index, scene) in progress.scenes.iter().enumerate().skip(ended) {
-            println!("{}", summary::scene(index + 1, scene));
+            println!("{}", summary::scene(index + 1, scene).lines().next().unwrap_or_default());
         }
         ended = progress.scenes.len();
         if progress.number > begun {

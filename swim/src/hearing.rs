@@ -55,11 +55,12 @@ impl Protocol {
         }
     }
 
-    /// A peer says something of a node.
+    /// A peer says something of a node; `learns`: it tells a new node of all that was.
     pub(crate) fn hear(
         &self,
         view: &Members<'_>,
         item: Item,
+        learns: bool,
         now: Timestamp,
         answer: &mut Answer,
     ) {
@@ -67,9 +68,13 @@ impl Protocol {
         let known = view.get(&node).map(|state| state.status);
         let verdict = match (known, claim.status()) {
             (None, Status::Dead | Status::Left) if node != self.me => {
-                // No news: it is not a member here. Entering it would keep it going round between
-                // peers that bury it and peers that learn of it anew.
+                // No news: it is no member here. If it were entered whenever somebody still tells of
+                // it, peers would pass it to and fro, long after each has swept it out. Only a new node
+                // takes it, so that whatever comes back from the dead is known to it too.
                 self.counters.unknown_dead.add(1);
+                if learns {
+                    self.count(view.update(&node, claim, now));
+                }
                 return;
             }
             (None, _) => self.introduce(view, item, now),

@@ -3,7 +3,7 @@
 
 use core::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict, View};
@@ -52,6 +52,8 @@ pub struct Protocol {
     pub(crate) config: Config,
     phase: AtomicU8,
     seeds: Mutex<Vec<SocketAddr>>,
+    /// Until when it is new, in nanoseconds.
+    new_until: AtomicU64,
     gossip: Mutex<Gossip>,
     pub(crate) probing: Mutex<Probing>,
     pub(crate) timers: Mutex<Timers>,
@@ -93,6 +95,7 @@ impl Protocol {
         Ok(Self {
             phase: AtomicU8::new(Phase::Member as u8),
             seeds: Mutex::default(),
+            new_until: AtomicU64::new(0),
             gossip: Mutex::new(Gossip::new()),
             probing: Mutex::new(Probing::new(random.next_u32())),
             timers: Mutex::new(Timers::new(tracker.probe_order())),
@@ -118,6 +121,8 @@ impl Protocol {
         let usable = |seed: &SocketAddr| *seed != self.me && is_addressable(*seed);
         *lock(&self.seeds) = seeds.into_iter().filter(usable).collect();
         let alone = lock(&self.seeds).is_empty();
+        let new_until = now + self.config.period * self.config.sync_periods.saturating_mul(2);
+        self.new_until.store(new_until.as_nanos(), Ordering::Relaxed);
         self.enter(if alone { Phase::Member } else { Phase::Joining });
         self.knock(now, out);
     }
@@ -157,6 +162,11 @@ impl Protocol {
 
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Whether it joined not long ago: two exchanges of whole states are due in that time.
+    pub(crate) fn is_new(&self, now: Timestamp) -> bool {
+        now.as_nanos() < self.new_until.load(Ordering::Relaxed)
     }
 
     /// A member has let this node in.

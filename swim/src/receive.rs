@@ -33,9 +33,10 @@ impl Protocol {
         let mut answer = Answer::default();
         self.tracker.with(|view| {
             let joins = packet.message == Message::Join;
+            let learns = matches!(packet.message, Message::Sync { .. }) && self.is_new(now);
             self.heard_from(view, from, packet.incarnation, joins, now, &mut answer);
             for item in packet.items {
-                self.hear(view, item, now, &mut answer);
+                self.hear(view, item, learns, now, &mut answer);
             }
         });
         if !answer.corrections.is_empty() {

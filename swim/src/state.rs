@@ -1,8 +1,8 @@
 //! Push-pull: whole states from node to node, in as many datagrams as it takes. What gossip missed,
 //! because it had stopped before a node came or while one was cut off, is made up for here.
 //!
-//! The dead are part of it, for whoever still takes them for alive; whoever has buried them, or never
-//! knew them, takes no notice. The unconfirmed are not: nobody vouches for them.
+//! The dead are part of it, for whoever still takes them for alive, and for those that are new;
+//! whoever has buried them takes no notice. The unconfirmed are not: nobody vouches for them.
 
 use std::net::SocketAddr;
 

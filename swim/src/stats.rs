@@ -43,7 +43,7 @@ counters! {
     accepted,
     /// Claims that it refused, apart from duplicate and stale ones.
     rejected,
-    /// Deaths of nodes that were unknown here, and so no news.
+    /// Claims that a node unknown here is dead or has left: no news, except to a new node.
     unknown_dead,
     /// Probes begun.
     probes,

@@ -98,14 +98,14 @@ impl Stage {
                 self.end($expected, outcome);
             }};
         }
-        act!("start at once", "all Alive everywhere, no death", 10, lives::start);
+        act!("start at once", "all Alive everywhere, no death", 5, lives::start);
         act!("kill", "Suspect, then Dead at every survivor", 12, lives::kill);
-        act!("loss and a freeze", "suspected, refuted higher, nobody Dead", 14, lives::freeze);
+        act!("loss and a freeze", "suspected, refuted higher, nobody Dead", 8, lives::freeze);
         act!("restart", "rejoins above its death", 4, lives::restart);
         act!("zombie", "an old incarnation is refused", 4, lies::zombie);
         act!("flood", "the limit holds, the live stay, a newcomer gets in", 22, lies::flood);
         act!("leave", "Left everywhere, no suspicion", 4, farewells::leave);
-        act!("sweep", "evicted, and buried gossip stays out", 20, farewells::sweep);
+        act!("sweep", "evicted, and buried gossip stays out", 32, farewells::sweep);
     }
 
     fn begin(&self, title: &'static str, periods: u32) {

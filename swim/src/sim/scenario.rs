@@ -123,7 +123,6 @@ impl Play {
     fn until_agreed(&mut self) -> Option<u32> {
         (1..=PATIENCE).find(|_| {
             self.period();
-            if std::env::var_os("DEBUGSIM").is_some() { let d: Vec<_> = self.world.disagreements().collect(); eprintln!("{} {} {:?}", self.agreement.len(), d.len(), d.iter().take(3).map(|d| (d.observer, d.subject, d.seen.map(|s| s.to_string()), self.world.node(d.subject).map(|n| n.own_claim().to_string()))).collect::<Vec<_>>()); }
             self.world.agrees()
         })
     }
