@@ -22,6 +22,10 @@ pub mod model {
     pub use crate::sync::{atomic, with_shadows};
 }
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use counters::Counts;
 pub use local::{Local, LocalError};
 pub use probe::ProbeOrder;

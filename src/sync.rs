@@ -9,9 +9,7 @@
 mod imp {
     /// Atomics and fences.
     pub(crate) mod atomic {
-        pub(crate) use core::sync::atomic::{
-            AtomicBool, AtomicU32, AtomicU64, Ordering, fence,
-        };
+        pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
         /// What the model checker needs no shadows for; see its arm of this facade.
         pub(crate) mod plain {

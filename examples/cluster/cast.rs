@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
 use crate::node::{Node, Surroundings};
-use crate::options::{Options, config};
+use crate::options::{Play, config};
 
 /// What is enough for the play; a flood of invented nodes meets these limits.
 pub const MAX_NODES: usize = 80;
@@ -47,7 +47,7 @@ struct Player {
 pub struct Cast {
     pub surroundings: Surroundings,
     pub config: Config,
-    options: Options,
+    options: Play,
     players: Mutex<Vec<Player>>,
     /// Where the incarnations outlive their nodes.
     directory: TempDir,
@@ -58,7 +58,7 @@ pub type Seen = Option<NodeState>;
 
 impl Cast {
     /// Finds a place for each node, and one for a newcomer.
-    pub async fn new(options: &Options) -> io::Result<Self> {
+    pub async fn new(options: &Play) -> io::Result<Self> {
         let mut players = Vec::new();
         for _ in 0..=options.nodes {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -72,7 +72,7 @@ impl Cast {
         }
         Ok(Self {
             surroundings: Surroundings::default(),
-            config: config(options.play_period()),
+            config: config(options.period()),
             options: options.clone(),
             players: Mutex::new(players),
             directory: tempfile::tempdir()?,
@@ -88,13 +88,13 @@ impl Cast {
     }
 
     /// The part of datagrams to lose in the act of losses, in percent.
-    pub fn loss(&self) -> u8 {
+    pub fn loss(&self) -> u64 {
         self.options.loss
     }
 
     /// How many play from the start; the newcomer comes after them.
     pub fn len(&self) -> usize {
-        self.options.nodes.into()
+        self.options.nodes as usize
     }
 
     pub fn address(&self, player: usize) -> SocketAddr {

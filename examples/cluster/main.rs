@@ -26,22 +26,31 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::acts::Stage;
 use crate::cast::Cast;
-use crate::options::Options;
+use crate::options::{Command, Play};
 use crate::readers::Readers;
 
 /// Threads that look members up.
 const READERS: u64 = 2;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let done = runtime().map_err(Into::into).and_then(|runtime| match options.bind {
-        Some(address) => Ok(runtime.block_on(single::run(&options, address)).map(|()| true)?),
-        None => play(&runtime, &options),
+    let command = match options::read(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("cluster: {error}; --help lists the options");
+            return ExitCode::from(2);
+        }
+    };
+    let done = runtime().map_err(Into::into).and_then(|runtime| match command {
+        Command::Help => {
+            println!("{}", options::HELP);
+            Ok(true)
+        }
+        Command::Single(node) => Ok(runtime.block_on(single::run(&node)).map(|()| true)?),
+        Command::Play(play) => perform(&runtime, &play),
     });
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -60,7 +69,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Whether every act came out as it should.
-fn play(runtime: &Runtime, options: &Options) -> Result<bool, Box<dyn Error>> {
+fn perform(runtime: &Runtime, options: &Play) -> Result<bool, Box<dyn Error>> {
     let cast = Arc::new(runtime.block_on(Cast::new(options))?);
     let stage = Stage::new(cast.clone());
     let readers = Readers::start(&cast, READERS)?;

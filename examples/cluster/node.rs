@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use incarnation::{Clock, IncarnationTracker, Timestamp};
 use incarnation_swim::{Config, Datagram, Protocol};
@@ -28,7 +28,7 @@ pub struct Node {
 pub struct Surroundings {
     pub clock: Clock,
     /// The chance in percent that a datagram is lost on arrival.
-    pub loss: Arc<AtomicU8>,
+    pub loss: Arc<AtomicU64>,
 }
 
 impl Node {
@@ -54,7 +54,7 @@ impl Node {
         node.protocol.join(seeds, surroundings.clock.now(), &mut out);
         transmit(&node.socket, &mut out).await;
         for receiver in 0..RECEIVERS {
-            let dice = SplitMix(seed ^ (receiver as u64 + 1) << 32);
+            let dice = SplitMix(seed ^ ((receiver as u64 + 1) << 32));
             let surroundings = surroundings.clone();
             let (socket, protocol) = (node.socket.clone(), node.protocol.clone());
             node.tasks.spawn(receive(socket, protocol, surroundings, thawing.clone(), dice));
@@ -102,7 +102,7 @@ async fn receive(
             continue;
         };
         // A number that orders nothing.
-        if dice.below(100) < u64::from(surroundings.loss.load(Ordering::Relaxed)) {
+        if dice.below(100) < surroundings.loss.load(Ordering::Relaxed) {
             continue;
         }
         let now = surroundings.clock.now();

@@ -9,7 +9,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use incarnation::persist::DurableIncarnation;
@@ -18,20 +17,20 @@ use incarnation_swim::Protocol;
 use tokio::net::UdpSocket;
 
 use crate::node::{Node, Surroundings};
-use crate::options::{Options, config};
+use crate::options::{Single, config};
 
 /// Runs until a signal comes.
-pub async fn run(options: &Options, address: SocketAddr) -> io::Result<()> {
+pub async fn run(options: &Single) -> io::Result<()> {
     let surroundings = Surroundings::default();
-    let socket = UdpSocket::bind(address).await?;
+    let socket = UdpSocket::bind(options.bind).await?;
     let me = socket.local_addr()?;
-    let period = Duration::from_millis(options.period);
+    let period = options.period;
     let mut builder = IncarnationTracker::builder().local_node(me);
     if let Some(file) = &options.incarnation_file {
         builder = builder.local_durable(DurableIncarnation::open(file).map_err(io::Error::other)?);
     }
     let tracker = builder.build().map_err(io::Error::other)?;
-    let seed = options.seed ^ u64::from(me.port()) << 32 ^ u64::from(std::process::id());
+    let seed = options.seed ^ (u64::from(me.port()) << 32) ^ u64::from(std::process::id());
     let seeds = options.join.clone();
     let node = Node::start(socket, tracker, config(period), seeds, seed, &surroundings).await?;
     tokio::select! {

@@ -28,6 +28,9 @@ pub const USUAL: Bounds = Bounds {
     shadowed: 2,
 };
 
+/// No bound at all.
+pub const UNBOUNDED: usize = usize::MAX;
+
 /// One model, ready to be checked.
 pub struct Model {
     pub name: &'static str,
@@ -35,6 +38,8 @@ pub struct Model {
     bounds: Bounds,
     /// Runs one execution with the given role on the main thread.
     execution: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Asked after each arm, shadowed or not, of each arrangement.
+    after_arm: fn(bool),
 }
 
 /// What checking a model took.
@@ -76,7 +81,14 @@ impl Model {
             roles: roles.len(),
             bounds,
             execution: Arc::new(execution),
+            after_arm: |_| {},
         }
+    }
+
+    /// Has `look` called after each arm of each arrangement; it is told whether it was the shadowed.
+    pub fn after_each_arm(mut self, look: fn(bool)) -> Self {
+        self.after_arm = look;
+        self
     }
 
     /// Explores all arrangements in both arms; panics (or aborts) at the first bad execution.
@@ -87,7 +99,7 @@ impl Model {
         for main in 0..self.roles {
             for (shadows, bound) in [(false, plain), (true, shadowed)] {
                 let mut checker = loom::model::Builder::new();
-                checker.preemption_bound = Some(bound);
+                checker.preemption_bound = (bound != UNBOUNDED).then_some(bound);
                 checker.max_branches = 100_000;
                 let execution = self.execution.clone();
                 let count = executions.clone();
@@ -97,6 +109,7 @@ impl Model {
                         execution(main);
                     });
                 });
+                (self.after_arm)(shadows);
             }
         }
         Outcome {

@@ -7,6 +7,8 @@ pub struct Weakening {
     pub file: &'static str,
     pub from: &'static str,
     pub to: &'static str,
+    /// What else must go, where two things do the same work.
+    pub also: Option<(&'static str, &'static str, &'static str)>,
     pub model: &'static str,
 }
 
@@ -27,7 +29,15 @@ pub const LIST: &[Weakening] = &[
         file: ENTRY,
         from: "self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
         self.word",
-        to: "let raised = self.word",
+        to: "let _late = Late(&self.stamp, now.as_nanos());
+        struct Late<'a>(&'a AtomicU64, u64);
+        impl Drop for Late<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_max(self.1, Ordering::Relaxed);
+            }
+        }
+        self.word",
+        also: None,
         model: "claims::stamp_before_publish",
     },
     Weakening {
@@ -37,6 +47,7 @@ pub const LIST: &[Weakening] = &[
                 // that the judged word's writer had done (its burial among it).
                 Ordering::AcqRel,",
         to: "Ordering::Acquire,",
+        also: None,
         model: "claims::stamp_before_publish",
     },
     Weakening {
@@ -44,6 +55,7 @@ pub const LIST: &[Weakening] = &[
         file: ENTRY,
         from: "self.word.load(Ordering::Acquire)",
         to: "self.word.load(Ordering::Relaxed)",
+        also: None,
         model: "scans::scanner_and_insert",
     },
     Weakening {
@@ -51,6 +63,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "node.entry.evict(Some(judged))?;",
         to: "let _ = judged; node.entry.evict(node.entry.word())?;",
+        also: None,
         model: "claims::update_against_sweep_on_the_exact_word",
     },
     Weakening {
@@ -58,6 +71,7 @@ pub const LIST: &[Weakening] = &[
         file: "src/table/pinned.rs",
         from: "self.entry.raise(from, to, now)",
         to: "self.entry.raise(from.and_then(|_| self.entry.word()), to, now)",
+        also: None,
         model: "claims::two_updates_of_one_node",
     },
     // Linking and unlinking.
@@ -73,6 +87,7 @@ pub const LIST: &[Weakening] = &[
                 Ordering::Acquire,
             )
             .map(drop)",
+        also: None,
         model: "inserts::a_linked_entry_is_whole",
     },
     Weakening {
@@ -87,6 +102,7 @@ pub const LIST: &[Weakening] = &[
                 Ordering::Acquire,
             )
             .map(drop)",
+        also: None,
         model: "graves::a_whole_life_inside_an_old_claim",
     },
     Weakening {
@@ -94,6 +110,7 @@ pub const LIST: &[Weakening] = &[
         file: CHAIN,
         from: "self.head(hash).load(Ordering::Acquire)",
         to: "self.head(hash).load(Ordering::Relaxed)",
+        also: None,
         model: "inserts::a_linked_entry_is_whole",
     },
     Weakening {
@@ -101,6 +118,7 @@ pub const LIST: &[Weakening] = &[
         file: CHAIN,
         from: "next = entry.next.load(Ordering::Acquire);",
         to: "next = entry.next.load(Ordering::Relaxed);",
+        also: None,
         model: "graves::old_claim_against_burial_in_the_middle",
     },
     Weakening {
@@ -108,15 +126,17 @@ pub const LIST: &[Weakening] = &[
         file: CHAIN,
         from: "previous.next.store(after, Ordering::Release)",
         to: "previous.next.store(after, Ordering::Relaxed)",
-        model: "graves::old_claim_against_burial_in_the_middle",
+        also: None,
+        model: "graves::a_burial_whose_unlinking_is_handed_over",
     },
     Weakening {
         name: "unlinking at the head releases nothing",
         file: CHAIN,
-        from: "                        // `graves::a_whole_life_inside_an_old_claim`.
+        from: "                        // `graves::a_burial_at_the_head_is_handed_over`.
                         Ordering::Release,",
         to: "                        Ordering::Relaxed,",
-        model: "graves::a_whole_life_inside_an_old_claim",
+        also: None,
+        model: "graves::a_burial_at_the_head_is_handed_over",
     },
     // Permits and debris.
     Weakening {
@@ -126,6 +146,7 @@ pub const LIST: &[Weakening] = &[
             .is_ok()",
         to: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok_and(|_| true) || true",
+        also: None,
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -133,6 +154,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "if shard.debris.load(Ordering::Relaxed) == seen {",
         to: "if shard.debris.load(Ordering::Relaxed) == seen || true {",
+        also: None,
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -141,6 +163,7 @@ pub const LIST: &[Weakening] = &[
         from: "// our count. Pinned by `evictions::debris_is_handed_over`.
         fence(Ordering::SeqCst);",
         to: "",
+        also: None,
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -149,6 +172,7 @@ pub const LIST: &[Weakening] = &[
         from: "// SeqCst: against the evictors' fence above.
             fence(Ordering::SeqCst);",
         to: "",
+        also: None,
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -156,6 +180,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "self.permit.store(false, Ordering::Release);",
         to: "self.permit.store(false, Ordering::Relaxed);",
+        also: None,
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -163,6 +188,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "for head in first..end {",
         to: "for head in first..first.min(end) {",
+        also: None,
         model: "evictions::debris_is_handed_over",
     },
     // Reclamation.
@@ -175,13 +201,15 @@ pub const LIST: &[Weakening] = &[
         to: "        let ticket = self.table.domain.ticket(&self.guard);
         self.table.clear_up(hash, &mut unlinked);
         if !unlinked.is_empty() {",
+        also: None,
         model: "views::",
     },
     Weakening {
         name: "entries are recycled without a grace period",
         file: LIMBO,
-        from: "if !horizon.passed(&batch.ticket) {",
-        to: "if !horizon.passed(&batch.ticket) && false {",
+        from: "if !passed {",
+        to: "if !passed && false {",
+        also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -190,6 +218,7 @@ pub const LIST: &[Weakening] = &[
         from: "            // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
             fence(Ordering::SeqCst);",
         to: "",
+        also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -199,6 +228,13 @@ pub const LIST: &[Weakening] = &[
             fence(Ordering::SeqCst);
             true",
         to: "            true",
+        // The permit's fence lies between the unlinking and the scan too.
+        also: Some((
+            SHARD,
+            "// SeqCst: against the evictors' fence above.
+            fence(Ordering::SeqCst);",
+            "",
+        )),
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -206,6 +242,7 @@ pub const LIST: &[Weakening] = &[
         file: RECLAIM,
         from: "self.epoch.store(IDLE, Ordering::Release);",
         to: "self.epoch.store(IDLE, Ordering::Relaxed);",
+        also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -213,6 +250,7 @@ pub const LIST: &[Weakening] = &[
         file: RECLAIM,
         from: "self.epoch.store(epoch, Ordering::Release);",
         to: "self.epoch.store(epoch, Ordering::Relaxed);",
+        also: None,
         model: "views::a_second_pin_keeps_the_first_unpin",
     },
     Weakening {
@@ -220,6 +258,7 @@ pub const LIST: &[Weakening] = &[
         file: RECLAIM,
         from: ".map(|record| record.epoch.load(Ordering::Acquire))",
         to: ".map(|record| record.epoch.load(Ordering::Relaxed))",
+        also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -229,14 +268,17 @@ pub const LIST: &[Weakening] = &[
             // Release: the reads",
         to: "        if depth < 2 {
             // Release: the reads",
+        also: None,
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
     Weakening {
-        name: "the batches acquire nothing",
+        name: "the batches are not released",
         file: LIMBO,
-        from: "self.newest.swap(ptr::null_mut(), Ordering::Acquire)",
-        to: "self.newest.swap(ptr::null_mut(), Ordering::Relaxed)",
-        model: "recycling::",
+        from: "                // the top is an exchange and continues their release sequences.
+                Ordering::Release,",
+        to: "                Ordering::Relaxed,",
+        also: None,
+        model: "recycling::a_batch_is_whole",
     },
     Weakening {
         name: "the free list releases nothing",
@@ -244,6 +286,7 @@ pub const LIST: &[Weakening] = &[
         from: "                // `recycling::a_recycled_entry_is_whole`.
                 Ordering::Release,",
         to: "                Ordering::Relaxed,",
+        also: None,
         model: "recycling::a_recycled_entry_is_whole",
     },
     Weakening {
@@ -251,7 +294,8 @@ pub const LIST: &[Weakening] = &[
         file: SLAB,
         from: "        let mut top = list.load(Ordering::Acquire);",
         to: "        let mut top = list.load(Ordering::Relaxed);",
-        model: "recycling::a_recycled_entry_is_whole",
+        also: None,
+        model: "recycling::the_free_list_goes_on_where_it_says",
     },
     // Graves.
     Weakening {
@@ -259,6 +303,7 @@ pub const LIST: &[Weakening] = &[
         file: CORE,
         from: "self.judge_unknown(node.key(), proposal, now)",
         to: "judge(Situation::default(), proposal, &self.policy)",
+        also: None,
         model: "graves::a_whole_life_inside_an_old_claim",
     },
     Weakening {
@@ -269,6 +314,7 @@ pub const LIST: &[Weakening] = &[
         to: "        let last = NodeState::new(word, node.stamp());
         pinned.evict(node, word)?;
         if word",
+        also: None,
         model: "graves::old_claim_against_burial",
     },
     Weakening {
@@ -276,6 +322,7 @@ pub const LIST: &[Weakening] = &[
         file: "src/graves.rs",
         from: "|grave| grave.word < word)",
         to: "|_| { let _ = word; true })",
+        also: None,
         model: "graves::a_join_ends_a_grave_while_the_joiner_dies",
     },
     // Handles.
@@ -284,6 +331,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "(entry.generation() == generation).then_some",
         to: "(entry.generation() >= generation).then_some",
+        also: None,
         model: "handles::recycled_with_the_very_same_word",
     },
     Weakening {
@@ -294,6 +342,7 @@ pub const LIST: &[Weakening] = &[
         to: "        let same = entry.generation() == generation;
         let word = entry.word()?;
         same.then_some((Node { entry, index }, word))",
+        also: None,
         model: "handles::",
     },
     // Limits.
@@ -307,6 +356,7 @@ pub const LIST: &[Weakening] = &[
             match self.live.compare_exchange_weak(
                 live + 1,
                 live + 1,",
+        also: None,
         model: "limits::two_inserts_for_one_place",
     },
     Weakening {
@@ -315,6 +365,7 @@ pub const LIST: &[Weakening] = &[
         from: "                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
                 Ordering::Acquire,",
         to: "                Ordering::Relaxed,",
+        also: None,
         model: "limits::reserve_at_the_hard_limit",
     },
     Weakening {
@@ -322,6 +373,7 @@ pub const LIST: &[Weakening] = &[
         file: TABLE,
         from: "self.live.fetch_sub(1, Ordering::Release);",
         to: "self.live.fetch_sub(1, Ordering::Relaxed);",
+        also: None,
         model: "limits::reserve_at_the_hard_limit",
     },
     // The checker.
@@ -330,6 +382,7 @@ pub const LIST: &[Weakening] = &[
         file: "src/sync/loom.rs",
         from: "shadows.replace(on)",
         to: "shadows.replace(on && false)",
+        also: None,
         model: "litmus::load_then_exchange_is_explored",
     },
 ];

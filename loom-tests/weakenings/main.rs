@@ -34,7 +34,10 @@ fn main() -> ExitCode {
     let mut caught = 0;
     let mut total = 0;
     for weakening in LIST {
-        if filter.as_ref().is_some_and(|f| !weakening.name.contains(f.as_str())) {
+        if filter
+            .as_ref()
+            .is_some_and(|f| !weakening.name.contains(f.as_str()))
+        {
             continue;
         }
         total += 1;
@@ -44,7 +47,10 @@ fn main() -> ExitCode {
         match outcome {
             Ok(()) => {
                 caught += 1;
-                println!("{:<44} caught by {} ({took:.0} s)", weakening.name, weakening.model);
+                println!(
+                    "{:<44} caught by {} ({took:.0} s)",
+                    weakening.name, weakening.model
+                );
             }
             Err(why) => println!("{:<44} NOT CAUGHT: {why}", weakening.name),
         }
@@ -59,17 +65,36 @@ fn main() -> ExitCode {
 
 /// Applies one weakening, has its model look, and takes it back.
 fn try_one(scratch: &Path, weakening: &Weakening) -> Result<(), String> {
-    let path = scratch.join(weakening.file);
-    let original = fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let places = original.matches(weakening.from).count();
-    if places != 1 {
-        return Err(format!("its text stands {places} times in {}", weakening.file));
+    let Weakening { file, from, to, .. } = *weakening;
+    let mut originals = Vec::new();
+    let mut applied = Ok(());
+    for (file, from, to) in [(file, from, to)].into_iter().chain(weakening.also) {
+        applied = applied.and_then(|()| {
+            originals.push(replace(&scratch.join(file), from, to)?);
+            Ok(())
+        });
     }
-    let weakened = original.replace(weakening.from, weakening.to);
-    fs::write(&path, weakened).map_err(|error| error.to_string())?;
-    let outcome = build(scratch).and_then(|models| run(&models, weakening.model));
-    fs::write(&path, original).map_err(|error| error.to_string())?;
+    let outcome = applied
+        .and_then(|()| build(scratch))
+        .and_then(|models| run(&models, weakening.model));
+    for (path, original) in originals {
+        fs::write(path, original).map_err(|error| error.to_string())?;
+    }
     outcome
+}
+
+/// Replaces the one place where `from` stands in a file; returns the file as it was.
+fn replace(path: &Path, from: &str, to: &str) -> Result<(PathBuf, String), String> {
+    let original = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let places = original.matches(from).count();
+    if places != 1 {
+        return Err(format!(
+            "its text stands {places} times in {}",
+            path.display()
+        ));
+    }
+    fs::write(path, original.replace(from, to)).map_err(|error| error.to_string())?;
+    Ok((path.to_owned(), original))
 }
 
 /// Builds the models of the copy and returns the binary.

@@ -97,14 +97,14 @@ impl<K> Table<K> {
             }
             match previous {
                 // Release: whoever misses the entry because of this store must find its grave.
-                // Pinned by `graves::old_claim_against_burial_in_the_middle`.
+                // Pinned by `graves::a_burial_whose_unlinking_is_handed_over`.
                 Some(previous) => previous.next.store(after, Ordering::Release),
                 None => {
                     let swung = head.compare_exchange(
                         index.get(),
                         after,
                         // Release: as for the store above. Pinned by
-                        // `graves::a_whole_life_inside_an_old_claim`.
+                        // `graves::a_burial_at_the_head_is_handed_over`.
                         Ordering::Release,
                         // Acquire: we walk on from it.
                         Ordering::Acquire,

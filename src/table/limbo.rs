@@ -4,6 +4,7 @@
 //! collects takes the whole stack, recycles what has passed and puts back the rest; two at once
 //! share the work. A batch can't be linked through its entries, whose `next` readers still follow.
 
+use core::mem;
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
 
@@ -12,6 +13,7 @@ use super::slab::Slab;
 use crate::reclaim::{Domain, Ticket};
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::plain::AtomicPtr;
+use crate::sync::cell::UnsafeCell;
 
 /// So many waiting entries are worth the fence of a collection.
 pub(super) const WORTH_COLLECTING: usize = if cfg!(loom) { 1 } else { 32 };
@@ -25,9 +27,16 @@ pub(super) struct Limbo {
 
 #[derive(Debug)]
 struct Batch {
+    /// In a cell, so that the model checker sees whether the batch was published.
+    retired: UnsafeCell<Retired>,
+    older: *mut Batch,
+}
+
+/// Entries, and the ticket that was taken after they were unlinked.
+#[derive(Debug)]
+struct Retired {
     ticket: Ticket,
     entries: Vec<Index>,
-    older: *mut Batch,
 }
 
 impl Default for Limbo {
@@ -56,8 +65,7 @@ impl Limbo {
         self.waiting
             .fetch_add(entries.len(), core::sync::atomic::Ordering::Relaxed);
         self.push(Box::new(Batch {
-            ticket,
-            entries,
+            retired: UnsafeCell::new(Retired { ticket, entries }),
             older: ptr::null_mut(),
         }));
     }
@@ -72,7 +80,7 @@ impl Limbo {
             match self.newest.compare_exchange_weak(
                 newest,
                 batch,
-                // Release: publishes the batch; older ones stay published, since every change of
+                // Release: publishes the batch (pinned by `recycling::a_batch_is_whole`); older ones stay published, since every change of
                 // the top is an exchange and continues their release sequences.
                 Ordering::Release,
                 Ordering::Relaxed,
@@ -85,7 +93,8 @@ impl Limbo {
 
     /// Gives back to the slab what no view can see any more.
     pub(super) fn collect<K>(&self, domain: &Domain, slab: &Slab<K>) {
-        // Acquire: the batches behind the pointer.
+        // Acquire: the batches behind the pointer. (Where settling is a real fence, as under the
+        // checker, that fence would do; where it is a system call, nothing else does.)
         let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         if next.is_null() {
             return;
@@ -93,16 +102,24 @@ impl Limbo {
         let horizon = domain.settle();
         while !next.is_null() {
             // SAFETY: made by `Box::into_raw`; the swap gave us the whole stack, each batch once.
-            let mut batch = unsafe { Box::from_raw(next) };
+            let batch = unsafe { Box::from_raw(next) };
             next = batch.older;
-            if !horizon.passed(&batch.ticket) {
+            // SAFETY: the batch is ours.
+            let passed = batch
+                .retired
+                .with(|retired| horizon.passed(unsafe { &(*retired).ticket }));
+            if !passed {
                 self.push(batch);
                 continue;
             }
+            let entries = batch.retired.with_mut(|retired| {
+                // SAFETY: the batch is ours.
+                mem::take(unsafe { &mut (*retired).entries })
+            });
             // Relaxed: see the field.
             self.waiting
-                .fetch_sub(batch.entries.len(), core::sync::atomic::Ordering::Relaxed);
-            for index in batch.entries.drain(..) {
+                .fetch_sub(entries.len(), core::sync::atomic::Ordering::Relaxed);
+            for index in entries {
                 // SAFETY: unlinked before the ticket, which has passed: no guard is left that could
                 // have found it, and every retired entry is in exactly one batch.
                 unsafe { slab.give_back(index) };

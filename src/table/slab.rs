@@ -79,7 +79,8 @@ impl<K> Slab<K> {
     }
 
     fn pop(&self, list: &AtomicU64) -> Option<Index> {
-        // Acquire: the top's `next`, and its vacated key, were written before it was pushed.
+        // Acquire: the top's `next`, and its vacated key, were written before it was pushed. Pinned
+        // by `recycling::the_free_list_goes_on_where_it_says`.
         let mut top = list.load(Ordering::Acquire);
         loop {
             let index = Index::new(top_index(top))?;

@@ -1,3 +1,6 @@
 //! What tests, fuzz targets and stress runs of `incarnation` share.
+#![forbid(unsafe_code)]
 
 pub mod random;
+pub mod replay;
+pub mod trace;

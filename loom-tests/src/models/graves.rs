@@ -5,6 +5,8 @@ use incarnation::{Claim, Rejection, Verdict};
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
 
+const THIRD: u8 = 3;
+
 fn buried(incarnation: u64) -> Verdict {
     Verdict::Rejected(Rejection::Buried {
         incarnation: incarnation.into(),
@@ -20,6 +22,21 @@ fn stays_dead(w: &World) {
         Verdict::Joined
     );
 }
+
+/// An old claim, a removal that may hold the permit meanwhile, and the removal of the dead node.
+const HANDED_OVER: [fn(&World); 3] = [
+    |w| {
+        let verdict = w.claim(Claim::alive(5), later());
+        let current = Claim::dead(5);
+        assert!([Verdict::Duplicate { current }, buried(5)].contains(&verdict));
+    },
+    |w| {
+        w.tracker.pin().remove(&THIRD, later());
+    },
+    |w| {
+        w.tracker.pin().remove(&NODE, later());
+    },
+];
 
 pub fn models() -> Vec<Model> {
     vec![
@@ -57,6 +74,43 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             stays_dead,
+        ),
+        Model::new(
+            "graves::a_burial_whose_unlinking_is_handed_over",
+            // Three threads, so one arm with two preemptions: the claim is interrupted by a removal
+            // that holds the permit, and that by the burial.
+            Bounds {
+                plain: 2,
+                shadowed: 0,
+            },
+            || {
+                let nodes = [
+                    (NODE, Claim::dead(5)),
+                    (OTHER, Claim::alive(1)),
+                    (THIRD, Claim::alive(1)),
+                ];
+                world(builder().hard_limit(4).max_graves(2), &nodes)
+            },
+            &HANDED_OVER,
+            |_| {},
+        ),
+        Model::new(
+            "graves::a_burial_at_the_head_is_handed_over",
+            // As above.
+            Bounds {
+                plain: 2,
+                shadowed: 0,
+            },
+            || {
+                let nodes = [
+                    (OTHER, Claim::alive(1)),
+                    (THIRD, Claim::alive(1)),
+                    (NODE, Claim::dead(5)),
+                ];
+                world(builder().hard_limit(4).max_graves(2), &nodes)
+            },
+            &HANDED_OVER,
+            |_| {},
         ),
         Model::new(
             "graves::a_whole_life_inside_an_old_claim",

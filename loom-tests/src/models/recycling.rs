@@ -28,6 +28,52 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
+            "recycling::the_free_list_goes_on_where_it_says",
+            Bounds {
+                plain: 2,
+                shadowed: 0,
+            },
+            // The entry that is recycled used to point to the other one.
+            || {
+                let nodes = [(OTHER, Claim::alive(2)), (NODE, Claim::alive(1))];
+                world(builder().hard_limit(4), &nodes)
+            },
+            &[
+                |w: &World| {
+                    w.tracker.remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.update(&3, Claim::alive(3), BEGIN);
+                    let _ = w.tracker.update(&4, Claim::alive(4), BEGIN);
+                },
+            ],
+            |w: &World| {
+                for node in [OTHER, 3, 4] {
+                    assert_eq!(w.state(node), Some(Claim::alive(u64::from(node))));
+                }
+            },
+        ),
+        Model::new(
+            "recycling::a_batch_is_whole",
+            Bounds {
+                plain: 2,
+                shadowed: 1,
+            },
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep(BEGIN);
+                },
+            ],
+            |w: &World| {
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.waiting(), 0);
+            },
+        ),
+        Model::new(
             "recycling::two_collectors_share_the_work",
             Bounds {
                 plain: 2,

@@ -69,7 +69,11 @@ pub fn models() -> Vec<Model> {
                 |w: &World| {
                     let outer = w.tracker.pin();
                     drop(w.tracker.pin());
-                    assert!(outer.get(&NODE).is_none_or(|state| state.incarnation.get() == 1));
+                    assert!(
+                        outer
+                            .get(&NODE)
+                            .is_none_or(|state| state.incarnation.get() == 1)
+                    );
                 },
                 remove_and_reuse,
             ],

@@ -109,9 +109,12 @@ impl Play {
         }
     }
 
-    fn period(&mut self) {
+    /// A period later: whether all trackers are right.
+    fn period(&mut self) -> bool {
         self.world.run(self.world.config().period);
-        self.agreement.push(self.world.agreement());
+        let agreement = self.world.agreement();
+        self.agreement.push(agreement);
+        agreement == 1.0
     }
 
     fn run(&mut self, periods: u32) {
@@ -121,10 +124,7 @@ impl Play {
     }
 
     fn until_agreed(&mut self) -> Option<u32> {
-        (1..=PATIENCE).find(|_| {
-            self.period();
-            self.world.agrees()
-        })
+        (1..=PATIENCE).find(|_| self.period())
     }
 
     /// Kills a node and reads from the trackers' stamps who suspected it when.
@@ -137,7 +137,7 @@ impl Play {
         self.world.kill(victim);
         let mut suspected: Vec<Option<Timestamp>> = vec![None; self.world.len()];
         let known = (1..=PATIENCE).find(|_| {
-            self.period();
+            let agreed = self.period();
             for (observer, suspected) in suspected.iter_mut().enumerate() {
                 let Some(protocol) = self.world.node(observer) else {
                     continue;
@@ -150,7 +150,7 @@ impl Play {
                     suspected.get_or_insert(state.last_update);
                 }
             }
-            self.world.agrees()
+            agreed
         });
         let period = self.world.config().period.as_secs_f64();
         let periods = |from: Timestamp, to: Timestamp| to.since(from).as_secs_f64() / period;
