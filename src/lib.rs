@@ -3,6 +3,7 @@
 mod counters;
 mod graves;
 mod local;
+mod notify;
 #[cfg(feature = "persist")]
 pub mod persist;
 mod probe;
@@ -10,6 +11,9 @@ mod reclaim;
 pub mod rule;
 mod sample;
 mod stats;
+#[cfg(feature = "stream")]
+mod stream;
+mod subscribe;
 mod sync;
 mod table;
 mod time;
@@ -19,7 +23,7 @@ mod tracker;
 #[cfg(all(loom, feature = "loom"))]
 #[doc(hidden)]
 pub mod model {
-    pub use crate::sync::{atomic, with_shadows};
+    pub use crate::sync::{atomic, with_shadows, without_notices};
 }
 
 #[cfg(doctest)]
@@ -31,6 +35,9 @@ pub use local::{Local, LocalError};
 pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+#[cfg(feature = "stream")]
+pub use stream::Changes;
+pub use subscribe::{Change, Changed, Subscriber};
 pub use time::{Clock, Timestamp};
 pub use tracker::{
     BuildError, Builder, IncarnationTracker, Iter, NodeHandle, NodeState, Slot, SweepCursor,

@@ -41,7 +41,7 @@ mod imp {
         }
     }
 
-    pub(crate) use std::sync::Arc;
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
     pub(crate) use std::thread_local;
 }
 

@@ -74,7 +74,7 @@ fn rows() -> Vec<Row> {
 fn the_judge_decides_every_row_as_the_original() {
     for row in rows() {
         let stored = Word::of(row.stored()).unwrap();
-        let claim = Proposal::Claim(row.incoming());
+        let claim = Proposal::claim(row.incoming());
         let judgement = judge(Situation::known(stored), claim, &Policy::default());
         let (accepted, resulting) = match judgement {
             Judgement::Write(word, _) => (true, word.claim()),

@@ -82,11 +82,11 @@ impl Play {
     }
 }
 
-/// Reads the command line.
+/// Reads the command line, program name and all.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut play = PLAY;
     let (mut bind, mut join, mut period, mut incarnation_file) = (None, Vec::new(), None, None);
-    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("nodes") => play.nodes = within(&mut parser, 6, 64)?,

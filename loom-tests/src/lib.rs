@@ -38,6 +38,8 @@ pub struct Model {
     bounds: Bounds,
     /// Runs one execution with the given role on the main thread.
     execution: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Whether changes are told to subscribers: a fence that most models must do without.
+    tells: bool,
     /// Asked after each arm, shadowed or not, of each arrangement.
     after_arm: fn(bool),
 }
@@ -81,8 +83,15 @@ impl Model {
             roles: roles.len(),
             bounds,
             execution: Arc::new(execution),
+            tells: false,
             after_arm: |_| {},
         }
+    }
+
+    /// Has trackers tell subscribers of changes.
+    pub fn telling(mut self) -> Self {
+        self.tells = true;
+        self
     }
 
     /// Has `look` called after each arm of each arrangement; it is told whether it was the shadowed.
@@ -103,11 +112,14 @@ impl Model {
                 checker.max_branches = 100_000;
                 let execution = self.execution.clone();
                 let count = executions.clone();
-                incarnation::model::with_shadows(shadows, || {
+                let check = || {
                     checker.check(move || {
                         count.fetch_add(1, Ordering::Relaxed);
                         execution(main);
                     });
+                };
+                incarnation::model::with_shadows(shadows, || {
+                    incarnation::model::without_notices(!self.tells, check);
                 });
                 (self.after_arm)(shadows);
             }

@@ -19,6 +19,7 @@ const SLAB: &str = "src/table/slab.rs";
 const LIMBO: &str = "src/table/limbo.rs";
 const PINNED: &str = "src/table/pinned.rs";
 const TABLE: &str = "src/table/mod.rs";
+const NOTIFY: &str = "src/notify.rs";
 const CORE: &str = "src/tracker/core.rs";
 const RECLAIM: &str = "src/reclaim/asymmetric.rs";
 
@@ -27,7 +28,9 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the stamp is raised after the exchange",
         file: ENTRY,
-        from: "self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        from: "        if self.stamp.load(Ordering::Relaxed) < now.as_nanos() {
+            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        }
         self.word",
         to: "let _late = Late(&self.stamp, now.as_nanos());
         struct Late<'a>(&'a AtomicU64, u64);
@@ -376,12 +379,157 @@ pub const LIST: &[Weakening] = &[
         also: None,
         model: "limits::reserve_at_the_hard_limit",
     },
+    // Subscriptions.
+    Weakening {
+        name: "a change is not fenced from looking for subscribers",
+        file: NOTIFY,
+        from: "        domain.light_fence();
+        let epoch =",
+        to: "        let epoch =",
+        also: None,
+        model: "notify::a_change_against_the_first_look",
+    },
+    Weakening {
+        name: "a look is not fenced",
+        file: NOTIFY,
+        from: "Some(if domain.heavy_fence() {",
+        to: "Some(if true {",
+        also: None,
+        model: "notify::a_mark_against_a_look",
+    },
+    Weakening {
+        name: "a mark is not fenced from looking at the epoch again",
+        file: NOTIFY,
+        from: "            domain.light_fence();
+            let now =",
+        to: "            let now =",
+        also: None,
+        model: "notify::a_mark_against_a_look",
+    },
+    Weakening {
+        name: "the epoch is not looked at again",
+        file: NOTIFY,
+        from: "if now == epoch {",
+        to: "if now == epoch || true {",
+        also: None,
+        model: "notify::a_mark_against_a_look",
+    },
+    Weakening {
+        name: "a mark that stands is not looked at again",
+        file: NOTIFY,
+        from: "            for mark in [mark, &self.shared.newest] {",
+        to: "            if mark.load(Ordering::Relaxed) >= epoch && self.shared.newest.load(Ordering::Relaxed) >= epoch {
+                break;
+            }
+            for mark in [mark, &self.shared.newest] {",
+        also: None,
+        model: "notify::a_mark_that_another_writer_set",
+    },
+    Weakening {
+        name: "a look begins before it ends",
+        file: NOTIFY,
+        from: "next: before + STEP,",
+        to: "next: before + STEP + STEP,",
+        also: None,
+        model: "notify::a_mark_against_a_look",
+    },
+    Weakening {
+        name: "a change is marked before it is made",
+        file: CORE,
+        from: "                        let raised = node.raise(Some(word), to, now);
+                        raised.map(|()| {
+                            self.changed(node, Some(word), Some(to));",
+        to: "                        self.changed(node, Some(word), Some(to));
+                        let raised = node.raise(Some(word), to, now);
+                        raised.map(|()| {",
+        also: None,
+        model: "notify::a_mark_against_a_look",
+    },
+    Weakening {
+        name: "a departure is not told",
+        file: CORE,
+        from: "        self.changed(node, Some(word), None);",
+        to: "",
+        also: None,
+        model: "notify::a_departure_against_a_look",
+    },
+    Weakening {
+        name: "enlisting is not fenced",
+        file: NOTIFY,
+        from: "(!domain.heavy_fence() || self.has_news(subscription))",
+        to: "self.has_news(subscription)",
+        // Letting go of the list is a fence, too, as it happens.
+        also: Some((
+            NOTIFY,
+            "        // SeqCst: against the fence in `ring`.
+        fence(Ordering::SeqCst);",
+            "",
+        )),
+        model: "notify::a_change_against_a_waiter",
+    },
+    Weakening {
+        name: "who enlisted does not look again",
+        file: NOTIFY,
+        from: "if is_new && (!domain.heavy_fence() || self.has_news(subscription)) {",
+        to: "if is_new && !domain.heavy_fence() {",
+        also: None,
+        model: "notify::a_change_against_a_waiter",
+    },
+    Weakening {
+        name: "waiters are looked for before the marks",
+        file: NOTIFY,
+        from: "        while somebody_subscribes(epoch) {",
+        to: "        let waiting = self.shared.waiting.load(Ordering::Relaxed);
+        while somebody_subscribes(epoch) {",
+        also: Some((
+            NOTIFY,
+            "        if self.shared.waiting.load(Ordering::Relaxed) {
+            self.ring();",
+            "        if waiting {
+            self.ring();",
+        )),
+        model: "notify::a_change_against_a_waiter",
+    },
+    Weakening {
+        name: "the holder of the list is deaf",
+        file: NOTIFY,
+        from: "        if self.let_go(list) {",
+        to: "        if self.let_go(list) && false {",
+        also: None,
+        model: "notify::a_ring_while_the_list_is_held",
+    },
+    Weakening {
+        name: "the bell is not rung",
+        file: NOTIFY,
+        from: "self.shared.rung.fetch_add(1, Ordering::Release);",
+        to: "",
+        also: None,
+        model: "notify::a_ring_while_the_list_is_held",
+    },
+    Weakening {
+        name: "who wakes hears rings that come later",
+        file: NOTIFY,
+        from: "            list.heard = self.shared.rung.load(Ordering::Acquire);
+            let waiters = mem::take(&mut list.waiters);",
+        to: "            let waiters = mem::take(&mut list.waiters);
+            list.heard = self.shared.rung.load(Ordering::Acquire) + 1;",
+        also: None,
+        model: "notify::a_ring_while_the_list_is_held",
+    },
+    Weakening {
+        name: "one that gives up takes the others along",
+        file: NOTIFY,
+        from: "list.waiters.retain(|(id, _)| *id != subscription.id);",
+        to: "list.waiters.clear();",
+        also: None,
+        model: "notify::one_gives_up_waiting_and_one_does_not",
+    },
     // The checker.
     Weakening {
         name: "the checker goes without shadows",
         file: "src/sync/loom.rs",
-        from: "shadows.replace(on)",
-        to: "shadows.replace(on && false)",
+        from: "with_flag(&SHADOWS, on, model);",
+        to: "with_flag(&SHADOWS, on && false, model);",
         also: None,
         model: "litmus::load_then_exchange_is_explored",
     },

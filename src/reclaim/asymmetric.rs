@@ -383,13 +383,11 @@ impl Domain {
 
     /// The hot side of a pair of fences.
     #[inline(always)]
-    #[allow(dead_code, reason = "used where there are subscribers")]
     pub(crate) fn light_fence(&self) {
         self.0.light_fence();
     }
 
     /// The rare side of a pair of fences; false if it could not be had.
-    #[allow(dead_code, reason = "used where there are subscribers")]
     pub(crate) fn heavy_fence(&self) -> bool {
         self.0.heavy_fence()
     }

@@ -81,14 +81,12 @@ impl Domain {
 
     /// The hot side of a pair of fences.
     #[inline]
-    #[allow(dead_code, reason = "used where there are subscribers")]
     pub(crate) fn light_fence(&self) {
         // SeqCst: either this side or the heavy one sees what the other wrote before its fence.
         fence(Ordering::SeqCst);
     }
 
     /// The rare side of a pair of fences; false if it could not be had.
-    #[allow(dead_code, reason = "used where there are subscribers")]
     pub(crate) fn heavy_fence(&self) -> bool {
         // SeqCst: see `light_fence`.
         fence(Ordering::SeqCst);

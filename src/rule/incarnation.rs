@@ -29,18 +29,21 @@ impl Incarnation {
 
     /// Wraps a number as it came off the wire.
     #[must_use]
+    #[inline]
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
     /// The number.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u64 {
         self.0
     }
 
     /// This incarnation raised by `by`, at most `u64::MAX`.
     #[must_use]
+    #[inline]
     pub const fn saturating_add(self, by: u64) -> Self {
         Self(self.0.saturating_add(by))
     }
@@ -48,6 +51,7 @@ impl Incarnation {
 
 // The only conversion from a number, so that a bare literal is one: `Claim::alive(5)`.
 impl From<u64> for Incarnation {
+    #[inline]
     fn from(value: u64) -> Self {
         Self(value)
     }

@@ -1,7 +1,8 @@
 //! The one function that decides about a claim. Writers, the read-only check, the sequential
 //! model and the tests all call it; there is no second copy of the rule.
 
-use super::{Claim, Incarnation, Policy, Rejection, Status, Verdict, Word};
+use super::proposal::Kind;
+use super::{Claim, Incarnation, Policy, Proposal, Rejection, Status, Verdict, Word};
 
 /// What is known of the node a claim speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,23 +26,6 @@ impl Situation {
             died_recently: false,
         }
     }
-}
-
-/// What somebody wants the table to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Proposal {
-    /// A claim, by gossip or trusted.
-    Claim(Claim),
-    /// First-hand contact at an incarnation: an unconfirmed node becomes Alive at the higher of the
-    /// stored and the given incarnation; anything else merges Alive by the ordinary rule. Trusted.
-    Confirm(Incarnation),
-    /// The node asks to join (again) at an incarnation. Trusted, but a node that died within the
-    /// zombie window needs [`Policy::required_after`] its death.
-    Rejoin(Incarnation),
-    /// The node was heard of, at no incarnation: inserted if unknown, at the incarnation of its
-    /// grave if it has one. Never touches a known node.
-    Introduce,
 }
 
 /// A judgement: what to write, if anything, and what to answer.
@@ -75,19 +59,18 @@ impl Judgement {
 /// let stored = Word::of(Claim::alive(3)).unwrap();
 /// let suspicion = Claim::suspect(3);
 /// assert_eq!(
-///     judge(Situation::known(stored), Proposal::Claim(suspicion), &Policy::default()),
+///     judge(Situation::known(stored), Proposal::claim(suspicion), &Policy::default()),
 ///     Judgement::Write(
 ///         Word::of(suspicion).unwrap(),
 ///         Verdict::Applied { previous: Claim::alive(3) },
 ///     ),
 /// );
 /// ```
-#[inline]
+#[inline(always)]
 pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judgement {
-    let claim = match proposal {
-        Proposal::Claim(claim) => claim,
-        Proposal::Confirm(incarnation) => {
-            let mut incarnation = incarnation;
+    let claim = match proposal.kind() {
+        Kind::Claim(claim) => claim,
+        Kind::Confirm(mut incarnation) => {
             if let Some(stored) = situation.stored
                 && stored.status() == Status::Unconfirmed
                 && incarnation <= policy.max_incarnation
@@ -96,7 +79,7 @@ pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judge
             }
             Claim::alive(incarnation).trusted()
         }
-        Proposal::Rejoin(incarnation) => {
+        Kind::Rejoin(incarnation) => {
             if let Some(required) = zombie(situation, policy)
                 && incarnation < required
             {
@@ -104,7 +87,7 @@ pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judge
             }
             Claim::alive(incarnation).trusted()
         }
-        Proposal::Introduce => {
+        Kind::Introduce => {
             if let Some(stored) = situation.stored {
                 return Judgement::Keep(Verdict::Duplicate {
                     current: stored.claim(),
@@ -128,7 +111,7 @@ fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
 }
 
 /// The ordinary rule with its guards.
-#[inline]
+#[inline(always)]
 fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
     let word = match Word::of(claim) {
         Some(word) if claim.incarnation() <= policy.max_incarnation => word,

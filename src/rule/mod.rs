@@ -8,14 +8,16 @@ mod claim;
 mod incarnation;
 mod judge;
 mod policy;
+mod proposal;
 mod status;
 mod verdict;
 mod word;
 
 pub use claim::Claim;
 pub use incarnation::Incarnation;
-pub use judge::{Judgement, Proposal, Situation, judge};
+pub use judge::{Judgement, Situation, judge};
 pub use policy::Policy;
+pub use proposal::Proposal;
 pub use status::{ParseStatusError, Status};
 pub use verdict::{Rejection, Verdict};
 pub use word::Word;

@@ -46,12 +46,14 @@ impl Status {
 
     /// Conflict rank, 1 to 5: the low three bits of the packed [`Word`](crate::rule::Word).
     #[must_use]
+    #[inline]
     pub const fn rank(self) -> u8 {
         self as u8
     }
 
     /// The status of a rank; `None` for anything but 1 to 5.
     #[must_use]
+    #[inline]
     pub const fn from_rank(rank: u8) -> Option<Self> {
         match rank {
             1 => Some(Self::Unconfirmed),
@@ -65,6 +67,7 @@ impl Status {
 
     /// Whether the node is gone: `Dead` or `Left`.
     #[must_use]
+    #[inline]
     pub const fn is_gone(self) -> bool {
         matches!(self, Self::Dead | Self::Left)
     }

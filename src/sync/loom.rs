@@ -9,7 +9,7 @@
 //! It multiplies the executions, so it is switched on per model ([`with_shadows`]); the litmus test
 //! in `loom-tests` shows the difference.
 
-pub(crate) use loom::sync::Arc;
+pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 pub(crate) use loom::thread_local;
 
 /// Model threads that get a shadow: main and three more.
@@ -18,17 +18,36 @@ const THREADS: usize = 4;
 std::thread_local! {
     // A model runs all its threads as coroutines of one system thread.
     static SHADOWS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static SILENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Runs `model` with every atomic made inside it carrying shadows (or none).
 pub fn with_shadows(on: bool, model: impl FnOnce()) {
-    struct Reset(bool);
+    with_flag(&SHADOWS, on, model);
+}
+
+/// Runs `model` with trackers made inside it telling no subscribers of changes. Telling costs a fence,
+/// which under the checker is a real one: it would do the work of orderings that must stand without
+/// it, since on Linux it is none.
+pub fn without_notices(on: bool, model: impl FnOnce()) {
+    with_flag(&SILENT, on, model);
+}
+
+/// Whether trackers made now tell nobody.
+pub(crate) fn is_silent() -> bool {
+    SILENT.with(std::cell::Cell::get)
+}
+
+type Flag = std::thread::LocalKey<std::cell::Cell<bool>>;
+
+fn with_flag(flag: &'static Flag, on: bool, model: impl FnOnce()) {
+    struct Reset(&'static Flag, bool);
     impl Drop for Reset {
         fn drop(&mut self) {
-            SHADOWS.with(|shadows| shadows.set(self.0));
+            self.0.set(self.1);
         }
     }
-    let _reset = Reset(SHADOWS.with(|shadows| shadows.replace(on)));
+    let _reset = Reset(flag, flag.replace(on));
     model();
 }
 

@@ -11,8 +11,8 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What walking a chain came to.
 pub(super) enum Step<'t, K> {
-    /// The entry of the key: live, or vacant still.
-    Found(&'t Entry<K>, Index),
+    /// The entry of the key, live or vacant still, as it was seen.
+    Found(&'t Entry<K>, Index, Life),
     /// There is none.
     Missing,
 }
@@ -30,8 +30,11 @@ impl<K> Table<K> {
             // SAFETY: the entry was linked when the caller, who is pinned, came to it.
             let matches = unsafe { entry.hash() == hash && is(entry.key()) };
             // Of several entries with one key, all but one are evicted.
-            if matches && entry.life() != Life::Evicted {
-                return Step::Found(entry, index);
+            if matches {
+                let life = entry.life();
+                if life != Life::Evicted {
+                    return Step::Found(entry, index, life);
+                }
             }
             // Acquire: whoever misses an entry because it was unlinked here must find its grave, which
             // was written before. (The entry behind was linked before this one, so it is whole.)
@@ -53,7 +56,7 @@ impl<K> Table<K> {
     fn head(&self, hash: u32) -> &AtomicU32 {
         let head = self.head_of(hash);
         debug_assert!(head < self.heads.len());
-        // SAFETY: the shift leaves as many bits as there are heads, a power of two.
+        // SAFETY: the mask leaves numbers below that of the heads, a power of two.
         unsafe { self.heads.get_unchecked(head) }
     }
 

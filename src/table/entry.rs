@@ -163,8 +163,12 @@ impl<K> Entry<K> {
     /// loses the race may leave its stamp behind: a stamp is an upper bound, never too early.
     #[inline(always)]
     pub(crate) fn raise(&self, from: Option<Word>, to: Word, now: Timestamp) -> Result<(), Life> {
-        // Relaxed: published by the exchange below. Pinned by `claims::stamp_before_publish`.
-        self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        // Relaxed, both: published by the exchange below; who sees it reads no older stamp than was
+        // read here. Pinned by `claims::stamp_before_publish`. The claims of one packet share their
+        // time, so most find the stamp raised.
+        if self.stamp.load(Ordering::Relaxed) < now.as_nanos() {
+            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        }
         self.word
             .compare_exchange(
                 from.map_or(VACANT, Word::bits),

@@ -1,7 +1,7 @@
 //! The table: heads, chains and entries, and what becomes of those that were removed.
 //!
 //! ```text
-//! hash(K) --high bits--> heads[h] --> entry i --> entry j --> 0        one array of entries
+//! hash(K) --high half--> heads[h] --> entry i --> entry j --> 0        one array of entries
 //! ```
 //!
 //! It knows keys and words, not policies: [`tracker`](crate::tracker) judges claims. It allocates
@@ -47,8 +47,8 @@ unsafe impl Zeroable for AtomicU32 {}
 pub(crate) struct Table<K> {
     /// The first entry of each chain, or 0.
     heads: ZeroedArray<AtomicU32>,
-    /// A hash shifted right by this is the number of its head.
-    shift: u32,
+    /// Which bits of a hash are the number of its head.
+    mask: u32,
     slab: Slab<K>,
     shards: Box<[Shard]>,
     limbo: Limbo,
@@ -79,11 +79,11 @@ impl<K> Table<K> {
             .div_ceil(2)
             .max(1)
             .checked_next_power_of_two()?;
-        u32::try_from(heads).ok()?;
+        let mask = u32::try_from(heads - 1).ok()?;
         let shards = heads.div_ceil(HEADS_PER_SHARD);
         Some(Self {
             heads: ZeroedArray::new(heads)?,
-            shift: u32::BITS - heads.trailing_zeros(),
+            mask,
             slab: Slab::new(size.entries)?,
             shards: (0..shards).map(|_| Shard::default()).collect(),
             limbo: Limbo::default(),
@@ -101,7 +101,7 @@ impl<K> Table<K> {
 
     #[inline(always)]
     fn head_of(&self, hash: u32) -> usize {
-        (u64::from(hash) >> self.shift) as usize
+        (hash & self.mask) as usize
     }
 
     /// How many nodes are live (or about to be).
@@ -191,12 +191,13 @@ impl<K> Table<K> {
         Q: ?Sized + equivalent::Equivalent<K>,
     {
         match self.walk(self.first(hash), hash, |known| key.equivalent(known)) {
-            chain::Step::Found(entry, _) => Some((entry.word()?, entry.stamp())),
+            chain::Step::Found(entry, _, Life::Live(word)) => Some((word, entry.stamp())),
+            chain::Step::Found(..) => None,
             chain::Step::Missing => None,
         }
     }
 
-    #[allow(dead_code, reason = "lends its fences where there are subscribers")]
+    #[inline(always)]
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
     }

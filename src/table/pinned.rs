@@ -37,7 +37,7 @@ impl<K> Copy for Node<'_, K> {}
 /// How linking a new key went.
 pub(crate) enum Link<'p, K> {
     /// The key has an entry already.
-    Found(Node<'p, K>),
+    Found(Node<'p, K>, Life),
     /// The key is linked, vacant.
     New(Vacant<'p, K>),
     /// No free entry is left.
@@ -80,15 +80,15 @@ impl<'t, K> Pinned<'t, K> {
         self.guard.repin();
     }
 
-    /// The entry of a key, live or vacant.
+    /// The entry of a key, live or vacant, and what its word said.
     #[inline(always)]
-    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<Node<'_, K>>
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K>, Life)>
     where
         Q: ?Sized + Equivalent<K>,
     {
         let first = self.table.first(hash);
         match self.table.walk(first, hash, |known| key.equivalent(known)) {
-            Step::Found(entry, index) => Some(Node { entry, index }),
+            Step::Found(entry, index, life) => Some((Node { entry, index }, life)),
             Step::Missing => None,
         }
     }
@@ -110,8 +110,8 @@ impl<'t, K> Pinned<'t, K> {
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
         loop {
-            if let Step::Found(entry, index) = table.walk(first, hash, |known| known == key) {
-                return Link::Found(Node { entry, index });
+            if let Step::Found(entry, index, life) = table.walk(first, hash, |known| known == key) {
+                return Link::Found(Node { entry, index }, life);
             }
             match table.link(first, hash, index) {
                 Ok(()) => {
@@ -224,17 +224,6 @@ impl<K> Drop for Unlinked<'_, K> {
 }
 
 impl<'p, K> Node<'p, K> {
-    #[inline(always)]
-    pub(crate) fn life(self) -> Life {
-        self.entry.life()
-    }
-
-    /// The word, if the node is live.
-    #[inline(always)]
-    pub(crate) fn word(self) -> Option<Word> {
-        self.entry.word()
-    }
-
     /// The stamp of the word read before it, or a later one.
     #[inline(always)]
     pub(crate) fn stamp(self) -> Timestamp {

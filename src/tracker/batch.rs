@@ -44,7 +44,7 @@ where
             claims,
             |(node, _)| node,
             |number, hash, (node, claim)| {
-                let proposal = Proposal::Claim(*claim);
+                let proposal = Proposal::claim(*claim);
                 let verdict = self
                     .core
                     .submit_hashed(&self.pinned, hash, node, proposal, now);

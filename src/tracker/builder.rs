@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::counters::Counters;
 use crate::graves::Graves;
 use crate::local::Local;
+use crate::notify::Notify;
 #[cfg(feature = "persist")]
 use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
@@ -342,6 +343,7 @@ where
             None => local,
         };
         Ok(IncarnationTracker::new(Arc::new(Core {
+            notify: Notify::new(table.capacity()),
             table,
             graves: Graves::new(
                 self.max_graves.unwrap_or(self.max_nodes),

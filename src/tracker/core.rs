@@ -13,6 +13,7 @@ use equivalent::Equivalent;
 use crate::counters::Counters;
 use crate::graves::{Grave, Graves};
 use crate::local::Local;
+use crate::notify::Notify;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
@@ -41,6 +42,7 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) counters: Counters,
     pub(crate) tally: Tally,
+    pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
     /// The local node's key with its hash, so that most claims are told apart by one comparison.
@@ -90,9 +92,10 @@ where
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let node = pinned.find(hash, key)?;
-        let word = node.word()?;
-        Some(NodeState::new(word, node.stamp()))
+        match pinned.find(hash, key)? {
+            (node, Life::Live(word)) => Some(NodeState::new(word, node.stamp())),
+            _ => None,
+        }
     }
 
     /// What `submit` would answer now; changes nothing.
@@ -107,11 +110,9 @@ where
         if self.is_local(hash, key) {
             return Judgement::Keep(about_self(proposal));
         }
-        let found = pinned.find(hash, key);
-        let known = found.and_then(|node| Some((node, node.word()?)));
-        match known {
-            Some((node, word)) => self.judge_known(node, word, proposal, now),
-            None => self.within_capacity(self.judge_unknown(key, proposal, now)),
+        match pinned.find(hash, key) {
+            Some((node, Life::Live(word))) => self.judge_known(node, word, proposal, now),
+            _ => self.within_capacity(self.judge_unknown(key, proposal, now)),
         }
     }
 
@@ -125,7 +126,7 @@ where
     }
 
     /// Decides about a proposal and carries it out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit(
         &self,
         pinned: &Pinned<'_, K>,
@@ -136,7 +137,7 @@ where
         self.submit_hashed(pinned, self.hash(key), key, proposal, now)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit_hashed(
         &self,
         pinned: &Pinned<'_, K>,
@@ -148,8 +149,8 @@ where
         if self.is_local(hash, key) {
             return about_self(proposal);
         }
-        if let Some(node) = pinned.find(hash, key)
-            && let Some(verdict) = self.settle(node, proposal, now)
+        if let Some((node, life)) = pinned.find(hash, key)
+            && let Some(verdict) = self.settle(node, life, proposal, now)
         {
             return verdict;
         }
@@ -169,19 +170,19 @@ where
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
-            let node = match pinned.find(hash, key) {
-                Some(node) => node,
+            let (node, life) = match pinned.find(hash, key) {
+                Some(found) => found,
                 None => match self.introduce(pinned, hash, key, proposal, now) {
-                    Ok(Link::Found(node)) => node,
+                    Ok(Link::Found(node, life)) => (node, life),
                     Ok(Link::New(vacant)) => {
                         linked = vacant;
-                        linked.node()
+                        (linked.node(), Life::Vacant)
                     }
                     Ok(Link::NoRoom) => return Verdict::Rejected(Rejection::AtCapacity),
                     Err(verdict) => return verdict,
                 },
             };
-            if let Some(verdict) = self.settle(node, proposal, now) {
+            if let Some(verdict) = self.settle(node, life, proposal, now) {
                 return verdict;
             }
             // That life ended meanwhile: the proposal is made again, to a fresh entry.
@@ -204,16 +205,16 @@ where
         }
     }
 
-    /// Judges a proposal against an entry until it is refused or written; `None` once the entry's
+    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None` once the entry's
     /// life is over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(
         &self,
         node: Node<'_, K>,
+        mut life: Life,
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
-        let mut life = node.life();
         loop {
             let raised = match life {
                 Life::Evicted => return None,
@@ -264,8 +265,9 @@ where
 
     /// To be called after every change of a node's word (`None`: not in the table).
     #[inline(always)]
-    pub(crate) fn changed(&self, _node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
+    pub(crate) fn changed(&self, node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
         self.counters.moved(from, to);
+        self.notify.changed(self.table.domain(), node.index());
     }
 
     #[inline(always)]
@@ -277,7 +279,7 @@ where
         now: Timestamp,
     ) -> Judgement {
         let situation = Situation {
-            died_recently: matches!(proposal, Proposal::Rejoin(_))
+            died_recently: proposal.is_rejoin()
                 && word.status() == Status::Dead
                 && self.is_recent(node.stamp(), now),
             ..Situation::known(word)
@@ -329,14 +331,7 @@ where
 
 /// The answer to a proposal about the local node.
 fn about_self(proposal: Proposal) -> Verdict {
-    use crate::rule::Claim;
     Verdict::AboutSelf {
-        accused: match proposal {
-            Proposal::Claim(claim) => claim,
-            Proposal::Confirm(incarnation) | Proposal::Rejoin(incarnation) => {
-                Claim::alive(incarnation)
-            }
-            Proposal::Introduce => Claim::unconfirmed(0),
-        },
+        accused: proposal.as_claim(),
     }
 }

@@ -10,7 +10,7 @@ use super::IncarnationTracker;
 use super::state::NodeState;
 use super::view::View;
 use crate::rule::{Claim, Incarnation, Proposal, Verdict, Word};
-use crate::table::{Index, Node};
+use crate::table::{Index, Life, Node};
 use crate::time::Timestamp;
 
 /// An owned reference to one life of a node, to be kept where the node is used: no hashing, no
@@ -72,8 +72,9 @@ where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         let view = tracker.pin();
-        let found = view.pinned.find(view.core.hash(node), node)?;
-        found.word()?;
+        let (found, Life::Live(_)) = view.pinned.find(view.core.hash(node), node)? else {
+            return None;
+        };
         Some(Self {
             index: found.index(),
             // After the word, which is live: it is this life's.
@@ -140,7 +141,7 @@ where
     #[inline]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
         // Pinned, so the entry can't begin another life: whatever word is met belongs to this one.
-        self.visit(|view, node, _| view.core.settle(node, proposal, now))?
+        self.visit(|view, node, word| view.core.settle(node, Life::Live(word), proposal, now))?
     }
 
     /// As [`IncarnationTracker::update`]; `None` once this life is over, and then the claim is not
@@ -148,14 +149,14 @@ where
     #[inline]
     #[must_use]
     pub fn update(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
-        self.submit(Proposal::Claim(claim), now)
+        self.submit(Proposal::claim(claim), now)
     }
 
     /// As [`IncarnationTracker::judge`]; `None` once this life is over.
     #[must_use]
     pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
         self.visit(|view, node, word| {
-            let proposal = Proposal::Claim(claim);
+            let proposal = Proposal::claim(claim);
             view.core.judge_known(node, word, proposal, now).verdict()
         })
     }
@@ -163,19 +164,21 @@ where
     /// As [`IncarnationTracker::confirm`]; `None` once this life is over.
     #[must_use]
     pub fn confirm(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
-        self.submit(Proposal::Confirm(incarnation.into()), now)
+        self.submit(Proposal::confirm(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::rejoin`]; `None` once this life is over.
     #[must_use]
     pub fn rejoin(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
-        self.submit(Proposal::Rejoin(incarnation.into()), now)
+        self.submit(Proposal::rejoin(incarnation.into()), now)
     }
 
     /// Ends this life, as [`IncarnationTracker::remove`]; `None` if it was over.
     pub fn remove(&self, now: Timestamp) -> Option<NodeState> {
-        let removed =
-            self.visit(|view, node, _| view.take_out_node(node, Some(now), |_| true).ok())?;
+        let removed = self.visit(|view, node, word| {
+            view.take_out_node(node, Life::Live(word), Some(now), |_| true)
+                .ok()
+        })?;
         self.tracker.core().table.collect_if_due();
         removed
     }
@@ -193,8 +196,9 @@ where
     ) -> Result<NodeState, Option<NodeState>> {
         let expected = Word::of(expected);
         let removed = self
-            .visit(|view, node, _| {
-                view.take_out_node(node, Some(now), |word| Some(word) == expected)
+            .visit(|view, node, word| {
+                let life = Life::Live(word);
+                view.take_out_node(node, life, Some(now), |word| Some(word) == expected)
             })
             .unwrap_or(Err(None));
         self.tracker.core().table.collect_if_due();
@@ -204,8 +208,9 @@ where
     /// Ends this life without a grave, and forgets deaths before it, as
     /// [`IncarnationTracker::forget`]; `None` if it was over.
     pub fn forget(&self) -> Option<NodeState> {
-        let removed = self.visit(|view, node, _| {
-            let removed = view.take_out_node(node, None, |_| true).ok();
+        let removed = self.visit(|view, node, word| {
+            let life = Life::Live(word);
+            let removed = view.take_out_node(node, life, None, |_| true).ok();
             view.core.graves.forget(&self.key);
             removed
         })?;

@@ -131,7 +131,7 @@ where
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
     /// atomic operations on the node's own cache line. Only an unknown node's clones its key, and
     /// looks at the graves if there are any. Lock-free.
-    #[inline]
+    #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)
     }

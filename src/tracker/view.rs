@@ -79,14 +79,14 @@ where
     }
 
     /// As [`IncarnationTracker::update`](crate::IncarnationTracker::update).
-    #[inline]
+    #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
-        self.submit(node, Proposal::Claim(claim), now)
+        self.submit(node, Proposal::claim(claim), now)
     }
 
     /// As [`IncarnationTracker::judge`](crate::IncarnationTracker::judge).
     pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
-        self.preview(node, Proposal::Claim(claim), now).verdict()
+        self.preview(node, Proposal::claim(claim), now).verdict()
     }
 
     /// As [`IncarnationTracker::confirm`](crate::IncarnationTracker::confirm).
@@ -97,12 +97,12 @@ where
         incarnation: impl Into<Incarnation>,
         now: Timestamp,
     ) -> Verdict {
-        self.submit(node, Proposal::Confirm(incarnation.into()), now)
+        self.submit(node, Proposal::confirm(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::rejoin`](crate::IncarnationTracker::rejoin).
     pub fn rejoin(&self, node: &K, incarnation: impl Into<Incarnation>, now: Timestamp) -> Verdict {
-        self.submit(node, Proposal::Rejoin(incarnation.into()), now)
+        self.submit(node, Proposal::rejoin(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::required_incarnation`](crate::IncarnationTracker::required_incarnation).
@@ -113,7 +113,7 @@ where
         let mut incarnation = Incarnation::ZERO;
         // Each answer names an incarnation above the one that was tried; a few steps settle it.
         loop {
-            let verdict = match self.preview(node, Proposal::Rejoin(incarnation), now) {
+            let verdict = match self.preview(node, Proposal::rejoin(incarnation), now) {
                 Judgement::Write(..) => return Some(incarnation),
                 Judgement::Keep(verdict) => verdict,
             };
@@ -133,10 +133,10 @@ where
 
     /// As [`IncarnationTracker::add_unconfirmed`](crate::IncarnationTracker::add_unconfirmed).
     pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {
-        self.submit(node, Proposal::Introduce, now)
+        self.submit(node, Proposal::introduce(), now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit(&self, node: &K, proposal: Proposal, now: Timestamp) -> Verdict {
         self.core.submit(&self.pinned, node, proposal, now)
     }
@@ -188,17 +188,17 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        let found = self.pinned.find(self.core.hash(node), node).ok_or(None)?;
-        self.take_out_node(found, now, is_expected)
+        let (found, life) = self.pinned.find(self.core.hash(node), node).ok_or(None)?;
+        self.take_out_node(found, life, now, is_expected)
     }
 
     pub(super) fn take_out_node(
         &self,
         node: Node<'_, K>,
+        mut life: Life,
         now: Option<Timestamp>,
         is_expected: impl Fn(Word) -> bool,
     ) -> Result<NodeState, Option<NodeState>> {
-        let mut life = node.life();
         loop {
             let Life::Live(word) = life else {
                 return Err(None);

@@ -21,9 +21,9 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "litmus::load_then_exchange_is_explored",
             Bounds {
-            plain: UNBOUNDED,
-            shadowed: UNBOUNDED,
-        },
+                plain: UNBOUNDED,
+                shadowed: UNBOUNDED,
+            },
             || Litmus {
                 x: AtomicU64::new(0),
                 y: AtomicU64::new(0),

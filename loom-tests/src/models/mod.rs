@@ -8,6 +8,7 @@ mod inserts;
 mod limits;
 mod litmus;
 mod local;
+mod notify;
 mod recycling;
 mod scans;
 mod views;
@@ -28,9 +29,13 @@ pub fn all() -> Vec<Model> {
         handles::models(),
         limits::models(),
         local::models(),
+        notify::models()
+            .into_iter()
+            .map(crate::Model::telling)
+            .collect(),
     ];
     files.into_iter().flatten().collect()
 }
 
 /// How many models there are; fewer is a failure.
-pub const EXPECTED: usize = 42;
+pub const EXPECTED: usize = 50;

@@ -1,0 +1,251 @@
+//! Subscribers miss no final state, see what was written before they looked, and are woken.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+
+use incarnation::model::atomic::{AtomicBool, Ordering as Order};
+use incarnation::{Claim, Subscriber};
+
+use crate::world::{BEGIN, NODE, OTHER, OneChain, World, builder, world};
+use crate::{Bounds, Model, USUAL};
+
+/// A world that is watched. Each role that subscribes has a place of its own.
+struct Watched {
+    world: World,
+    subscribers: [Mutex<Option<Watcher>>; 2],
+    /// Somebody's update has returned.
+    returned: AtomicBool,
+}
+
+/// A subscriber, and what a caller of its drains knows.
+struct Watcher {
+    subscriber: Subscriber<u8, OneChain>,
+    wakes: Arc<Wakes>,
+    /// It was told to wait.
+    waits: bool,
+}
+
+/// Counts wake-ups, unseen by the checker.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Watcher {
+    fn new(world: &World) -> Self {
+        Self {
+            subscriber: world.tracker.subscribe(),
+            wakes: Arc::default(),
+            waits: false,
+        }
+    }
+
+    fn drain(&mut self) {
+        self.subscriber.drain(|_, _| {});
+    }
+
+    /// What it last saw of a node.
+    fn seen(&self, node: u8) -> Option<Claim> {
+        let mut seen = self.subscriber.seen();
+        seen.find(|(known, _)| **known == node)
+            .map(|(_, state)| state.claim())
+    }
+
+    fn wait(&mut self) {
+        let waker = Waker::from(self.wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        self.waits = self.subscriber.poll_changed(&mut context).is_pending();
+    }
+
+    /// Whoever waits while there is news was woken.
+    fn assert_not_forgotten(&self) {
+        if self.waits && self.subscriber.has_changed() {
+            assert!(self.wakes.0.load(Ordering::Relaxed) > 0, "not woken");
+        }
+    }
+}
+
+impl Watched {
+    fn with<R>(&self, which: usize, work: impl FnOnce(&mut Watcher) -> R) -> R {
+        let mut place = self.subscribers[which].lock().unwrap();
+        work(place.get_or_insert_with(|| Watcher::new(&self.world)))
+    }
+
+    /// After a last drain a subscriber has seen what is.
+    fn assert_final(&self, which: usize) {
+        self.with(which, |watcher| {
+            watcher.drain();
+            let seen: BTreeMap<u8, Claim> = watcher
+                .subscriber
+                .seen()
+                .map(|(node, state)| (*node, state.claim()))
+                .collect();
+            let truth = self.world.tracker.iter();
+            let truth: BTreeMap<u8, Claim> =
+                truth.map(|(node, state)| (node, state.claim())).collect();
+            assert_eq!(seen, truth);
+        });
+    }
+}
+
+fn unwatched() -> Watched {
+    Watched {
+        world: world(
+            builder(),
+            &[(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))],
+        ),
+        subscribers: Default::default(),
+        returned: AtomicBool::new(false),
+    }
+}
+
+/// The first subscriber has seen all there is.
+fn watched() -> Watched {
+    let watched = unwatched();
+    watched.with(0, Watcher::drain);
+    watched
+}
+
+/// There is something new to it, in another range than what the roles change: so it will look.
+fn with_news() -> Watched {
+    let watched = watched();
+    let _ = watched
+        .world
+        .tracker
+        .update(&OTHER, Claim::suspect(1), BEGIN);
+    watched
+}
+
+/// Both subscribers have seen all there is, and the first one waits.
+fn awaited() -> Watched {
+    let watched = watched();
+    watched.with(1, Watcher::drain);
+    watched.with(0, Watcher::wait);
+    watched
+}
+
+fn claim(watched: &Watched) {
+    let _ = watched.world.claim(Claim::alive(2), BEGIN);
+}
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "notify::a_change_against_the_first_look",
+            USUAL,
+            unwatched,
+            &[claim, |w: &Watched| w.with(0, Watcher::drain)],
+            |w: &Watched| w.assert_final(0),
+        ),
+        Model::new(
+            "notify::a_mark_against_a_look",
+            USUAL,
+            with_news,
+            &[claim, |w: &Watched| w.with(0, Watcher::drain)],
+            |w: &Watched| w.assert_final(0),
+        ),
+        Model::new(
+            "notify::a_departure_against_a_look",
+            USUAL,
+            with_news,
+            &[
+                |w: &Watched| {
+                    w.world.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &Watched| w.with(0, Watcher::drain),
+            ],
+            |w: &Watched| w.assert_final(0),
+        ),
+        Model::new(
+            // The second writer may find the first one's mark and rely on it.
+            "notify::a_mark_that_another_writer_set",
+            Bounds {
+                plain: 4,
+                shadowed: 1,
+            },
+            with_news,
+            &[
+                claim,
+                |w: &Watched| {
+                    let _ = w.world.claim(Claim::alive(3), BEGIN);
+                    w.returned.store(true, Order::Release);
+                },
+                |w: &Watched| {
+                    w.with(0, |watcher| {
+                        watcher.drain();
+                        if w.returned.load(Order::Acquire) {
+                            watcher.drain();
+                            assert_eq!(watcher.seen(NODE), Some(Claim::alive(3)));
+                        }
+                    });
+                },
+            ],
+            |w: &Watched| w.assert_final(0),
+        ),
+        Model::new(
+            "notify::a_change_against_a_waiter",
+            USUAL,
+            watched,
+            &[claim, |w: &Watched| w.with(0, Watcher::wait)],
+            |w: &Watched| {
+                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.assert_final(0);
+            },
+        ),
+        Model::new(
+            "notify::a_change_against_two_waiters",
+            Bounds {
+                plain: 2,
+                shadowed: 1,
+            },
+            || {
+                let watched = watched();
+                watched.with(1, Watcher::drain);
+                watched
+            },
+            &[
+                claim,
+                |w: &Watched| w.with(0, Watcher::wait),
+                |w: &Watched| w.with(1, Watcher::wait),
+            ],
+            |w: &Watched| {
+                for which in [0, 1] {
+                    w.with(which, |watcher| watcher.assert_not_forgotten());
+                }
+            },
+        ),
+        Model::new(
+            "notify::a_ring_while_the_list_is_held",
+            USUAL,
+            awaited,
+            &[claim, |w: &Watched| w.with(1, Watcher::wait)],
+            |w: &Watched| {
+                for which in [0, 1] {
+                    w.with(which, |watcher| watcher.assert_not_forgotten());
+                }
+            },
+        ),
+        Model::new(
+            "notify::one_gives_up_waiting_and_one_does_not",
+            USUAL,
+            || {
+                let watched = awaited();
+                watched.with(1, Watcher::wait);
+                watched
+            },
+            &[claim, |w: &Watched| {
+                drop(w.subscribers[1].lock().unwrap().take());
+            }],
+            |w: &Watched| {
+                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.assert_final(0);
+            },
+        ),
+    ]
+}
