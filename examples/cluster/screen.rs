@@ -58,7 +58,7 @@ fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String
     let [head, gauge, table, legend, acts] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(nodes + 3),
+        Constraint::Length(nodes + 4),
         Constraint::Length(1),
         Constraint::Min(0),
     ])
@@ -101,6 +101,12 @@ fn members(stage: &Stage) -> Table<'static> {
         let lead = [Cell::from(name(player).bold()), Cell::from(does).style(style), own.into()];
         Row::new(lead.into_iter().chain(cells))
     });
+    let held = (0..parts.len()).map(|observer| {
+        let tracker = trackers.iter().find(|(index, _)| *index == observer);
+        tracker.map_or(String::new(), |(_, tracker)| tracker.len().to_string())
+    });
+    let held = ["all", "entries", ""].map(String::from).into_iter().chain(held);
+    let rows = rows.chain([Row::new(held).dim()]);
     let widths = [4, 8, 4].into_iter().chain(parts.iter().map(|_| 5)).map(Constraint::Length);
     Table::new(rows, widths)
         .header(header)
