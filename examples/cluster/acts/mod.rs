@@ -1,0 +1,175 @@
+//! The play: its acts in order, what each must come to, and how they are timed. Every act looks only
+//! at what the trackers of running nodes say.
+
+mod farewells;
+mod lies;
+mod lives;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use incarnation::Status;
+
+use crate::cast::Shared;
+
+/// How often an act looks.
+const LOOK: Duration = Duration::from_millis(4);
+
+/// What an act came to.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub title: &'static str,
+    pub expected: &'static str,
+    pub seen: String,
+    pub ok: bool,
+    pub took: Duration,
+}
+
+/// How far the play is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub title: &'static str,
+    pub number: usize,
+    pub began: Instant,
+    /// About how long the act takes.
+    pub usually: Duration,
+    pub scenes: Vec<Scene>,
+    /// Periods from a death to the first suspicion.
+    pub detections: Vec<f64>,
+    /// Periods from the first suspicion of a node to the last observer's.
+    pub disseminations: Vec<f64>,
+    pub over: bool,
+}
+
+/// What acts work with.
+pub struct Stage {
+    pub cast: Shared,
+    progress: Mutex<Progress>,
+}
+
+/// Seen as expected, or what was seen instead.
+type Outcome = Result<String, String>;
+
+/// The part each node plays, beside those that just live.
+mod role {
+    /// Dies, and comes back with its incarnation.
+    pub const RETURNS: usize = 2;
+    /// Dies, and something with its old incarnation comes instead.
+    pub const ZOMBIE: usize = 3;
+    /// Freezes for a while.
+    pub const FREEZES: usize = 4;
+    /// Leaves.
+    pub const LEAVES: usize = 5;
+}
+
+pub const ACTS: usize = 8;
+
+impl Stage {
+    pub fn new(cast: Shared) -> Arc<Self> {
+        let progress = Progress {
+            title: "",
+            number: 0,
+            began: Instant::now(),
+            usually: Duration::ZERO,
+            scenes: Vec::new(),
+            detections: Vec::new(),
+            disseminations: Vec::new(),
+            over: false,
+        };
+        Arc::new(Self { cast, progress: Mutex::new(progress) })
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.edit().clone()
+    }
+
+    fn edit(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Plays all acts.
+    pub async fn play(&self) {
+        let _curtain = Curtain(self);
+        macro_rules! act {
+            ($title:literal, $expected:literal, $periods:literal, $act:path) => {{
+                self.begin($title, $periods);
+                let outcome = $act(self).await;
+                self.end($expected, outcome);
+            }};
+        }
+        act!("start at once", "all Alive everywhere, no death", 5, lives::start);
+        act!("kill", "Suspect, then Dead at every survivor", 12, lives::kill);
+        act!("loss and a freeze", "suspected, refuted higher, nobody Dead", 8, lives::freeze);
+        act!("restart", "rejoins above its death", 4, lives::restart);
+        act!("zombie", "an old incarnation is refused", 4, lies::zombie);
+        act!("flood", "the limit holds, the live stay, a newcomer gets in", 22, lies::flood);
+        act!("leave", "Left everywhere, no suspicion", 4, farewells::leave);
+        act!("sweep", "evicted, and buried gossip stays out", 32, farewells::sweep);
+    }
+
+    fn begin(&self, title: &'static str, periods: u32) {
+        let mut progress = self.edit();
+        progress.title = title;
+        progress.number += 1;
+        progress.began = Instant::now();
+        progress.usually = self.cast.period() * periods;
+    }
+
+    fn end(&self, expected: &'static str, outcome: Outcome) {
+        let mut progress = self.edit();
+        let ok = outcome.is_ok();
+        let (title, took) = (progress.title, progress.began.elapsed());
+        let seen = outcome.unwrap_or_else(|instead| instead);
+        progress.scenes.push(Scene { title, expected, seen, ok, took });
+    }
+
+    /// Waits until something is so; false if it takes more than so many periods.
+    async fn until(&self, periods: u32, mut so: impl FnMut() -> bool) -> bool {
+        let end = Instant::now() + self.cast.period() * periods;
+        loop {
+            if so() {
+                return true;
+            }
+            if Instant::now() > end {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Looks on for so many periods.
+    async fn watch(&self, periods: u32, mut look: impl FnMut()) {
+        self.until(periods, || {
+            look();
+            false
+        })
+        .await;
+    }
+
+    /// Whether all of these see each other Alive at the incarnation that each is at.
+    fn in_peace(&self, players: &[usize]) -> bool {
+        players.iter().all(|player| {
+            let own = self.cast.incarnation(*player);
+            self.cast.all_see(*player, |seen| {
+                seen.is_some_and(|state| {
+                    state.status == Status::Alive && Some(state.incarnation.get()) == own
+                })
+            })
+        })
+    }
+}
+
+/// Falls when the play ends, in whatever way.
+struct Curtain<'a>(&'a Stage);
+
+impl Drop for Curtain<'_> {
+    fn drop(&mut self) {
+        self.0.edit().over = true;
+    }
+}
+
+/// What an operating system's refusal makes of an act.
+fn refused(error: io::Error) -> String {
+    format!("the system refused: {error}")
+}

@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use incarnation_swim::Config;
+use lexopt::prelude::*;
+
+pub const HELP: &str = "\
+A SWIM cluster whose only membership state is the tracker.
+
+A whole cluster over UDP on this machine, which plays out starts, deaths, losses, lies and farewells,
+and says whether each came out as it should:
+  cluster [--nodes N] [--loss PERCENT] [--seconds N] [--plain] [--seed N]
+One node, to be joined by others on any host:
+  cluster --bind ADDRESS [--join ADDRESS]... [--period MS] [--incarnation-file FILE] [--seed N]
+
+  --nodes N                how many nodes play, 6 to 64 [12]
+  --loss PERCENT           datagrams lost in the act of losses, 0 to 50 [20]
+  --seconds N              about how long the play lasts, 10 to 3600; the protocol period is a
+                           hundredth of it [20]
+  --plain                  plain lines even on a terminal
+  --seed N                 what random choices are made by [1]
+  --bind ADDRESS           where peers reach this node
+  --join ADDRESS           a node to join by way of; may be given more than once
+  --period MS              the protocol period, 30 to 60000 [1000]
+  --incarnation-file FILE  where the node's incarnation outlives it";
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Help,
+    Play(Play),
+    Single(Single),
+}
+
+/// A whole cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Play {
+    pub nodes: u64,
+    pub loss: u64,
+    pub seconds: u64,
+    pub plain: bool,
+    pub seed: u64,
+}
+
+/// What is played unless told otherwise.
+const PLAY: Play = Play { nodes: 12, loss: 20, seconds: 20, plain: false, seed: 1 };
+
+/// One node.
+#[derive(Clone, Debug)]
+pub struct Single {
+    pub bind: SocketAddr,
+    pub join: Vec<SocketAddr>,
+    pub period: Duration,
+    pub incarnation_file: Option<PathBuf>,
+    pub seed: u64,
+}
+
+/// Of this example's datagrams.
+pub const CLUSTER: u32 = 0x1_c0de;
+
+/// How many tasks of each node receive datagrams, all writing to its one tracker.
+pub const RECEIVERS: usize = 3;
+
+/// What nodes run with, for a period.
+pub fn config(period: Duration) -> Config {
+    Config {
+        cluster: CLUSTER,
+        period,
+        probe_timeout: period / 3,
+        sync_periods: 10,
+        ..Config::default()
+    }
+}
+
+impl Play {
+    pub fn period(&self) -> Duration {
+        Duration::from_secs(self.seconds) / 100
+    }
+}
+
+/// Reads the command line, program name and all.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut play = PLAY;
+    let (mut bind, mut join, mut period, mut incarnation_file) = (None, Vec::new(), None, None);
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("nodes") => play.nodes = within(&mut parser, 6, 64)?,
+            Long("loss") => play.loss = within(&mut parser, 0, 50)?,
+            Long("seconds") => play.seconds = within(&mut parser, 10, 3600)?,
+            Long("plain") => play.plain = true,
+            Long("seed") => play.seed = parser.value()?.parse()?,
+            Long("bind") => bind = Some(parser.value()?.parse()?),
+            Long("join") => join.push(parser.value()?.parse()?),
+            Long("period") => period = Some(within(&mut parser, 30, 60_000)?),
+            Long("incarnation-file") => incarnation_file = Some(parser.value()?.into()),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    match bind {
+        Some(_) if play != (Play { seed: play.seed, ..PLAY }) => {
+            Err("--nodes, --loss, --seconds and --plain don't go with --bind".into())
+        }
+        Some(bind) => Ok(Command::Single(Single {
+            bind,
+            join,
+            period: Duration::from_millis(period.unwrap_or(1000)),
+            incarnation_file,
+            seed: play.seed,
+        })),
+        None if !join.is_empty() || period.is_some() || incarnation_file.is_some() => {
+            Err("--join, --period and --incarnation-file need --bind".into())
+        }
+        None => Ok(Command::Play(play)),
+    }
+}
+
+fn within(parser: &mut lexopt::Parser, low: u64, high: u64) -> Result<u64, lexopt::Error> {
+    let number: u64 = parser.value()?.parse()?;
+    if (low..=high).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("{number} is not within {low} and {high}").into())
+    }
+}

@@ -1,0 +1,88 @@
+//! One node as a process of its own: real processes on any hosts form a cluster. It prints a line
+//! whenever what its tracker says has changed:
+//!
+//! ```text
+//! status me=10.0.0.1:7946@0 phase=member 10.0.0.2:7946=alive@0 10.0.0.3:7946=suspect@4
+//! ```
+//!
+//! and leaves on purpose when it is interrupted or terminated.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use incarnation::persist::DurableIncarnation;
+use incarnation::IncarnationTracker;
+use incarnation_swim::Protocol;
+use tokio::net::UdpSocket;
+
+use crate::node::{Node, Surroundings};
+use crate::options::{Single, config};
+
+/// Runs until a signal comes.
+pub async fn run(options: &Single) -> io::Result<()> {
+    let surroundings = Surroundings::default();
+    let socket = UdpSocket::bind(options.bind).await?;
+    let me = socket.local_addr()?;
+    let period = options.period;
+    let mut builder = IncarnationTracker::builder().local_node(me);
+    if let Some(file) = &options.incarnation_file {
+        builder = builder.local_durable(DurableIncarnation::open(file).map_err(io::Error::other)?);
+    }
+    let tracker = builder.build().map_err(io::Error::other)?;
+    let seed = options.seed ^ (u64::from(me.port()) << 32) ^ u64::from(std::process::id());
+    let seeds = options.join.clone();
+    let node = Node::start(socket, tracker, config(period), seeds, seed, &surroundings).await?;
+    tokio::select! {
+        told = tell(&node.protocol, period / 10) => told?,
+        () = signal() => {}
+    }
+    node.leave().await;
+    tokio::time::sleep(period * 3).await;
+    node.kill().await;
+    Ok(())
+}
+
+/// Prints the status whenever it changed.
+async fn tell(protocol: &Protocol, every: Duration) -> io::Result<()> {
+    let mut last = String::new();
+    loop {
+        let status = status(protocol);
+        if status != last {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{status}")?;
+            out.flush()?;
+            last = status;
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+fn status(protocol: &Protocol) -> String {
+    let tracker = protocol.tracker();
+    let phase = format!("{:?}", protocol.phase()).to_lowercase();
+    let mut line = format!("status me={}@{} phase={phase}", protocol.me(), tracker.local().current());
+    let mut members: Vec<_> = tracker.iter().collect();
+    members.sort_by_key(|(node, _)| *node);
+    for (node, state) in members {
+        let _ = write!(line, " {node}={state}");
+    }
+    line
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

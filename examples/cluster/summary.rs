@@ -1,0 +1,66 @@
+//! What the play came to, in lines.
+
+use std::fmt::Write;
+
+use crate::acts::{ACTS, Progress, Scene};
+use crate::cast::Shared;
+use crate::readers::Lookups;
+
+/// One act.
+pub fn scene(number: usize, scene: &Scene) -> String {
+    let mark = if scene.ok { "ok  " } else { "FAIL" };
+    let Scene { title, expected, seen, took, .. } = scene;
+    format!(
+        "{mark} {number}. {title:<18} {:>5.1} s  expected: {expected}\n{:36}seen: {seen}",
+        took.as_secs_f64(),
+        "",
+    )
+}
+
+/// Whether every act came out as it should.
+pub fn all_well(progress: &Progress) -> bool {
+    progress.scenes.len() == ACTS && progress.scenes.iter().all(|scene| scene.ok)
+}
+
+/// The whole.
+pub fn text(cast: &Shared, progress: &Progress, lookups: &Lookups) -> String {
+    let mut text = String::new();
+    for (index, this) in progress.scenes.iter().enumerate() {
+        let _ = writeln!(text, "{}", scene(index + 1, this));
+    }
+    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64;
+    let list = |times: &[f64]| {
+        let times: Vec<_> = times.iter().map(|time| format!("{time:.1}")).collect();
+        times.join(", ")
+    };
+    let e = std::f64::consts::E;
+    let nodes = cast.len();
+    let _ = write!(
+        text,
+        "
+{nodes} nodes, period {:?}, in periods:
+  first detection of a death   {:.1} ({})   SWIM, section 3: e/(e-1) = {:.1} rounds in lockstep; 2 where nobody keeps step
+  dissemination of a suspicion {:.1} ({})   SWIM, section 4.1: about ln {nodes} = {:.1}
+claims put to the trackers     {} ({} accepted), {} datagrams, {} dropped
+lookups meanwhile              {} ({} found), p50 {} ns, p99 {} ns, reading the clock included
+",
+        cast.period(),
+        mean(&progress.detections),
+        list(&progress.detections),
+        e / (e - 1.0),
+        mean(&progress.disseminations),
+        list(&progress.disseminations),
+        (nodes as f64).ln(),
+        cast.total(|stats| stats.claims),
+        cast.total(|stats| stats.accepted),
+        cast.total(|stats| stats.received),
+        cast.total(|stats| stats.all_dropped()),
+        lookups.done(),
+        lookups.found(),
+        lookups.quantile(0.5),
+        lookups.quantile(0.99),
+    );
+    let verdict = if all_well(progress) { "every act as expected" } else { "NOT as expected" };
+    let _ = writeln!(text, "\n{verdict}");
+    text
+}

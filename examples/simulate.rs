@@ -1,0 +1,166 @@
+//! Whole lives of a SWIM cluster on virtual time: a simultaneous start, a death, a storm of loss,
+//! partition, freezes and restarts, and the peace after it; all of it made by a seed.
+//!
+//! ```text
+//! cargo run --release --example simulate -- --nodes 2000
+//! cargo run --release --example simulate -- --nodes 256 --seeds 20 --svg docs/convergence.svg
+//! ```
+//!
+//! The exit status is 1 if a cluster did not come to rest, a node was accused in peace, or the same
+//! seed gave two different lives (`--twice`).
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use incarnation_swim::sim::scenario::{Outcome, life};
+use lexopt::prelude::*;
+use plotters::prelude::*;
+
+const HELP: &str = "\
+simulate [--nodes N] [--seed N] [--seeds N] [--twice] [--svg FILE]
+
+  --nodes N   how many nodes, at least 16 [256]
+  --seed N    the first seed [1]
+  --seeds N   how many lives, each with the next seed [1]
+  --twice     live each life twice and compare
+  --svg FILE  draw how the trackers come to agree in the first life";
+
+struct Options {
+    nodes: usize,
+    seed: u64,
+    seeds: u64,
+    twice: bool,
+    svg: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("simulate: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options() -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options { nodes: 256, seed: 1, seeds: 1, twice: false, svg: None };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("nodes") => options.nodes = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("seeds") => options.seeds = parser.value()?.parse()?,
+            Long("twice") => options.twice = true,
+            Long("svg") => options.svg = Some(parser.value()?.into()),
+            Short('h') | Long("help") => return Ok(None),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    if options.nodes < 16 {
+        return Err("at least 16 nodes".into());
+    }
+    Ok(Some(options))
+}
+
+fn run() -> Result<bool, Box<dyn Error>> {
+    let Some(options) = options()? else {
+        println!("{HELP}");
+        return Ok(true);
+    };
+    let e = std::f64::consts::E;
+    let nodes = options.nodes;
+    println!(
+        "{nodes} nodes. In theory, in periods: detection {:.1} in lockstep, 2 where nobody keeps step; \
+         dissemination about ln n = {:.1}",
+        e / (e - 1.0),
+        (nodes as f64).ln(),
+    );
+    let mut all_well = true;
+    let (mut detections, mut disseminations) = (Vec::new(), Vec::new());
+    for seed in options.seed..options.seed + options.seeds {
+        let began = Instant::now();
+        let outcome = life(nodes, seed);
+        let same = !options.twice || life(nodes, seed) == outcome;
+        let well = same
+            && outcome.started.is_some()
+            && outcome.healed.is_some()
+            && outcome.death_known.is_some()
+            && outcome.suspicions_in_peace == 0;
+        all_well &= well;
+        detections.extend(outcome.detection);
+        disseminations.extend(outcome.dissemination);
+        println!("{}", line(seed, &outcome, same, began));
+        if let Some(file) = &options.svg
+            && seed == options.seed
+        {
+            draw(file, nodes, &outcome)?;
+        }
+    }
+    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64;
+    println!(
+        "mean detection {:.2}, mean dissemination {:.2} periods: {}",
+        mean(&detections),
+        mean(&disseminations),
+        if all_well { "all as expected" } else { "NOT as expected" },
+    );
+    Ok(all_well)
+}
+
+fn line(seed: u64, outcome: &Outcome, same: bool, began: Instant) -> String {
+    let periods = |periods: Option<u32>| periods.map_or("never".into(), |n| n.to_string());
+    let time = |time: Option<f64>| time.map_or("never".into(), |t| format!("{t:.1}"));
+    format!(
+        "seed {seed}: all alive after {}, {} accused in peace; a death detected after {}, spread in {}, \
+         known after {}; {} false deaths in the storm, healed after {}; {} refutations, {} datagrams, \
+         run {:016x}{} ({:.1} s)",
+        periods(outcome.started),
+        outcome.suspicions_in_peace,
+        time(outcome.detection),
+        time(outcome.dissemination),
+        periods(outcome.death_known),
+        outcome.false_deaths,
+        periods(outcome.healed),
+        outcome.refutations,
+        outcome.datagrams,
+        outcome.digest,
+        if same { "" } else { " AND ANOTHER" },
+        began.elapsed().as_secs_f64(),
+    )
+}
+
+/// The part of all (observer, node) pairs that are right, over time.
+fn draw(file: &Path, nodes: usize, outcome: &Outcome) -> Result<(), Box<dyn Error>> {
+    let periods = outcome.agreement.len();
+    let area = SVGBackend::new(file, (900, 380)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let title = format!("{nodes} nodes: what part of all trackers' entries is right");
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0..periods, 0.0..100.0)?;
+    chart
+        .configure_mesh()
+        .x_desc("protocol periods")
+        .y_label_formatter(&|part| format!("{part:.0} %"))
+        .light_line_style(WHITE)
+        .draw()?;
+    let right = outcome.agreement.iter().enumerate();
+    let points = right.map(|(period, part)| (period + 1, part * 100.0));
+    chart.draw_series(LineSeries::new(points, BLUE.stroke_width(2)))?;
+    for (height, (period, what)) in outcome.marks.iter().enumerate() {
+        let (at, height) = (*period as usize, 6.0 + 7.0 * height as f64);
+        let mark = [(at, 0.0), (at, 100.0)];
+        chart.draw_series([PathElement::new(mark.to_vec(), RED.mix(0.5))])?;
+        let label = Text::new(*what, (at + 1, height), ("sans-serif", 14).into_font().color(&RED));
+        chart.draw_series([label])?;
+    }
+    area.present()?;
+    Ok(())
+}

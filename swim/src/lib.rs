@@ -1,0 +1,65 @@
+//! A SWIM failure detector over an [`IncarnationTracker`](incarnation::IncarnationTracker): datagrams
+//! and timers in, datagrams out. It opens no socket, reads no clock, and holds no membership state:
+//! every status, incarnation and stamp is read from the tracker and written to it, so whoever shares
+//! the tracker sees all that the protocol knows, at once.
+//!
+//! ```
+//! use incarnation::{IncarnationTracker, Status, Timestamp};
+//! use incarnation_swim::{Config, Protocol};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (a, b) = ("10.0.0.1:7946".parse()?, "10.0.0.2:7946".parse()?);
+//! let node = |me| -> Result<Protocol, Box<dyn std::error::Error>> {
+//!     let tracker = IncarnationTracker::builder().local_node(me).build()?;
+//!     Ok(Protocol::new(tracker, me, Config::default(), 7)?)
+//! };
+//! let (first, second) = (node(a)?, node(b)?);
+//!
+//! let mut out = Vec::new();
+//! second.join([a], Timestamp::ZERO, &mut out);
+//! // What a socket would do:
+//! while let Some(datagram) = out.pop() {
+//!     let (from, to) = if datagram.to == a { (b, &first) } else { (a, &second) };
+//!     to.handle_datagram(from, &datagram.bytes, Timestamp::ZERO, &mut out)?;
+//! }
+//! assert_eq!(first.tracker().get(&b).map(|state| state.status), Some(Status::Alive));
+//! assert_eq!(second.tracker().get(&a).map(|state| state.status), Some(Status::Alive));
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does, and where it comes from
+//!
+//! - Das, Gupta, Motivala, *SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
+//!   Protocol*, 2002: probe, ack and indirect probe (3.1), piggybacked gossip (4.1), suspicion and
+//!   refutation (4.2), round-robin probes in random order (4.3).
+//! - Dadgar, Phillips, Currey, *Lifeguard: Local Health Awareness for More Accurate Failure
+//!   Detection*, 2018: local health and nacks (IV-A), telling a suspected member first (IV-C). Its
+//!   shortening of suspicions by the number of accusers (IV-B) is left out: who accused is a second
+//!   copy of what the tracker holds.
+//! - Beyond both: a member must be heard from before it counts (Unconfirmed), joins and whole states,
+//!   leaving on purpose, and contact with the dead, so that a partition heals.
+//!
+//! # Threads
+//!
+//! [`Protocol::handle_datagram`] may run on any number of threads at once: claims go straight into the
+//! tracker, lock-free. Small mutexes guard the rest, each for less than a datagram's work.
+#![forbid(unsafe_code)]
+
+mod config;
+pub mod forge;
+pub mod fuzz;
+mod gossip;
+mod health;
+mod hearing;
+mod probing;
+mod protocol;
+mod receive;
+pub mod sim;
+mod state;
+mod stats;
+mod timer;
+mod wire;
+
+pub use config::{Config, ConfigError};
+pub use protocol::{Datagram, Phase, Protocol};
+pub use stats::Stats;
+pub use wire::Dropped;

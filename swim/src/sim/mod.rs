@@ -1,0 +1,340 @@
+//! The protocol on virtual time: any number of nodes over a network with seeded faults. It runs the
+//! very code that runs on sockets; only time and datagrams are simulated, so nothing sleeps, and the
+//! same seed gives the same run, datagram for datagram. For tests, the `simulate` example, and whoever
+//! wants to see what a change of the protocol does.
+
+mod agreement;
+mod network;
+pub mod scenario;
+
+use core::cmp::Reverse;
+use core::time::Duration;
+use std::collections::BinaryHeap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use incarnation::{Incarnation, IncarnationTracker, Reclaimer, Timestamp};
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+pub use agreement::Disagreement;
+pub use network::Network;
+
+use crate::{Config, Datagram, Protocol, Stats};
+
+/// What a socket's buffer holds while its process does not run.
+const BACKLOG: usize = 1000;
+
+/// What a restarted node remembers of its life before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It had its incarnation on disk, and comes back above it by what its peers may ask.
+    Persisted,
+    /// Nothing: it comes back at incarnation 0.
+    Lost,
+}
+
+/// A cluster and its network.
+#[derive(Debug)]
+pub struct World {
+    now: Timestamp,
+    config: Config,
+    /// How the network behaves; change it at will.
+    pub network: Network,
+    nodes: Vec<Node>,
+    queue: BinaryHeap<Reverse<Event>>,
+    events: u64,
+    random: Pcg64Mcg,
+    digest: u64,
+    /// What nodes that were killed had counted.
+    past: Vec<Stats>,
+}
+
+#[derive(Debug)]
+struct Node {
+    address: SocketAddr,
+    protocol: Option<Protocol>,
+    /// How often it was started.
+    runs: u32,
+    /// The number of the event that wakes it next; an earlier one is void.
+    timer: u64,
+    backlog: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// The incarnation at the end of its last run.
+    last_incarnation: Incarnation,
+    has_left: bool,
+}
+
+/// Ordered by time, then by when it was planned: nothing else may decide.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Event {
+    at: Timestamp,
+    number: u64,
+    what: What,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Arrives { node: usize, from: SocketAddr, bytes: Vec<u8> },
+    Timer { node: usize },
+}
+
+impl World {
+    /// A world of nodes that do not run yet.
+    #[must_use]
+    pub fn new(nodes: usize, config: Config, seed: u64) -> Self {
+        let node = |index| Node {
+            address: address(index),
+            protocol: None,
+            runs: 0,
+            timer: 0,
+            backlog: None,
+            last_incarnation: Incarnation::ZERO,
+            has_left: false,
+        };
+        Self {
+            now: Timestamp::ZERO,
+            config,
+            network: Network::new(nodes),
+            nodes: (0..nodes).map(node).collect(),
+            queue: BinaryHeap::new(),
+            events: 0,
+            random: Pcg64Mcg::seed_from_u64(seed),
+            digest: 0,
+            past: Vec::new(),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What all nodes run with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many nodes there are, running or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// A node's address.
+    #[must_use]
+    pub fn address(&self, node: usize) -> SocketAddr {
+        self.nodes[node].address
+    }
+
+    /// A node, if it runs (or is paused).
+    #[must_use]
+    pub fn node(&self, node: usize) -> Option<&Protocol> {
+        self.nodes[node].protocol.as_ref()
+    }
+
+    /// A number that stands for everything that has happened: two runs with the same are the same.
+    #[must_use]
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// The sum of a counter over all runs of all nodes.
+    #[must_use]
+    pub fn total(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
+        let running = self.nodes.iter().filter_map(|node| node.protocol.as_ref());
+        running.map(Protocol::stats).chain(self.past.iter().copied()).map(|stats| counter(&stats)).sum()
+    }
+
+    /// A random number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.random.next_u64() % n as u64) as usize
+    }
+
+    /// Starts a node that joins by way of `seeds`.
+    pub fn start(&mut self, node: usize, memory: Memory, seeds: &[usize]) {
+        let incarnation = match (memory, self.nodes[node].runs) {
+            (_, 0) | (Memory::Lost, _) => Incarnation::ZERO,
+            (Memory::Persisted, _) => self.nodes[node].last_incarnation.saturating_add(5),
+        };
+        let size = self.nodes.len();
+        let address = self.nodes[node].address;
+        let tracker = IncarnationTracker::builder()
+            .local_node(address)
+            .local_incarnation(incarnation)
+            .max_nodes(size)
+            .max_graves(size)
+            // Independent of what other threads do, so that each run is the same.
+            .reclaimer(Reclaimer::private())
+            .build()
+            .expect("limits that don't contradict each other");
+        let seed = self.random.next_u64();
+        let protocol = Protocol::new(tracker, address, self.config.clone(), seed)
+            .expect("a configuration that does not contradict itself");
+        let seeds: Vec<_> = seeds.iter().map(|seed| self.nodes[*seed].address).collect();
+        let mut out = Vec::new();
+        protocol.join(seeds, self.now, &mut out);
+        let this = &mut self.nodes[node];
+        this.runs += 1;
+        this.has_left = false;
+        this.backlog = None;
+        this.protocol = Some(protocol);
+        self.transmit(node, out);
+        self.wake(node);
+    }
+
+    /// Ends a node without a word.
+    pub fn kill(&mut self, node: usize) {
+        let this = &mut self.nodes[node];
+        if let Some(protocol) = this.protocol.take() {
+            this.last_incarnation = protocol.tracker().local().current();
+            self.past.push(protocol.stats());
+        }
+        this.backlog = None;
+    }
+
+    /// Has a node leave on purpose. It stays to pass that on until it is killed.
+    pub fn leave(&mut self, node: usize) {
+        let mut out = Vec::new();
+        let this = &mut self.nodes[node];
+        this.has_left = true;
+        if let Some(protocol) = &this.protocol {
+            protocol.leave(&mut out);
+        }
+        self.transmit(node, out);
+    }
+
+    /// Stops a node's process; what is sent to it waits in its socket.
+    pub fn pause(&mut self, node: usize) {
+        self.nodes[node].backlog.get_or_insert_default();
+    }
+
+    /// Lets it go on: first its timer, then what it missed, which is the order that fools a failure
+    /// detector best.
+    pub fn resume(&mut self, node: usize) {
+        let Some(backlog) = self.nodes[node].backlog.take() else {
+            return;
+        };
+        self.wake(node);
+        for (from, bytes) in backlog {
+            self.arrive(node, from, &bytes);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.queue.peek().is_some_and(|Reverse(event)| event.at <= end) {
+            if let Some(Reverse(event)) = self.queue.pop() {
+                self.now = event.at;
+                match event.what {
+                    What::Arrives { node, from, bytes } => self.arrive(node, from, &bytes),
+                    What::Timer { node } if event.number == self.nodes[node].timer => {
+                        self.wake(node);
+                    }
+                    What::Timer { .. } => {}
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    /// Lets periods pass, calling `each` after each of them, until it says to stop; how many passed,
+    /// or `None` if it did not say so within `limit`.
+    pub fn run_periods(
+        &mut self,
+        limit: u32,
+        mut each: impl FnMut(&mut Self) -> bool,
+    ) -> Option<u32> {
+        (1..=limit).find(|_| {
+            self.run(self.config.period);
+            each(self)
+        })
+    }
+
+    fn plan(&mut self, at: Timestamp, what: What) -> u64 {
+        self.events += 1;
+        self.queue.push(Reverse(Event { at, number: self.events, what }));
+        self.events
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.digest = (self.digest ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn arrive(&mut self, node: usize, from: SocketAddr, bytes: &[u8]) {
+        let this = &mut self.nodes[node];
+        if let Some(backlog) = &mut this.backlog {
+            if backlog.len() < BACKLOG {
+                backlog.push((from, bytes.to_vec()));
+            }
+            return;
+        }
+        let Some(protocol) = &this.protocol else {
+            return;
+        };
+        let mut out = Vec::new();
+        let handled = protocol.handle_datagram(from, bytes, self.now, &mut out);
+        debug_assert_eq!(handled, Ok(()), "nodes understand each other");
+        self.note(&self.now.as_nanos().to_le_bytes());
+        self.note(bytes);
+        self.transmit(node, out);
+    }
+
+    fn wake(&mut self, node: usize) {
+        let this = &self.nodes[node];
+        if this.backlog.is_some() {
+            // `resume` wakes it.
+            return;
+        }
+        let Some(protocol) = &this.protocol else {
+            return;
+        };
+        let mut out = Vec::new();
+        let next = protocol.handle_timer(self.now, &mut out);
+        self.transmit(node, out);
+        // What datagrams bring forward is caught up with at the next tick.
+        self.nodes[node].timer = self.plan(next.max(self.now + TICK), What::Timer { node });
+    }
+
+    fn transmit(&mut self, node: usize, out: Vec<Datagram>) {
+        let from = self.nodes[node].address;
+        for Datagram { to, bytes } in out {
+            let Some(receiver) = index(to).filter(|index| *index < self.nodes.len()) else {
+                continue;
+            };
+            let delays = self.network.carry(node, receiver, &mut self.random);
+            for delay in delays.into_iter().flatten() {
+                let arrives = What::Arrives { node: receiver, from, bytes: bytes.clone() };
+                self.plan(self.now + delay, arrives);
+            }
+        }
+    }
+}
+
+/// Timers are no finer than this.
+const TICK: Duration = Duration::from_millis(1);
+const PORT: u16 = 7946;
+const FIRST: u32 = 0x0a00_0001;
+
+fn address(index: usize) -> SocketAddr {
+    let ip = Ipv4Addr::from(FIRST + u32::try_from(index).expect("fewer nodes than addresses"));
+    SocketAddr::new(ip.into(), PORT)
+}
+
+fn index(address: SocketAddr) -> Option<usize> {
+    let std::net::IpAddr::V4(ip) = address.ip() else {
+        return None;
+    };
+    u32::from(ip).checked_sub(FIRST).map(|index| index as usize)
+}

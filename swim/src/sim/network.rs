@@ -1,0 +1,74 @@
+//! A network that loses, delays, duplicates and reorders datagrams, and that splits.
+
+use core::time::Duration;
+
+use rand::Rng;
+use rand_pcg::Pcg64Mcg;
+
+/// How datagrams fare. All chances are between 0 and 1.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The chance that a datagram is lost.
+    pub loss: f64,
+    /// The chance that it arrives twice.
+    pub duplication: f64,
+    /// The chance that it takes up to twenty times longer than others, and so is overtaken.
+    pub reordering: f64,
+    /// The shortest time it takes.
+    pub delay: Duration,
+    /// How much longer it may take; all times between are equally likely.
+    pub jitter: Duration,
+    /// By node: only those on the same side hear each other.
+    sides: Vec<u8>,
+}
+
+impl Network {
+    /// A good network: 1 to 10 ms, no faults.
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
+            loss: 0.0,
+            duplication: 0.0,
+            reordering: 0.0,
+            delay: Duration::from_millis(1),
+            jitter: Duration::from_millis(9),
+            sides: vec![0; nodes],
+        }
+    }
+
+    /// Cuts the network in two: `apart` says which nodes are on the other side.
+    pub fn split(&mut self, apart: impl Fn(usize) -> bool) {
+        for (node, side) in self.sides.iter_mut().enumerate() {
+            *side = u8::from(apart(node));
+        }
+    }
+
+    /// Joins the parts, and ends all other faults.
+    pub fn heal(&mut self) {
+        *self = Self::new(self.sides.len());
+    }
+
+    /// When a datagram arrives: never, once or twice.
+    pub(crate) fn carry(
+        &self,
+        from: usize,
+        to: usize,
+        random: &mut Pcg64Mcg,
+    ) -> [Option<Duration>; 2] {
+        let mut chance = |of: f64| unit(random) < of;
+        // Draws do not depend on outcomes, so that a fault more changes nothing else.
+        let (lost, doubled) = (chance(self.loss), chance(self.duplication));
+        let slowed = [chance(self.reordering), chance(self.reordering)];
+        let delays = slowed.map(|slow| {
+            let stretch = if slow { 20.0 } else { 1.0 };
+            self.delay + self.jitter.mul_f64(unit(random) * stretch)
+        });
+        if lost || self.sides[from] != self.sides[to] {
+            return [None; 2];
+        }
+        [Some(delays[0]), doubled.then_some(delays[1])]
+    }
+}
+
+fn unit(random: &mut Pcg64Mcg) -> f64 {
+    random.next_u64() as f64 / u64::MAX as f64
+}

@@ -1,0 +1,419 @@
+//! What the SWIM protocol makes of single datagrams, node by node: who counts as heard from, who may
+//! be accused, who is told what, and what is never believed. Time is set by hand.
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use incarnation::{Claim, Incarnation, IncarnationTracker, Status, Timestamp};
+use incarnation_swim::{Config, ConfigError, Datagram, Dropped, Phase, Protocol, forge, fuzz};
+use incarnation_testkit::random::SplitMix;
+
+const PERIOD: Duration = Duration::from_secs(1);
+const T0: Timestamp = Timestamp::from_millis(1);
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::new([10, 0, 0, 1].into(), port)
+}
+
+fn tracker(me: SocketAddr) -> IncarnationTracker<SocketAddr> {
+    IncarnationTracker::builder()
+        .local_node(me)
+        .max_nodes(64)
+        .dead_retention(PERIOD * 60)
+        .unconfirmed_timeout(PERIOD * 20)
+        .build()
+        .unwrap()
+}
+
+fn node(port: u16) -> Protocol {
+    let me = address(port);
+    Protocol::new(tracker(me), me, Config::default(), u64::from(port)).unwrap()
+}
+
+/// Hands datagrams over between nodes until none is left; those to others are lost.
+fn deliver(nodes: &[&Protocol], from: &Protocol, out: Vec<Datagram>, now: Timestamp) -> usize {
+    let mut queue: Vec<_> = out.into_iter().map(|datagram| (from.me(), datagram)).collect();
+    let mut delivered = 0;
+    while let Some((from, Datagram { to, bytes })) = queue.pop() {
+        let Some(receiver) = nodes.iter().find(|node| node.me() == to) else {
+            continue;
+        };
+        delivered += 1;
+        assert!(delivered < 10_000, "they never stop answering each other");
+        let mut out = Vec::new();
+        receiver.handle_datagram(from, &bytes, now, &mut out).unwrap();
+        queue.extend(out.into_iter().map(|datagram| (to, datagram)));
+    }
+    delivered
+}
+
+/// Lets each node's timers run for so many periods, a tenth of one at a time.
+fn run(nodes: &[&Protocol], from: Timestamp, periods: u32) -> Timestamp {
+    let mut now = from;
+    for _ in 0..periods * 10 {
+        now = now + PERIOD / 10;
+        for node in nodes {
+            let mut out = Vec::new();
+            node.handle_timer(now, &mut out);
+            deliver(nodes, node, out, now);
+        }
+    }
+    now
+}
+
+fn gossip(to: &Protocol, from: SocketAddr, claims: &[(SocketAddr, Claim)], now: Timestamp) -> Vec<Datagram> {
+    let mut out = Vec::new();
+    let bytes = forge::gossip(0, Incarnation::ZERO, claims);
+    to.handle_datagram(from, &bytes, now, &mut out).unwrap();
+    out
+}
+
+fn ping(to: &Protocol, from: SocketAddr, incarnation: u64, now: Timestamp) -> Vec<Datagram> {
+    let mut out = Vec::new();
+    let bytes = forge::ping(0, Incarnation::new(incarnation));
+    to.handle_datagram(from, &bytes, now, &mut out).unwrap();
+    out
+}
+
+fn claim(node: &Protocol, about: SocketAddr) -> Option<Claim> {
+    node.tracker().get(&about).map(|state| state.claim())
+}
+
+#[test]
+fn a_gossiped_peer_is_unconfirmed_until_it_speaks_itself() {
+    let node = node(1);
+    let (peer, other) = (address(2), address(3));
+    for said in [Claim::alive(4), Claim::suspect(5), Claim::alive(900)] {
+        gossip(&node, peer, &[(other, said)], T0);
+        assert_eq!(claim(&node, other), Some(Claim::unconfirmed(0)), "{said}");
+    }
+    assert_eq!(claim(&node, peer), Some(Claim::alive(0)), "who spoke is confirmed");
+    ping(&node, other, 7, T0);
+    assert_eq!(claim(&node, other), Some(Claim::alive(7)));
+}
+
+#[test]
+fn an_unreachable_peer_is_never_accused_and_dropped_after_its_timeout() {
+    let node = node(1);
+    let mut out = Vec::new();
+    let seed = address(9);
+    node.join([seed], T0, &mut out);
+    assert_eq!(out.len(), 1);
+    assert_eq!(node.phase(), Phase::Joining);
+    gossip(&node, address(2), &[(address(3), Claim::alive(1))], T0);
+    let mut now = T0;
+    let mut reached_out = false;
+    for _ in 0..300 {
+        now = now + PERIOD / 10;
+        let mut out = Vec::new();
+        node.handle_timer(now, &mut out);
+        reached_out |= out.iter().any(|datagram| datagram.to == address(3));
+        for unreached in [seed, address(3)] {
+            let status = claim(&node, unreached).map(Claim::status);
+            assert!(matches!(status, None | Some(Status::Unconfirmed)), "{status:?}");
+        }
+    }
+    assert!(reached_out);
+    assert_eq!(claim(&node, address(3)), None, "dropped");
+    // The one that had spoken and went silent is accused all the same.
+    assert!(claim(&node, address(2)).is_some_and(|claim| claim.status() > Status::Alive));
+    assert_eq!(node.tracker().graves(), 0);
+}
+
+#[test]
+fn suspicions_end_on_time_however_often_they_are_repeated() {
+    let node = node(1);
+    let (victim, accuser) = (address(2), address(3));
+    ping(&node, victim, 5, T0);
+    ping(&node, accuser, 0, T0);
+    let mut out = Vec::new();
+    node.handle_timer(T0, &mut out);
+    gossip(&node, accuser, &[(victim, Claim::suspect(5))], T0);
+    assert_eq!(claim(&node, victim), Some(Claim::suspect(5)));
+    let timeout = node.config().suspicion_timeout(3);
+    let mut now = T0;
+    while claim(&node, victim) == Some(Claim::suspect(5)) {
+        assert!(now.since(T0) <= timeout + PERIOD, "starved");
+        now = now + PERIOD / 20;
+        gossip(&node, accuser, &[(victim, Claim::suspect(5))], now);
+        node.handle_timer(now, &mut out);
+    }
+    assert_eq!(claim(&node, victim), Some(Claim::dead(5)));
+    assert!(now.since(T0) >= timeout, "too early: after {:?}", now.since(T0));
+}
+
+#[test]
+fn an_accusation_is_refuted_above_it_and_only_once() {
+    let (node, peer) = (node(1), node(2));
+    for accused in [Claim::suspect(0), Claim::dead(3), Claim::alive(9), Claim::left(12)] {
+        let out = gossip(&node, peer.me(), &[(node.me(), accused)], T0);
+        let now = node.tracker().local().current();
+        assert_eq!(now.get(), accused.incarnation().get() + 1, "{accused}");
+        // The accuser learns of it at once.
+        deliver(&[&node, &peer], &node, out, T0);
+        assert_eq!(claim(&peer, node.me()), Some(Claim::alive(now)));
+        // Heard again, it is answered, but needs no new incarnation.
+        let out = gossip(&node, peer.me(), &[(node.me(), accused)], T0);
+        assert!(!out.is_empty());
+        assert_eq!(node.tracker().local().current(), now);
+    }
+    // Nobody honest can have seen that one.
+    gossip(&node, peer.me(), &[(node.me(), Claim::suspect(5000))], T0);
+    assert_eq!((node.tracker().local().current().get(), node.stats().unrefuted), (13, 1));
+}
+
+#[test]
+fn a_sender_that_is_out_of_date_is_told_the_current_claim() {
+    let (node, peer) = (node(1), node(2));
+    let (third, fourth) = (address(3), address(4));
+    for knows in [&node, &peer] {
+        ping(knows, third, 5, T0);
+        ping(knows, fourth, 5, T0);
+    }
+    gossip(&node, third, &[(fourth, Claim::dead(5))], T0);
+    gossip(&node, fourth, &[(third, Claim::alive(8))], T0);
+    let stale = [(third, Claim::alive(5)), (fourth, Claim::suspect(5))];
+    let out = gossip(&node, peer.me(), &stale, T0);
+    deliver(&[&node, &peer], &node, out, T0);
+    assert_eq!(claim(&peer, third), Some(Claim::alive(8)));
+    assert_eq!(claim(&peer, fourth), Some(Claim::dead(5)));
+    assert!(node.stats().corrections > 0);
+}
+
+#[test]
+fn the_buried_stay_buried_and_the_dead_do_not_go_round() {
+    let (a, b) = (node(1), node(2));
+    let dead = address(9);
+    let nodes = [&a, &b];
+    let mut out = Vec::new();
+    b.join([a.me()], T0, &mut out);
+    deliver(&nodes, &b, out, T0);
+    for knows in nodes {
+        ping(knows, dead, 3, T0);
+    }
+    // Both know of the death; one sweeps it out at once, the other has it for a minute more.
+    gossip(&a, b.me(), &[(dead, Claim::dead(3))], T0);
+    gossip(&b, a.me(), &[(dead, Claim::dead(3))], T0);
+    a.tracker().remove(&dead, T0);
+    assert_eq!((a.tracker().graves(), claim(&a, dead)), (1, None));
+    // Two exchanges of whole states lie in here, and much gossip.
+    let now = run(&nodes, T0, 55);
+    assert_eq!(claim(&b, dead), Some(Claim::dead(3)));
+    assert_eq!(claim(&a, dead), None, "what b says brought it back");
+    for old in [Claim::alive(3), Claim::suspect(2), Claim::dead(3)] {
+        gossip(&a, b.me(), &[(dead, old)], now);
+        assert_eq!(claim(&a, dead), None, "{old}");
+    }
+    let mut now = run(&nodes, now, 10);
+    assert_eq!(claim(&b, dead), None, "swept out");
+    // Without any memory of it, neither gets it from the other, however it began.
+    for knows in nodes {
+        knows.tracker().forget(&dead);
+    }
+    ping(&a, dead, 3, now);
+    gossip(&a, b.me(), &[(dead, Claim::dead(3))], now);
+    for _ in 0..3 {
+        now = run(&nodes, now, 70);
+        assert!(claim(&b, dead).is_none_or(|claim| claim.status() == Status::Unconfirmed));
+    }
+    assert_eq!((claim(&a, dead), claim(&b, dead)), (None, None));
+}
+
+#[test]
+fn a_zombie_is_told_what_it_takes_and_then_let_in() {
+    let (a, b) = (node(1), node(2));
+    let mut out = Vec::new();
+    b.join([a.me()], T0, &mut out);
+    deliver(&[&a, &b], &b, out, T0);
+    gossip(&b, a.me(), &[(a.me(), Claim::alive(0))], T0);
+    gossip(&a, address(3), &[(b.me(), Claim::dead(2))], T0);
+    // The same node without its memory: a join at incarnation 0 is refused.
+    let reborn = node(2);
+    let mut out = Vec::new();
+    reborn.join([a.me()], T0, &mut out);
+    let asked = out.pop().unwrap();
+    let mut answer = Vec::new();
+    a.handle_datagram(b.me(), &asked.bytes, T0, &mut answer).unwrap();
+    assert_eq!(claim(&a, b.me()), Some(Claim::dead(2)));
+    assert_eq!((a.stats().zombies, reborn.phase()), (1, Phase::Joining));
+    deliver(&[&a, &reborn], &a, answer, T0);
+    assert_eq!(claim(&a, b.me()), Some(Claim::alive(7)), "death at 2, and five more");
+    assert_eq!((reborn.tracker().local().current().get(), reborn.phase()), (7, Phase::Member));
+}
+
+#[test]
+fn who_leaves_is_left_and_refutes_nothing() {
+    let (a, b) = (node(1), node(2));
+    let mut out = Vec::new();
+    b.join([a.me()], T0, &mut out);
+    deliver(&[&a, &b], &b, out, T0);
+    let mut out = Vec::new();
+    b.leave(&mut out);
+    deliver(&[&a, &b], &b, out, T0);
+    assert_eq!(claim(&a, b.me()), Some(Claim::left(0)));
+    // Whatever it still says does not raise it, nor does it defend itself.
+    run(&[&a, &b], T0, 5);
+    gossip(&b, a.me(), &[(b.me(), Claim::dead(0))], T0);
+    assert_eq!(claim(&a, b.me()), Some(Claim::left(0)));
+    assert_eq!(b.tracker().local().current(), Incarnation::ZERO);
+}
+
+#[test]
+fn a_probe_widens_through_others_before_it_accuses() {
+    let (a, helper) = (node(1), node(2));
+    let cut_off = address(3);
+    ping(&a, helper.me(), 0, T0);
+    ping(&a, cut_off, 0, T0);
+    ping(&helper, a.me(), 0, T0);
+    ping(&helper, cut_off, 0, T0);
+    let mut now = T0;
+    let mut helped = 0;
+    // `a` never hears from the one that is cut off, but the helper does: each probe is answered.
+    for _ in 0..400 {
+        now = now + PERIOD / 20;
+        let mut out = Vec::new();
+        a.handle_timer(now, &mut out);
+        for datagram in out.extract_if(.., |datagram| datagram.to == helper.me()).collect::<Vec<_>>() {
+            let mut answers = Vec::new();
+            helper.handle_datagram(a.me(), &datagram.bytes, now, &mut answers).unwrap();
+            for answer in answers {
+                if answer.to == cut_off {
+                    helped += 1;
+                    let silent = node(3);
+                    let mut acks = Vec::new();
+                    silent.handle_datagram(helper.me(), &answer.bytes, now, &mut acks).unwrap();
+                    for ack in acks {
+                        let mut relayed = Vec::new();
+                        helper.handle_datagram(cut_off, &ack.bytes, now, &mut relayed).unwrap();
+                        for answer in relayed {
+                            a.handle_datagram(helper.me(), &answer.bytes, now, &mut Vec::new()).unwrap();
+                        }
+                    }
+                } else {
+                    a.handle_datagram(helper.me(), &answer.bytes, now, &mut Vec::new()).unwrap();
+                }
+            }
+        }
+    }
+    assert!(helped > 3);
+    assert_eq!(claim(&a, cut_off), Some(Claim::alive(0)));
+    assert_eq!(a.stats().suspicions, 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_datagram_is_counted_and_changes_nothing() {
+    let node = node(1);
+    let claims = [(address(3), Claim::alive(1)), (address(1), Claim::suspect(0))];
+    let good = forge::gossip(0, Incarnation::ZERO, &claims);
+    let foreign = forge::gossip(5, Incarnation::ZERO, &claims);
+    let mut newer = good.clone();
+    newer[0] = 200;
+    let cases = [
+        (good[..good.len() - 1].to_vec(), address(2), Dropped::Malformed),
+        ([&good[..], &[0]].concat(), address(2), Dropped::Malformed),
+        (Vec::new(), address(2), Dropped::Malformed),
+        (foreign, address(2), Dropped::Foreign),
+        (newer, address(2), Dropped::Version),
+        (vec![0; 2000], address(2), Dropped::Oversized),
+        (good.clone(), address(1), Dropped::Sender),
+        (good.clone(), address(0), Dropped::Sender),
+    ];
+    for (bytes, from, reason) in cases {
+        let before = node.stats().dropped(reason);
+        let mut out = Vec::new();
+        assert_eq!(node.handle_datagram(from, &bytes, T0, &mut out), Err(reason));
+        assert_eq!(node.stats().dropped(reason), before + 1);
+        assert!(out.is_empty() && node.tracker().is_empty(), "{reason}");
+        assert_eq!(node.tracker().local().current(), Incarnation::ZERO);
+    }
+    assert_eq!(node.stats().all_dropped(), 8);
+    node.handle_datagram(address(2), &good, T0, &mut Vec::new()).unwrap();
+    assert_eq!((node.tracker().len(), node.stats().refutations), (2, 1));
+}
+
+#[test]
+fn no_bytes_whatever_break_a_node() {
+    let mut dice = SplitMix(1);
+    for round in 0..3000 {
+        let claims: Vec<_> = (0..dice.below(9))
+            .map(|_| {
+                let status = Status::ALL[dice.below(5) as usize];
+                (address(dice.below(70) as u16), Claim::new(status, dice.next_u64() >> dice.below(64)))
+            })
+            .collect();
+        let own = Incarnation::new(dice.next_u64() >> dice.below(64));
+        let mut data = Vec::new();
+        for _ in 0..1 + dice.below(6) {
+            let mut bytes = match dice.below(3) {
+                0 => forge::join(0, own),
+                1 => forge::ping(0, own),
+                _ => forge::gossip(0, own, &claims),
+            };
+            if round % 2 == 0 {
+                let at = dice.below(bytes.len() as u64) as usize;
+                bytes[at] ^= 1 << dice.below(8);
+            }
+            data.extend((bytes.len() as u16).to_le_bytes());
+            data.push(dice.below(9) as u8);
+            data.extend(bytes);
+        }
+        fuzz::datagram(&data);
+    }
+}
+
+#[test]
+fn many_threads_may_receive_at_once() {
+    const THREADS: u16 = 4;
+    const PEERS: u16 = 50;
+    let node = node(1);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let node = &node;
+            scope.spawn(move || {
+                let mut dice = SplitMix(u64::from(thread));
+                let mut out = Vec::new();
+                for round in 0..2000_u64 {
+                    let now = T0 + Duration::from_millis(round);
+                    let from = address(2 + dice.below(PEERS.into()) as u16);
+                    let about = address(1 + dice.below((PEERS + 1).into()) as u16);
+                    let said = Claim::new(Status::ALL[1 + dice.below(2) as usize], round / 100);
+                    let bytes = forge::gossip(0, Incarnation::new(round / 100), &[(about, said)]);
+                    node.handle_datagram(from, &bytes, now, &mut out).unwrap();
+                    if dice.below(10) == 0 {
+                        node.handle_timer(now, &mut out);
+                    }
+                    out.clear();
+                }
+            });
+        }
+    });
+    assert_eq!(node.stats().received, u64::from(THREADS) * 2000);
+    // A last word of each at a higher incarnation, and the table is what was said last.
+    for port in 2..2 + PEERS {
+        ping(&node, address(port), 30, T0 + Duration::from_secs(3));
+        assert_eq!(claim(&node, address(port)), Some(Claim::alive(30)));
+    }
+    assert_eq!(node.tracker().len(), usize::from(PEERS));
+    assert!(node.pending_news() <= usize::from(PEERS) + 1);
+}
+
+#[test]
+fn news_stops_when_it_was_told_often_enough() {
+    let (a, b) = (node(1), node(2));
+    let mut out = Vec::new();
+    b.join([a.me()], T0, &mut out);
+    deliver(&[&a, &b], &b, out, T0);
+    assert!(a.pending_news() + b.pending_news() > 0);
+    // News of the receiver itself is kept for others, of whom there are none.
+    run(&[&a, &b], T0, 20);
+    let known = [&a, &b].map(|node| node.pending_news());
+    assert!(known.into_iter().all(|news| news <= 1), "{known:?}");
+}
+
+#[test]
+fn the_tracker_must_be_the_nodes_own() {
+    let made = Protocol::new(tracker(address(1)), address(2), Config::default(), 1);
+    assert_eq!(made.unwrap_err(), ConfigError::NotTheLocalNode);
+}
