@@ -39,6 +39,10 @@ use crate::sync::{Arc, Padded, thread_local};
 /// The epoch of a record whose thread is not pinned: later than any.
 const IDLE: u64 = u64::MAX;
 
+/// Added to the depth of a record that no thread keeps: taken for one guard alone, or left by a thread
+/// that ended while pinned.
+const PASSING: u64 = 1 << 32;
+
 /// A set of threads and trackers whose pins count for each other.
 #[derive(Clone, Debug)]
 pub(crate) struct Domain(Arc<Registry>);
@@ -59,17 +63,20 @@ struct Record {
     epoch: AtomicU64,
     /// Whether a thread has it.
     taken: AtomicBool,
-    /// How many guards the thread holds. Only the thread that has the record touches it.
+    /// How many guards the thread holds, plus [`PASSING`] if the last of them gives the record back.
+    /// Only the thread that has the record touches it.
+    ///
+    /// What nearly every pin does is written so that the processor needs none of its results to go on:
+    /// compared with a constant and replaced by a constant, which breaks the chain of loads that each
+    /// wait for the store before.
     depth: Cell<u64>,
     /// Which thread that is.
     owner: Cell<usize>,
-    /// The thread ended while pinned: the last guard gives the record back.
-    orphaned: Cell<bool>,
     /// The record made before; never changes once the record is in the list.
     next: *mut Padded<Record>,
 }
 
-// SAFETY: `depth`, `owner` and `orphaned` are touched only by the thread that has the record: taking is an
+// SAFETY: `depth` and `owner` are touched only by the thread that has the record: taking is an
 // Acquire of `taken`, giving back a Release. `next` does not change once the record is shared. The
 // rest is atomic.
 unsafe impl Sync for Registry {}
@@ -82,8 +89,6 @@ pub(crate) struct Guard<'a> {
     /// Valid while the registry lives, which is at least as long as the domain borrowed.
     record: *const Padded<Record>,
     registry: &'a Registry,
-    /// The record was taken for this guard alone.
-    temporary: bool,
     not_send: PhantomData<*const ()>,
 }
 
@@ -129,10 +134,11 @@ impl Drop for Owned {
         for (_registry, record) in self.0.drain(..) {
             // SAFETY: the registry is alive (held right here), and with it its records.
             let record = unsafe { &*record };
-            if record.depth.get() == 0 {
+            let depth = record.depth.get();
+            if depth == 0 {
                 record.give_back();
             } else {
-                record.orphaned.set(true);
+                record.depth.set(depth + PASSING);
             }
         }
     }
@@ -154,9 +160,21 @@ impl Record {
     /// Pins, unless the thread is pinned already.
     #[inline(always)]
     fn enter(&self, registry: &Registry) {
+        if self.depth.get() == 0 {
+            self.depth.set(1);
+            self.announce(registry);
+        } else {
+            self.enter_again(registry);
+        }
+    }
+
+    /// For a thread that holds guards already, or a record that was taken for one guard alone.
+    #[cold]
+    #[inline(never)]
+    fn enter_again(&self, registry: &Registry) {
         let depth = self.depth.get();
         self.depth.set(depth + 1);
-        if depth == 0 {
+        if depth == PASSING {
             self.announce(registry);
         }
     }
@@ -175,13 +193,30 @@ impl Record {
 
     #[inline(always)]
     fn leave(&self) {
+        if self.depth.get() == 1 {
+            self.depth.set(0);
+            self.be_idle();
+        } else {
+            self.leave_one();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_one(&self) {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
-        if depth == 0 {
-            // Release: the reads of this guard happen before whoever finds the record idle goes on
-            // to use the entries again. Pinned by `views::lookup_across_unlink_and_recycling`.
-            self.epoch.store(IDLE, Ordering::Release);
+        if depth == PASSING {
+            self.be_idle();
+            self.give_back();
         }
+    }
+
+    #[inline(always)]
+    fn be_idle(&self) {
+        // Release: the reads of this guard happen before whoever finds the record idle goes on
+        // to use the entries again. Pinned by `views::lookup_across_unlink_and_recycling`.
+        self.epoch.store(IDLE, Ordering::Release);
     }
 }
 
@@ -238,7 +273,6 @@ impl Registry {
             if free {
                 record.depth.set(0);
                 record.owner.set(thread_identity());
-                record.orphaned.set(false);
                 return record;
             }
         }
@@ -247,7 +281,6 @@ impl Registry {
             taken: AtomicBool::new(true),
             depth: Cell::new(0),
             owner: Cell::new(thread_identity()),
-            orphaned: Cell::new(false),
             next: ptr::null_mut(),
         })));
         // Acquire: the list behind the head becomes reachable through this record too.
@@ -310,8 +343,8 @@ impl Domain {
     pub(crate) fn pin(&self) -> Guard<'_> {
         let registry: &Registry = &self.0;
         let current = CURRENT.try_with(Cell::get).unwrap_or(NOWHERE);
-        let (record, temporary) = if ptr::eq(current.registry, registry) {
-            (current.record, false)
+        let record = if ptr::eq(current.registry, registry) {
+            current.record
         } else {
             self.find_record()
         };
@@ -320,14 +353,14 @@ impl Domain {
         Guard {
             record,
             registry,
-            temporary,
             not_send: PhantomData,
         }
     }
 
-    /// The record of this thread, and whether it was taken for one guard alone.
+    /// The record of this thread, or one for the coming guard alone.
     #[cold]
-    fn find_record(&self) -> (*const Padded<Record>, bool) {
+    #[inline(never)]
+    fn find_record(&self) -> *const Padded<Record> {
         OWNED
             .try_with(|owned| {
                 let mut owned = owned.borrow_mut();
@@ -354,10 +387,15 @@ impl Domain {
                         record,
                     });
                 });
-                (record, false)
+                record
             })
-            // In a thread-local destructor, after this thread's records were given back.
-            .unwrap_or_else(|_| (self.0.take_record(), true))
+            .unwrap_or_else(|_| {
+                // In a thread-local destructor, after this thread's records were given back.
+                let record = self.0.take_record();
+                // SAFETY: just taken; the registry lives.
+                unsafe { &*record }.depth.set(PASSING);
+                record
+            })
     }
 
     /// To be called after the unlinking it speaks of.
@@ -398,9 +436,9 @@ impl Guard<'_> {
     pub(crate) fn repin(&mut self) {
         // SAFETY: as in `pin`; the guard is not `Send`, so this is the thread that has the record.
         let record = unsafe { &*self.record };
-        if record.depth.get() == 1 {
-            record.leave();
-            record.enter(self.registry);
+        if record.depth.get() & !PASSING == 1 {
+            record.be_idle();
+            record.announce(self.registry);
         }
     }
 }
@@ -409,11 +447,7 @@ impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: as in `pin`; the guard is not `Send`, so this is the thread that has the record.
-        let record = unsafe { &*self.record };
-        record.leave();
-        if self.temporary || record.orphaned.get() && record.depth.get() == 0 {
-            record.give_back();
-        }
+        unsafe { &*self.record }.leave();
     }
 }
 
