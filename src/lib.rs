@@ -20,8 +20,10 @@ mod subscribe;
 mod sweeper;
 mod sync;
 mod table;
+mod tally;
 mod time;
 mod tracker;
+mod watch;
 
 /// What the model checker's models need; not public API.
 #[cfg(all(loom, feature = "loom"))]

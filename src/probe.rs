@@ -12,8 +12,8 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 
 use crate::sample::{below, shuffle};
-use crate::stats::Event;
 use crate::table::{Index, Pinned};
+use crate::tally::Event;
 use crate::tracker::{IncarnationTracker, NodeHandle, NodeState};
 
 /// All members of a tracker, one after the other in rounds, for a failure detector; made by

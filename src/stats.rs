@@ -1,26 +1,14 @@
 //! What a tracker tells of itself: what happened so far, and what lies about just now.
 //!
-//! Only what is rare is counted (a node joined, left, was refused; a sweep ran), on a line of the
-//! thread that it befell; lookups, duplicates and stale claims touch nothing here. The algorithms
-//! rely on none of these numbers (only [`ProbeOrder`](crate::ProbeOrder) on the joins, which move
-//! before it must see one), so under the model checker they stay the standard library's and cost it
-//! nothing.
+//! Only reads, and only what others count: see `tally` for what happened and at what cost, `watch`
+//! for views that are held.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Mutex, TryLockError};
 
-use crate::reclaim::{Domain, Ticket};
-use crate::rule::Rejection;
-use crate::sync::Padded;
-use crate::table::stripe_of_this_thread;
-use crate::time::Timestamp;
-use crate::tracker::{IncarnationTracker, SweepReason};
-
-/// Lines of a large table.
-const STRIPES: usize = 8;
+use crate::tally::Event;
+use crate::tracker::IncarnationTracker;
 
 /// What a tracker did since it was made, and what it holds now; made by
 /// [`IncarnationTracker::stats`].
@@ -168,127 +156,5 @@ where
             waiting: core.table.waiting(),
             longest_view: core.views.longest(),
         }
-    }
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    Joined,
-    UnconfirmedExpired,
-    DeadRetention,
-    CapacityEvicted,
-    Removed,
-    Forgotten,
-    DeclaredDead,
-    OutOfRange,
-    Unrefutable,
-    SuspiciousJump,
-    Unconfirmed,
-    AtCapacity,
-    RefusedBuried,
-    Zombie,
-    Buried,
-    /// A sweep, or a slice of one.
-    Swept,
-}
-
-/// How many kinds of events there are.
-const EVENTS: usize = Event::Swept as usize + 1;
-
-impl From<SweepReason> for Event {
-    fn from(reason: SweepReason) -> Self {
-        match reason {
-            SweepReason::UnconfirmedExpired => Self::UnconfirmedExpired,
-            SweepReason::SuspectExpired => Self::DeclaredDead,
-            SweepReason::DeadRetention => Self::DeadRetention,
-            SweepReason::Capacity => Self::CapacityEvicted,
-        }
-    }
-}
-
-impl From<Rejection> for Event {
-    fn from(reason: Rejection) -> Self {
-        match reason {
-            Rejection::OutOfRange => Self::OutOfRange,
-            Rejection::Unrefutable => Self::Unrefutable,
-            Rejection::SuspiciousJump { .. } => Self::SuspiciousJump,
-            Rejection::Unconfirmed => Self::Unconfirmed,
-            Rejection::AtCapacity => Self::AtCapacity,
-            Rejection::Buried { .. } => Self::RefusedBuried,
-            Rejection::Zombie { .. } => Self::Zombie,
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Tally(Box<[Padded<[AtomicU64; EVENTS]>]>);
-
-impl Tally {
-    pub(crate) fn new(large: bool) -> Self {
-        let stripes = if large { STRIPES } else { 1 };
-        Self((0..stripes).map(|_| Padded::default()).collect())
-    }
-
-    #[inline]
-    pub(crate) fn count(&self, event: impl Into<Event>) {
-        let line = &self.0[stripe_of_this_thread() % self.0.len()];
-        // Release: who sees the number sees what it counts; see `of`.
-        line[event.into() as usize].fetch_add(1, Ordering::Release);
-    }
-
-    /// How often it happened so far. Whoever asks again only when this has moved misses nothing: a
-    /// number that is seen comes with the event.
-    pub(crate) fn of(&self, event: Event) -> u64 {
-        self.0
-            .iter()
-            // Acquire: see `count`.
-            .map(|line| line[event as usize].load(Ordering::Acquire))
-            .sum()
-    }
-}
-
-/// Finds out at sweeps whether a view is being held, and since when at least.
-#[derive(Debug, Default)]
-pub(crate) struct ViewWatch {
-    probe: Mutex<Option<Probe>>,
-    /// Nanoseconds.
-    longest: AtomicU64,
-}
-
-/// A ticket drawn at an earlier sweep: it passes once all views of that time are gone.
-#[derive(Debug)]
-struct Probe {
-    ticket: Ticket,
-    drawn: Timestamp,
-}
-
-impl ViewWatch {
-    /// To be called at sweeps, by a caller who is not pinned for it.
-    pub(crate) fn look(&self, domain: &Domain, now: Timestamp) {
-        let mut probe = match self.probe.try_lock() {
-            Ok(probe) => probe,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another sweep looks.
-            Err(TryLockError::WouldBlock) => return,
-        };
-        let longest = match &*probe {
-            Some(known) if !domain.settle().passed(&known.ticket) => now.since(known.drawn),
-            _ => {
-                *probe = Some(Probe {
-                    ticket: domain.ticket(&domain.pin()),
-                    drawn: now,
-                });
-                Duration::ZERO
-            }
-        };
-        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-        // Relaxed: a number for people.
-        self.longest.store(nanos, Ordering::Relaxed);
-    }
-
-    fn longest(&self) -> Duration {
-        // Relaxed: see the store.
-        Duration::from_nanos(self.longest.load(Ordering::Relaxed))
     }
 }

@@ -14,12 +14,13 @@ use crate::notify::Notify;
 use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
 use crate::rule::{Incarnation, Policy};
-use crate::stats::{Tally, ViewWatch};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
+use crate::tally::Tally;
 use crate::tracker::IncarnationTracker;
 use crate::tracker::core::{Core, Lifetimes};
+use crate::watch::ViewWatch;
 
 /// Entries there are beyond the hard limit, at least. Few under the model checker, which pays for each.
 const MIN_SPARE: usize = if cfg!(loom) { 2 } else { 32 };

@@ -18,11 +18,12 @@ use crate::notify::Notify;
 use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
-use crate::stats::{Event, Tally, ViewWatch};
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Life, Link, Node, Pinned, Table};
+use crate::tally::{Event, Tally};
 use crate::time::Timestamp;
 use crate::tracker::{NodeState, SweepReason};
+use crate::watch::ViewWatch;
 
 /// Why a node leaves the table, and when.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ mod builder;
 pub(crate) mod core;
 mod handle;
 mod iter;
+mod report;
 mod state;
 mod sweep;
 mod view;
@@ -12,8 +13,8 @@ mod view;
 pub use builder::{BuildError, Builder};
 pub use handle::{NodeHandle, Slot};
 pub use iter::{Iter, ViewIter};
+pub use report::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
 pub use state::NodeState;
-pub use sweep::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
 pub use view::View;
 
 use ::core::fmt;

@@ -9,107 +9,16 @@ use core::hash::{BuildHasher, Hash};
 
 use super::IncarnationTracker;
 use super::core::{Core, Exit, Lifetimes};
+use super::report::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
 use super::state::NodeState;
 use crate::rule::{Claim, Judgement, Proposal, Status, Word};
-use crate::stats::Event;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Node, Pinned};
+use crate::tally::Event;
 use crate::time::Timestamp;
 
 /// Places a full sweep looks at between two calls of the callback, and under one pin.
 const SLICE: usize = 1024;
-
-/// What a sweep does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SweepScope {
-    /// The time rules, then the capacity rule; ends graves whose time is over.
-    #[default]
-    Everything,
-    /// The time rules only: Unconfirmed, Suspect, Dead and Left; ends graves.
-    Expiry,
-    /// Only Dead and Left nodes past their retention.
-    Dead,
-    /// Only what is too many: above `max_nodes`, down to `max_nodes - eviction_headroom`.
-    Capacity,
-}
-
-/// Why a sweep touched a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SweepReason {
-    /// Unconfirmed for longer than `unconfirmed_timeout`: removed.
-    UnconfirmedExpired,
-    /// Suspect for longer than `suspect_timeout`: declared Dead, and still in the table.
-    SuspectExpired,
-    /// Dead or Left for longer than `dead_retention`: evicted.
-    DeadRetention,
-    /// There were more than `max_nodes`: evicted.
-    Capacity,
-}
-
-/// A node that a sweep evicted or declared Dead.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Swept<'a, K> {
-    /// The node.
-    pub node: &'a K,
-    /// The state it had before.
-    pub last: NodeState,
-    /// Why.
-    pub reason: SweepReason,
-}
-
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-#[must_use]
-pub struct SweepReport {
-    /// Unconfirmed nodes removed after `unconfirmed_timeout`.
-    pub unconfirmed_expired: usize,
-    /// Suspect nodes declared Dead after `suspect_timeout`.
-    pub declared_dead: usize,
-    /// Dead and Left nodes evicted after `dead_retention`.
-    pub dead_evicted: usize,
-    /// Nodes evicted because there were too many.
-    pub capacity_evicted: usize,
-    /// Graves ended after `grave_retention`.
-    pub graves_expired: usize,
-    /// Another sweep was selecting by capacity at the time, so this one left it to that.
-    pub capacity_contended: bool,
-}
-
-impl SweepReport {
-    /// How many nodes left the table.
-    #[must_use]
-    pub const fn evicted(&self) -> usize {
-        self.unconfirmed_expired + self.dead_evicted + self.capacity_evicted
-    }
-
-    fn count(&mut self, reason: SweepReason) {
-        *match reason {
-            SweepReason::UnconfirmedExpired => &mut self.unconfirmed_expired,
-            SweepReason::SuspectExpired => &mut self.declared_dead,
-            SweepReason::DeadRetention => &mut self.dead_evicted,
-            SweepReason::Capacity => &mut self.capacity_evicted,
-        } += 1;
-    }
-}
-
-/// How far a sweep in slices has come; see [`IncarnationTracker::sweep_slice`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SweepCursor {
-    /// The next place to look at; 0 and 1 are both the start.
-    place: u32,
-}
-
-impl SweepCursor {
-    /// Whether the next slice begins a new round.
-    #[must_use]
-    pub const fn is_at_start(&self) -> bool {
-        self.place == 0
-    }
-}
 
 impl<K, S> IncarnationTracker<K, S>
 where
