@@ -220,6 +220,10 @@ impl Record {
     }
 }
 
+/// Tells the compiler that the way here is seldom taken.
+#[cold]
+const fn rarely() {}
+
 impl Registry {
     fn new() -> Self {
         Self {
@@ -234,6 +238,7 @@ impl Registry {
         if self.asymmetric {
             core::sync::atomic::compiler_fence(Ordering::SeqCst);
         } else {
+            rarely();
             // SeqCst: the store to the record comes before the reads that follow, or the scan sees
             // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
             fence(Ordering::SeqCst);

@@ -142,7 +142,11 @@ where
     #[inline]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
         // Pinned, so the entry can't begin another life: whatever word is met belongs to this one.
-        self.visit(|view, node, word| view.core.settle(node, Life::Live(word), proposal, now))?
+        self.visit(|view, node, word| {
+            view.core
+                .settle_at_once(node, word, proposal, now)
+                .or_else(|| view.core.settle(node, Life::Live(word), proposal, now))
+        })?
     }
 
     /// As [`IncarnationTracker::update`]; `None` once this life is over, and then the claim is not
