@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::subjects::{Session, Subject, Task};
 use crate::run;
+use crate::subjects::{Session, Subject, Task};
 use crate::workloads::Workload;
 use crate::world::{FIRST_INCARNATIONS, Lane, World};
 

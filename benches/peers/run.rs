@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use incarnation::Claim;
 
-use crate::subjects::{Session, Subject};
+use crate::subjects::{Session, State, Subject};
 use crate::workloads::Workload;
 use crate::world::{Lane, PACKET};
 
@@ -18,19 +18,21 @@ const HELD_FOR: u64 = 1024;
 const AWAY: usize = 256;
 
 /// Runs the body `count` times, with a session that is renewed every so often and the number of the
-/// operation.
+/// operation. The bodies' numbers are added up, so that no answer goes unused; to write each answer
+/// to memory instead would cost more than some of the lookups.
 macro_rules! repeat {
     ($subject:expr, $count:expr, |$session:ident, $step:ident| $body:block) => {{
         let (subject, count): (_, u64) = ($subject, $count);
-        let mut $step = 0_u64;
+        let (mut $step, mut sum) = (0_u64, 0_u64);
         while $step < count {
             let $session = subject.session();
             let end = count.min($step + HELD_FOR);
             while $step < end {
-                $body
+                sum = sum.wrapping_add($body);
                 $step += 1;
             }
         }
+        black_box(sum);
         $step
     }};
 }
@@ -42,12 +44,33 @@ macro_rules! repeat_over {
         let mut place = $position % items.len();
         let done = repeat!($subject, $count, |$session, $step| {
             let $item = &items[place];
-            $body
             place = following(place, items.len());
+            $body
         });
         $position = place;
         done
     }};
+}
+
+/// What a lookup answered, as a number.
+#[inline(always)]
+fn weight(found: Option<State>) -> u64 {
+    match found {
+        Some(state) => state
+            .incarnation
+            .wrapping_add(state.stamp)
+            .wrapping_add(state.status as u64),
+        None => 1,
+    }
+}
+
+/// What became of a claim, as a number.
+#[inline(always)]
+fn outcome(outcome: Result<(), u64>) -> u64 {
+    match outcome {
+        Ok(()) => 1,
+        Err(there) => there,
+    }
 }
 
 #[inline(always)]
@@ -105,7 +128,7 @@ type Node = std::net::SocketAddr;
 fn lookup_hot<S: Subject>(subject: &S, lane: &Lane, count: u64) -> u64 {
     let node = &lane.hot.0;
     repeat!(subject, count, |session, step| {
-        black_box(session.lookup(black_box(node)));
+        weight(session.lookup(black_box(node)))
     })
 }
 
@@ -113,20 +136,22 @@ fn lookup_hot<S: Subject>(subject: &S, lane: &Lane, count: u64) -> u64 {
 fn lookups<S: Subject>(subject: &S, nodes: &[Node], position: &mut usize, count: u64) -> u64 {
     if !S::BATCHED {
         return repeat_over!(subject, count, nodes, *position, |session, step, node| {
-            black_box(session.lookup(node));
+            weight(session.lookup(node))
         });
     }
     let groups = nodes.len() / PACKET;
     let mut group = *position % groups;
     let rounds = count.div_ceil(PACKET as u64);
+    let mut sum = 0_u64;
     for _ in 0..rounds {
         let session = subject.session();
-        session.lookups(&nodes[group * PACKET..][..PACKET], |state| {
-            black_box(state);
+        session.lookups(&nodes[group * PACKET..][..PACKET], |found| {
+            sum = sum.wrapping_add(weight(found));
         });
         group = following(group, groups);
     }
     *position = group;
+    black_box(sum);
     rounds * PACKET as u64
 }
 
@@ -135,7 +160,7 @@ fn duplicate_hot<S: Subject>(subject: &S, lane: &Lane, count: u64, stamp: u64) -
     let hot = &lane.hot;
     repeat!(subject, count, |session, step| {
         let (node, claim) = black_box(hot);
-        let _ = black_box(session.claim(node, *claim, stamp));
+        outcome(session.claim(node, *claim, stamp))
     })
 }
 
@@ -149,7 +174,7 @@ fn claims<S: Subject>(
 ) -> u64 {
     repeat_over!(subject, count, claims, *position, |session, step, item| {
         let (node, claim) = item;
-        let _ = black_box(session.claim(node, *claim, stamp));
+        outcome(session.claim(node, *claim, stamp))
     })
 }
 
@@ -164,6 +189,7 @@ fn accepted_hot<S: Subject>(subject: &S, lane: &Lane, count: u64, base: u64) -> 
             incarnation = incarnation.max(there) + 1;
         }
         incarnation += 1;
+        1
     })
 }
 
@@ -174,9 +200,7 @@ fn accepted_uniform<S: Subject>(subject: &S, lane: &mut Lane, count: u64, base: 
         count,
         &lane.own,
         lane.position,
-        |session, step, node| {
-            let _ = black_box(session.claim(node, Claim::alive(base + step), step));
-        }
+        |session, step, node| { outcome(session.claim(node, Claim::alive(base + step), step)) }
     )
 }
 
@@ -190,9 +214,9 @@ fn mix<S: Subject>(subject: &S, lane: &mut Lane, count: u64, base: u64) -> u64 {
         |session, step, item| {
             let (node, change) = item;
             if *change {
-                let _ = black_box(session.claim(node, Claim::alive(base + step), step));
+                outcome(session.claim(node, Claim::alive(base + step), step))
             } else {
-                black_box(session.lookup(node));
+                weight(session.lookup(node))
             }
         }
     )
@@ -225,8 +249,8 @@ fn churn<S: Subject>(subject: &S, lane: &mut Lane, count: u64, base: u64) -> u64
         let joined = session.claim(node, Claim::alive(base + step), step);
         let removed = session.remove(&own[leaving], step);
         debug_assert!(joined.is_ok() && removed);
-        black_box((joined.is_ok(), removed));
         leaving = following(leaving, own.len());
+        outcome(joined) + u64::from(removed)
     })
 }
 

@@ -299,12 +299,10 @@ where
                 Life::Evicted => return None,
                 Life::Live(word) => match self.judge_known(node, word, proposal, now) {
                     Judgement::Keep(verdict) => Ok(verdict),
-                    Judgement::Write(to, verdict) => {
-                        node.raise(Some(word), to, now).map(|()| {
-                            self.changed(node, Some(word), Some(to));
-                            verdict
-                        })
-                    }
+                    Judgement::Write(to, verdict) => node.raise(Some(word), to, now).map(|()| {
+                        self.changed(node, Some(word), Some(to));
+                        verdict
+                    }),
                 },
                 Life::Vacant => self.join(node, proposal, now),
             };
