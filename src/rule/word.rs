@@ -100,8 +100,9 @@ impl Word {
         Status::of_legal_rank(self.rank())
     }
 
+    /// The rank of the status.
     #[inline(always)]
-    const fn rank(self) -> u8 {
+    pub(crate) const fn rank(self) -> u8 {
         (self.0.get() & STATUS_MASK) as u8
     }
 

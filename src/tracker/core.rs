@@ -194,20 +194,16 @@ where
         {
             return verdict;
         }
-        self.submit_rarer(pinned, hash, key, proposal, now)
+        self.submit_rarer(hash, key, proposal, now)
     }
 
     /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
+    ///
+    /// It pins for itself, so that the caller's guard need not be where a pointer can reach it.
     #[cold]
     #[inline(never)]
-    fn submit_rarer(
-        &self,
-        pinned: &Pinned<'_, K>,
-        hash: u32,
-        key: &K,
-        proposal: Proposal,
-        now: Timestamp,
-    ) -> Verdict {
+    fn submit_rarer(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+        let pinned = &self.table.pin();
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
@@ -276,11 +272,18 @@ where
             Judgement::Keep(Verdict::Rejected(_)) => None,
             Judgement::Keep(verdict) => Some(verdict),
             Judgement::Write(to, verdict) => {
-                node.raise(Some(word), to, now).ok()?;
-                self.changed(node, Some(word), Some(to));
-                Some(verdict)
+                self.write(node, word, to, now).is_ok().then_some(verdict)
             }
         }
+    }
+
+    /// Replaces exactly this word. Not inlined: most claims write nothing, and what they need should
+    /// fit into the processor's registers.
+    #[inline(never)]
+    fn write(&self, node: Node<'_, K>, word: Word, to: Word, now: Timestamp) -> Result<(), Life> {
+        node.raise(Some(word), to, now)?;
+        self.changed(node, Some(word), Some(to));
+        Ok(())
     }
 
     /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None`
@@ -299,10 +302,9 @@ where
                 Life::Evicted => return None,
                 Life::Live(word) => match self.judge_known(node, word, proposal, now) {
                     Judgement::Keep(verdict) => Ok(verdict),
-                    Judgement::Write(to, verdict) => node.raise(Some(word), to, now).map(|()| {
-                        self.changed(node, Some(word), Some(to));
-                        verdict
-                    }),
+                    Judgement::Write(to, verdict) => {
+                        self.write(node, word, to, now).map(|()| verdict)
+                    }
                 },
                 Life::Vacant => self.join(node, proposal, now),
             };
