@@ -7,10 +7,11 @@
 use std::hint::black_box;
 
 use incarnation::Claim;
+use incarnation::rule::Word;
 
 use crate::subjects::{Session, State, Subject};
 use crate::workloads::Workload;
-use crate::world::{Lane, PACKET};
+use crate::world::{Compact, Lane, PACKET};
 
 /// Operations between which a held guard is renewed.
 const HELD_FOR: u64 = 1024;
@@ -52,6 +53,13 @@ macro_rules! repeat_over {
     }};
 }
 
+/// The address of a node, as if it came off the wire: the compiler knows nothing of it.
+macro_rules! opaque {
+    ($node:expr) => {
+        black_box(&$node.node())
+    };
+}
+
 /// What a lookup answered, as a number.
 #[inline(always)]
 fn weight(found: Option<State>) -> u64 {
@@ -85,9 +93,9 @@ pub fn prepare<S: Subject>(subject: &S, workload: Workload, lane: &mut Lane, bas
         lane.position = 0;
         for (place, node) in lane.own.iter().enumerate() {
             // What an earlier thread or run left away comes back.
-            let _ = session.claim(node, Claim::alive(base), base);
+            let _ = session.claim(&node.node(), Claim::alive(base), base);
             if place < AWAY {
-                session.remove(node, base);
+                session.remove(&node.node(), base);
             }
         }
     } else {
@@ -122,8 +130,6 @@ pub fn run<S: Subject>(
     }
 }
 
-type Node = std::net::SocketAddr;
-
 #[inline(never)]
 fn lookup_hot<S: Subject>(subject: &S, lane: &Lane, count: u64) -> u64 {
     let node = &lane.hot.0;
@@ -133,10 +139,10 @@ fn lookup_hot<S: Subject>(subject: &S, lane: &Lane, count: u64) -> u64 {
 }
 
 #[inline(never)]
-fn lookups<S: Subject>(subject: &S, nodes: &[Node], position: &mut usize, count: u64) -> u64 {
+fn lookups<S: Subject>(subject: &S, nodes: &[Compact], position: &mut usize, count: u64) -> u64 {
     if !S::BATCHED {
         return repeat_over!(subject, count, nodes, *position, |session, step, node| {
-            weight(session.lookup(node))
+            weight(session.lookup(opaque!(node)))
         });
     }
     let groups = nodes.len() / PACKET;
@@ -144,8 +150,9 @@ fn lookups<S: Subject>(subject: &S, nodes: &[Node], position: &mut usize, count:
     let rounds = count.div_ceil(PACKET as u64);
     let mut sum = 0_u64;
     for _ in 0..rounds {
+        let packet: [_; PACKET] = std::array::from_fn(|place| nodes[group * PACKET + place].node());
         let session = subject.session();
-        session.lookups(&nodes[group * PACKET..][..PACKET], |found| {
+        session.lookups(black_box(&packet), |found| {
             sum = sum.wrapping_add(weight(found));
         });
         group = following(group, groups);
@@ -167,14 +174,14 @@ fn duplicate_hot<S: Subject>(subject: &S, lane: &Lane, count: u64, stamp: u64) -
 #[inline(never)]
 fn claims<S: Subject>(
     subject: &S,
-    claims: &[(Node, Claim)],
+    claims: &[(Compact, Word)],
     position: &mut usize,
     count: u64,
     stamp: u64,
 ) -> u64 {
     repeat_over!(subject, count, claims, *position, |session, step, item| {
         let (node, claim) = item;
-        outcome(session.claim(node, *claim, stamp))
+        outcome(session.claim(opaque!(node), claim.claim(), stamp))
     })
 }
 
@@ -200,7 +207,9 @@ fn accepted_uniform<S: Subject>(subject: &S, lane: &mut Lane, count: u64, base: 
         count,
         &lane.own,
         lane.position,
-        |session, step, node| { outcome(session.claim(node, Claim::alive(base + step), step)) }
+        |session, step, node| {
+            outcome(session.claim(opaque!(node), Claim::alive(base + step), step))
+        }
     )
 }
 
@@ -214,9 +223,9 @@ fn mix<S: Subject>(subject: &S, lane: &mut Lane, count: u64, base: u64) -> u64 {
         |session, step, item| {
             let (node, change) = item;
             if *change {
-                outcome(session.claim(node, Claim::alive(base + step), step))
+                outcome(session.claim(opaque!(node), Claim::alive(base + step), step))
             } else {
-                weight(session.lookup(node))
+                weight(session.lookup(opaque!(node)))
             }
         }
     )
@@ -246,8 +255,8 @@ fn churn<S: Subject>(subject: &S, lane: &mut Lane, count: u64, base: u64) -> u64
         leaving = following(leaving, own.len());
     }
     repeat_over!(subject, count, own, lane.position, |session, step, node| {
-        let joined = session.claim(node, Claim::alive(base + step), step);
-        let removed = session.remove(&own[leaving], step);
+        let joined = session.claim(opaque!(node), Claim::alive(base + step), step);
+        let removed = session.remove(opaque!(own[leaving]), step);
         debug_assert!(joined.is_ok() && removed);
         leaving = following(leaving, own.len());
         outcome(joined) + u64::from(removed)

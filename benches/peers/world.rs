@@ -4,8 +4,9 @@
 //! thread; claims meant to be accepted are split by node among the threads, except those on the one
 //! hot node, which all threads fight for.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use incarnation::rule::Word;
 use incarnation::{Claim, Status};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -66,21 +67,46 @@ impl World {
     }
 }
 
-/// What one of several threads works with.
+/// A node's address in eight bytes, so that long sequences of them leave the caches to the tables.
+#[derive(Clone, Copy)]
+pub struct Compact {
+    ip: u32,
+    port: u16,
+}
+
+impl Compact {
+    fn of(node: SocketAddr) -> Self {
+        match node {
+            SocketAddr::V4(node) => Self {
+                ip: node.ip().to_bits(),
+                port: node.port(),
+            },
+            SocketAddr::V6(_) => unreachable!("made from 32 bits"),
+        }
+    }
+
+    #[inline(always)]
+    pub fn node(self) -> SocketAddr {
+        SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from_bits(self.ip), self.port))
+    }
+}
+
+/// What one of several threads works with. The sequences are long, since a processor learns the
+/// branches of a short one by heart.
 pub struct Lane {
     /// Set for each round.
     pub hot: (SocketAddr, Claim),
-    pub zipf: Vec<SocketAddr>,
-    pub uniform: Vec<SocketAddr>,
-    pub missing: Vec<SocketAddr>,
-    pub duplicates: Vec<(SocketAddr, Claim)>,
-    pub stale: Vec<(SocketAddr, Claim)>,
+    pub zipf: Vec<Compact>,
+    pub uniform: Vec<Compact>,
+    pub missing: Vec<Compact>,
+    pub duplicates: Vec<(Compact, Word)>,
+    pub stale: Vec<(Compact, Word)>,
     /// One claim of each packet is to be accepted: the first, on a node of this thread's.
     pub packets: Vec<(SocketAddr, Claim)>,
-    /// Nodes no other thread's claims are meant to change, in random order.
-    pub own: Vec<SocketAddr>,
+    /// Nodes no other thread's claims are meant to change, in random order, each once.
+    pub own: Vec<Compact>,
     /// The skewed choice of all, each with whether it is changed or looked up.
-    pub mixed: Vec<(SocketAddr, bool)>,
+    pub mixed: Vec<(Compact, bool)>,
     /// How many nodes the table has.
     pub nodes: u64,
     /// Where the next run goes on.
@@ -93,63 +119,58 @@ impl Lane {
         let known = &world.known;
         let is_large = known.len() > 100_000;
         let zipf = Zipf::new(known.len() as f64, SKEW).expect("a valid skew");
-        let mut skewed = || &known[zipf.sample(&mut random) as usize - 1];
-        let short = if is_large { 0 } else { 1 << 13 };
-        let zipf_nodes = (0..short).map(|_| skewed().0).collect();
-        let duplicates = (0..short).map(|_| *skewed()).collect();
-        let stale = (0..short)
-            .map(|_| {
-                let (node, claim) = *skewed();
-                (
-                    node,
-                    Claim::new(claim.status(), claim.incarnation().get() - 1),
-                )
-            })
-            .collect();
-        let skewed_places: Vec<_> = (0..short)
+        let length = if is_large { 0 } else { 1 << 16 };
+        let skewed_places: Vec<_> = (0..length)
             .map(|_| zipf.sample(&mut random) as usize - 1)
             .collect();
-        let mut own: Vec<_> = known
+        let word = |claim| Word::of(claim).expect("a low incarnation");
+        let older = |claim: Claim| Claim::new(claim.status(), claim.incarnation().get() - 1);
+        let skewed = skewed_places.iter().map(|place| known[*place]);
+        let duplicates = skewed.map(|(node, claim)| (Compact::of(node), word(claim)));
+        let duplicates: Vec<_> = duplicates.collect();
+        let stale = duplicates
             .iter()
-            .skip(lane)
-            .step_by(lanes)
-            .map(|(node, _)| *node)
-            .collect();
+            .map(|(node, known)| (*node, word(older(known.claim()))));
+        let mut own: Vec<_> = known.iter().skip(lane).step_by(lanes).collect();
         own.shuffle(&mut random);
-        let mixed = skewed_places
-            .iter()
-            .map(|place| {
-                let change = random.random_range(0..100) < 5;
-                // The nearest one of this thread's, which is about as hot.
-                let mine = (place - place % lanes + lane).min(known.len() - lanes + lane);
-                (known[if change { mine } else { *place }].0, change)
-            })
+        let own: Vec<_> = own
+            .into_iter()
+            .map(|(node, _)| Compact::of(*node))
             .collect();
-        let long = if is_large { 1 << 20 } else { 1 << 14 };
-        let uniform = (0..long)
-            .map(|_| known[random.random_range(0..known.len())].0)
+        let mixed = skewed_places.iter().map(|place| {
+            let change = random.random_range(0..100) < 5;
+            // The nearest one of this thread's, which is about as hot.
+            let mine = (place - place % lanes + lane).min(known.len() - lanes + lane);
+            let (node, _) = known[if change { mine } else { *place }];
+            (Compact::of(node), change)
+        });
+        let mixed = mixed.collect();
+        let uniform = (0..if is_large { 1 << 20 } else { 1 << 16 })
+            .map(|_| Compact::of(known[random.random_range(0..known.len())].0))
             .collect();
-        let packets = (0..long)
+        let packets = (0..if is_large { 1 << 20 } else { 1 << 14 })
             .map(|place| match place % PACKET {
-                0 => (own[random.random_range(0..own.len())], Claim::alive(0)),
+                0 => {
+                    let mine = own[random.random_range(0..own.len())];
+                    (mine.node(), Claim::alive(0))
+                }
                 kind => {
                     let (node, claim) = known[random.random_range(0..known.len())];
-                    let old = u64::from(kind < 3);
-                    let incarnation = claim.incarnation().get() - old;
-                    (node, Claim::new(claim.status(), incarnation))
+                    (node, if kind < 3 { older(claim) } else { claim })
                 }
             })
             .collect();
-        let missing = (0..short.min(world.unknown.len() * 4))
-            .map(|_| world.unknown[random.random_range(0..world.unknown.len())])
+        let unknown = &world.unknown;
+        let missing = (0..length)
+            .map(|_| Compact::of(unknown[random.random_range(0..unknown.len())]))
             .collect();
         Self {
             hot: known[0],
-            zipf: zipf_nodes,
+            zipf: duplicates.iter().map(|(node, _)| *node).collect(),
             uniform,
             missing,
+            stale: stale.collect(),
             duplicates,
-            stale,
             packets,
             own,
             mixed,
