@@ -163,7 +163,7 @@ where
                 continue;
             };
             let state = NodeState::new(word, node.stamp());
-            if !self.keys.contains(node.key()) && (self.filter)(node.key(), state) {
+            if !self.keys.contains(&node.key()) && (self.filter)(node.key(), state) {
                 self.keys.insert(node.key());
                 self.taken.push(Taken { node, state });
             }

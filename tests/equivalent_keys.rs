@@ -2,8 +2,9 @@
 //! by its borrowed parts.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
 
 const NOW: Timestamp = Timestamp::ZERO;
 
@@ -23,6 +24,20 @@ fn a_tracker_of_strings_is_read_with_str() {
     assert_eq!(tracker.get("b:1"), None);
     assert!(tracker.remove_if("b:1", Claim::alive(3), NOW).is_err());
     assert!(tracker.remove(name, NOW).is_some());
+}
+
+/// On nightly compilers too, where ahash hashes a `str` in another way than what wraps one.
+#[test]
+fn a_tracker_of_shared_strings_is_read_with_str() {
+    let tracker: IncarnationTracker<Arc<str>> = IncarnationTracker::builder()
+        .local_node("me:1".into())
+        .build()
+        .unwrap();
+    let _ = tracker.update(&"a:1".into(), Claim::alive(3), NOW);
+    assert_eq!(tracker.get("a:1").map(|s| s.status), Some(Status::Alive));
+    assert!(tracker.remove("a:1", NOW).is_some());
+    let about_me = tracker.update(&"me:1".into(), Claim::suspect(0), NOW);
+    assert!(matches!(about_me, Verdict::AboutSelf { .. }));
 }
 
 /// A node of a cluster.

@@ -5,7 +5,7 @@
 //! again. Inserting is no second path: `Joined` is the answer to whoever raises a word from vacant.
 #![forbid(unsafe_code)]
 
-use core::hash::{BuildHasher, Hash};
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::time::Duration;
 
 use equivalent::Equivalent;
@@ -85,7 +85,7 @@ where
     /// The high half of the hash: its own high bits choose the chain, all of it is compared.
     #[inline(always)]
     pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u32 {
-        (self.hasher.hash_one(key) >> 32) as u32
+        (hash_of(&self.hasher, key) >> 32) as u32
     }
 
     #[inline(always)]
@@ -428,6 +428,18 @@ where
         tracing::debug!(target: "incarnation", reason = ?Event::from(exit), %last, "node evicted");
         Ok(last)
     }
+}
+
+/// The hash of a key, or of what is equivalent to one.
+///
+/// Not `hash_one`: there a hasher may treat some types specially (ahash does, on nightly compilers),
+/// and `Arc<str>` would hash unlike the `str` it is looked up by.
+#[allow(clippy::manual_hash_one, reason = "see above")]
+#[inline(always)]
+pub(crate) fn hash_of<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u64 {
+    let mut state = hasher.build_hasher();
+    key.hash(&mut state);
+    state.finish()
 }
 
 /// The node of a key, if it is in the table.
