@@ -65,17 +65,17 @@ impl Counters {
     /// A node's word changed (`None`: it was not, or is no longer, in the table).
     #[inline]
     pub(crate) fn moved(&self, from: Option<Word>, to: Option<Word>) {
-        let (from, to) = (from.map(Word::status), to.map(Word::status));
+        // By rank, of which a word has none but those of the statuses.
+        let (from, to) = (from.map(Word::rank), to.map(Word::rank));
         if from == to {
             return;
         }
         let line = &self.0[stripe_of_this_thread() % self.0.len()];
-        if let Some(from) = from {
-            // Relaxed, both: numbers that order nothing.
-            line[from as usize - 1].fetch_sub(1, Ordering::Relaxed);
-        }
-        if let Some(to) = to {
-            line[to as usize - 1].fetch_add(1, Ordering::Relaxed);
+        for (rank, change) in [(from, -1), (to, 1)] {
+            if let Some(number) = rank.and_then(|rank| line.get(usize::from(rank) - 1)) {
+                // Relaxed: a number that orders nothing.
+                number.fetch_add(change, Ordering::Relaxed);
+            }
         }
     }
 

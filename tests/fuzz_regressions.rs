@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use incarnation::{Rejection, Verdict};
 use incarnation_testkit::{fuzz, lockstep};
 
+/// What a target does with an input.
+type Body = fn(&[u8]);
+
 /// The targets and their bodies; a target that is not here has no test.
-const TARGETS: [(&str, fn(&[u8])); 4] = [
+const TARGETS: [(&str, Body); 4] = [
     ("datagram", incarnation_swim::fuzz::datagram),
     ("durable", durable),
     ("operations", fuzz::operations),

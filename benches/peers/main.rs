@@ -4,17 +4,20 @@
 //! writes the tables and charts of docs/performance.md. Every run writes `target/peers.json`.
 
 mod measure;
+mod run;
 #[path = "../subjects/mod.rs"]
 mod subjects;
 mod targets;
 mod workloads;
+mod world;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use measure::{Contestant, Effort, Figure, Measurable};
 use subjects::*;
-use workloads::{Lane, Workload, World};
+use workloads::Workload;
+use world::{Lane, World};
 
 struct Options {
     quick: bool,

@@ -6,13 +6,15 @@
 //! by one each round, so that a slow moment of the machine does not always hit the same one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::run;
 use crate::subjects::{Session, Subject, Task};
-use crate::workloads::{self, Lane, Workload, World};
+use crate::workloads::Workload;
+use crate::world::{FIRST_INCARNATIONS, Lane, World};
 
 /// How often the tracker is swept where it is.
 const SWEEP_EVERY: Duration = Duration::from_millis(10);
@@ -63,7 +65,7 @@ impl<S: Subject> Contestant<S> {
         );
         Box::new(Self {
             subject,
-            next_incarnation: AtomicU64::new(workloads::FIRST_INCARNATIONS),
+            next_incarnation: AtomicU64::new(FIRST_INCARNATIONS),
         })
     }
 
@@ -101,6 +103,7 @@ impl<S: Subject> Measurable for Contestant<S> {
         }
         let base = self.base(workload, lanes.len(), count);
         let barrier = Barrier::new(lanes.len());
+        let cores = cores();
         let times = Mutex::new(Vec::new());
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -114,13 +117,17 @@ impl<S: Subject> Measurable for Contestant<S> {
             });
             let workers: Vec<_> = lanes
                 .iter_mut()
-                .map(|lane| {
+                .enumerate()
+                .map(|(number, lane)| {
                     let (barrier, times) = (&barrier, &times);
                     scope.spawn(move || {
-                        workloads::prepare(&self.subject, workload, lane, base);
+                        if let Some(core) = cores.get(number % cores.len().max(1)) {
+                            core_affinity::set_for_current(*core);
+                        }
+                        run::prepare(&self.subject, workload, lane, base);
                         barrier.wait();
                         let begin = Instant::now();
-                        let done = workloads::run(&self.subject, workload, lane, count, base + 1);
+                        let done = run::run(&self.subject, workload, lane, count, base + 1);
                         let time = begin.elapsed().as_nanos() as f64 / done as f64;
                         times.lock().expect("nobody panics").push(time);
                     })
@@ -137,6 +144,13 @@ impl<S: Subject> Measurable for Contestant<S> {
         let times = times.into_inner().expect("nobody panics");
         times.iter().sum::<f64>() / times.len() as f64
     }
+}
+
+/// Each worker stays on one core: else the system may put two of them on the same one for a while,
+/// which is long here. Empty, and then nobody is moved, where that is not to be had.
+fn cores() -> &'static [core_affinity::CoreId] {
+    static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
+    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
 }
 
 /// How long and how often.

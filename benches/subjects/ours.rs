@@ -1,10 +1,10 @@
 //! The tracker: one pin an operation, under a held view, by handle, in batches, and unprotected.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Timestamp, Verdict};
-
-use parking_lot::RwLock;
 
 use super::{Session, State, Subject, Task, Verb, digest, hasher};
 
@@ -212,11 +212,15 @@ impl Session for Floor<'_> {
     }
 }
 
-/// The handle of one node, as a connection object keeps it.
+/// The handles of a few nodes, as connection objects keep them.
 pub struct Handle {
     tracker: Tracker,
-    hot: RwLock<Option<NodeHandle<SocketAddr>>>,
+    handles: [OnceLock<NodeHandle<SocketAddr>>; MOST_HANDLES],
+    /// Which of them is in use.
+    hot: AtomicUsize,
 }
+
+const MOST_HANDLES: usize = 64;
 
 impl Subject for Handle {
     const ID: &'static str = "incarnation-handle";
@@ -225,7 +229,8 @@ impl Subject for Handle {
     fn with_capacity(nodes: usize) -> Self {
         Self {
             tracker: tracker(nodes),
-            hot: RwLock::default(),
+            handles: [const { OnceLock::new() }; MOST_HANDLES],
+            hot: AtomicUsize::new(0),
         }
     }
 
@@ -233,7 +238,7 @@ impl Subject for Handle {
     fn session(&self) -> ByHandle<'_> {
         ByHandle {
             tracker: &self.tracker,
-            hot: self.hot.read().clone(),
+            hot: self.handles[self.hot.load(Relaxed)].get(),
         }
     }
 
@@ -242,20 +247,24 @@ impl Subject for Handle {
     }
 
     fn prepare(&self, hot: &SocketAddr) {
-        *self.hot.write() = self.tracker.handle(hot);
+        let is_its = |slot: &OnceLock<NodeHandle<_>>| slot.get().is_none_or(|one| one.key() == hot);
+        let slot = self.handles.iter().position(is_its);
+        let slot = slot.expect("no more nodes take turns at being the hot one");
+        self.handles[slot].get_or_init(|| self.tracker.handle(hot).expect("a known node"));
+        self.hot.store(slot, Relaxed);
     }
 }
 
 /// Operations on the one node; on the tracker until it is known.
 pub struct ByHandle<'s> {
     tracker: &'s Tracker,
-    hot: Option<NodeHandle<SocketAddr>>,
+    hot: Option<&'s NodeHandle<SocketAddr>>,
 }
 
 impl Session for ByHandle<'_> {
     #[inline(always)]
     fn lookup(&self, node: &SocketAddr) -> Option<State> {
-        match &self.hot {
+        match self.hot {
             Some(handle) => handle.state().map(state),
             None => self.tracker.get(node).map(state),
         }
@@ -263,7 +272,7 @@ impl Session for ByHandle<'_> {
 
     #[inline(always)]
     fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-        match &self.hot {
+        match self.hot {
             Some(handle) => handle.update(claim, at(stamp)).map_or(Err(0), answer),
             None => answer(self.tracker.update(node, claim, at(stamp))),
         }

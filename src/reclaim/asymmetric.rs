@@ -27,17 +27,17 @@
 //! that takes a record for itself alone. After `fork`, the records of the threads that the child
 //! does not have are reset in the shared domain, so a view another thread held holds nothing up there.
 
+mod record;
+
 use core::cell::{Cell, RefCell};
 use core::marker::PhantomData;
 use core::ptr;
 
+use self::record::{IDLE, Record};
 use super::membarrier;
-use crate::sync::atomic::plain::{AtomicBool, AtomicPtr, AtomicU64};
+use crate::sync::atomic::plain::{AtomicPtr, AtomicU64};
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::{Arc, Padded, thread_local};
-
-/// The epoch of a record whose thread is not pinned: later than any.
-const IDLE: u64 = u64::MAX;
 
 /// A set of threads and trackers whose pins count for each other.
 #[derive(Clone, Debug)]
@@ -53,37 +53,12 @@ struct Registry {
     records: AtomicPtr<Padded<Record>>,
 }
 
-#[derive(Debug)]
-struct Record {
-    /// The epoch its thread pinned at, or `IDLE`.
-    epoch: AtomicU64,
-    /// Whether a thread has it.
-    taken: AtomicBool,
-    /// How many guards the thread holds. Only the thread that has the record touches it.
-    depth: Cell<u64>,
-    /// Which thread that is.
-    owner: Cell<usize>,
-    /// The thread ended while pinned: the last guard gives the record back.
-    orphaned: Cell<bool>,
-    /// The record made before; never changes once the record is in the list.
-    next: *mut Padded<Record>,
-}
-
-// SAFETY: `depth`, `owner` and `orphaned` are touched only by the thread that has the record: taking is an
-// Acquire of `taken`, giving back a Release. `next` does not change once the record is shared. The
-// rest is atomic.
-unsafe impl Sync for Registry {}
-// SAFETY: nothing in it belongs to the thread that made it.
-unsafe impl Send for Registry {}
-
 /// While it is held, nothing that was linked when it was made is used again.
 #[derive(Debug)]
 pub(crate) struct Guard<'a> {
     /// Valid while the registry lives, which is at least as long as the domain borrowed.
     record: *const Padded<Record>,
     registry: &'a Registry,
-    /// The record was taken for this guard alone.
-    temporary: bool,
     not_send: PhantomData<*const ()>,
 }
 
@@ -128,12 +103,7 @@ impl Drop for Owned {
         let _ = CURRENT.try_with(|current| current.set(NOWHERE));
         for (_registry, record) in self.0.drain(..) {
             // SAFETY: the registry is alive (held right here), and with it its records.
-            let record = unsafe { &*record };
-            if record.depth.get() == 0 {
-                record.give_back();
-            } else {
-                record.orphaned.set(true);
-            }
+            unsafe { &*record }.let_go();
         }
     }
 }
@@ -145,45 +115,9 @@ fn thread_identity() -> usize {
         .unwrap_or(0)
 }
 
-impl Record {
-    fn give_back(&self) {
-        // Release: whoever takes it sees the cells as they were left.
-        self.taken.store(false, Ordering::Release);
-    }
-
-    /// Pins, unless the thread is pinned already.
-    #[inline(always)]
-    fn enter(&self, registry: &Registry) {
-        let depth = self.depth.get();
-        self.depth.set(depth + 1);
-        if depth == 0 {
-            self.announce(registry);
-        }
-    }
-
-    #[inline(always)]
-    fn announce(&self, registry: &Registry) {
-        // Acquire: what was unlinked before this epoch's ticket was drawn is seen as unlinked. With
-        // a real fence below it would follow from that one; with a compiler fence nothing else
-        // gives it, and the model checker, where the fence is real, cannot show it.
-        let epoch = registry.epoch.load(Ordering::Acquire);
-        // Release: a scan that reads this store, and not the `IDLE` before it, must still see all
-        // that this thread did before it was idle. Pinned by `views::a_second_pin_keeps_the_first_unpin`.
-        self.epoch.store(epoch, Ordering::Release);
-        registry.light_fence();
-    }
-
-    #[inline(always)]
-    fn leave(&self) {
-        let depth = self.depth.get() - 1;
-        self.depth.set(depth);
-        if depth == 0 {
-            // Release: the reads of this guard happen before whoever finds the record idle goes on
-            // to use the entries again. Pinned by `views::lookup_across_unlink_and_recycling`.
-            self.epoch.store(IDLE, Ordering::Release);
-        }
-    }
-}
+/// Tells the compiler that the way here is seldom taken.
+#[cold]
+const fn rarely() {}
 
 impl Registry {
     fn new() -> Self {
@@ -199,6 +133,7 @@ impl Registry {
         if self.asymmetric {
             core::sync::atomic::compiler_fence(Ordering::SeqCst);
         } else {
+            rarely();
             // SeqCst: the store to the record comes before the reads that follow, or the scan sees
             // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
             fence(Ordering::SeqCst);
@@ -230,26 +165,12 @@ impl Registry {
     /// A record for this thread: one given back, or a new one.
     fn take_record(&self) -> *const Padded<Record> {
         for record in self.each_record() {
-            let free = record
-                .taken
-                // Acquire: see `Record::give_back`. Relaxed: a taken one is not looked at.
-                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
-            if free {
-                record.depth.set(0);
-                record.owner.set(thread_identity());
-                record.orphaned.set(false);
+            if record.take(thread_identity()) {
                 return record;
             }
         }
-        let record = Box::into_raw(Box::new(Padded(Record {
-            epoch: AtomicU64::new(IDLE),
-            taken: AtomicBool::new(true),
-            depth: Cell::new(0),
-            owner: Cell::new(thread_identity()),
-            orphaned: Cell::new(false),
-            next: ptr::null_mut(),
-        })));
+        let record = Record::new(!self.asymmetric, thread_identity());
+        let record = Box::into_raw(Box::new(Padded(record)));
         // Acquire: the list behind the head becomes reachable through this record too.
         let mut head = self.records.load(Ordering::Acquire);
         loop {
@@ -310,8 +231,8 @@ impl Domain {
     pub(crate) fn pin(&self) -> Guard<'_> {
         let registry: &Registry = &self.0;
         let current = CURRENT.try_with(Cell::get).unwrap_or(NOWHERE);
-        let (record, temporary) = if ptr::eq(current.registry, registry) {
-            (current.record, false)
+        let record = if ptr::eq(current.registry, registry) {
+            current.record
         } else {
             self.find_record()
         };
@@ -320,14 +241,14 @@ impl Domain {
         Guard {
             record,
             registry,
-            temporary,
             not_send: PhantomData,
         }
     }
 
-    /// The record of this thread, and whether it was taken for one guard alone.
+    /// The record of this thread, or one for the coming guard alone.
     #[cold]
-    fn find_record(&self) -> (*const Padded<Record>, bool) {
+    #[inline(never)]
+    fn find_record(&self) -> *const Padded<Record> {
         OWNED
             .try_with(|owned| {
                 let mut owned = owned.borrow_mut();
@@ -341,7 +262,7 @@ impl Domain {
                     // Registries that only this thread still knows of have no more use for it.
                     owned.0.retain(|(registry, record)| {
                         // SAFETY: the registry is alive, held by the pair.
-                        let pinned = unsafe { &**record }.depth.get() > 0;
+                        let pinned = unsafe { &**record }.is_pinned();
                         pinned || Arc::strong_count(registry) > 1
                     });
                     let record = self.0.take_record();
@@ -354,10 +275,15 @@ impl Domain {
                         record,
                     });
                 });
-                (record, false)
+                record
             })
-            // In a thread-local destructor, after this thread's records were given back.
-            .unwrap_or_else(|_| (self.0.take_record(), true))
+            .unwrap_or_else(|_| {
+                // In a thread-local destructor, after this thread's records were given back.
+                let record = self.0.take_record();
+                // SAFETY: just taken; the registry lives.
+                unsafe { &*record }.pass_on();
+                record
+            })
     }
 
     /// To be called after the unlinking it speaks of.
@@ -397,11 +323,7 @@ impl Guard<'_> {
     /// Lets go of what was seen so far and pins again; nothing while the thread holds other guards.
     pub(crate) fn repin(&mut self) {
         // SAFETY: as in `pin`; the guard is not `Send`, so this is the thread that has the record.
-        let record = unsafe { &*self.record };
-        if record.depth.get() == 1 {
-            record.leave();
-            record.enter(self.registry);
-        }
+        unsafe { &*self.record }.renew(self.registry);
     }
 }
 
@@ -409,11 +331,7 @@ impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: as in `pin`; the guard is not `Send`, so this is the thread that has the record.
-        let record = unsafe { &*self.record };
-        record.leave();
-        if self.temporary || record.orphaned.get() && record.depth.get() == 0 {
-            record.give_back();
-        }
+        unsafe { &*self.record }.leave();
     }
 }
 
@@ -441,10 +359,6 @@ unsafe extern "C" fn forked() {
     };
     membarrier::register_child();
     for record in registry.each_record() {
-        if record.owner.get() != mine {
-            // Relaxed: this thread is the only one.
-            record.epoch.store(IDLE, Ordering::Relaxed);
-            record.taken.store(false, Ordering::Relaxed);
-        }
+        record.forget_others(mine);
     }
 }

@@ -81,6 +81,12 @@ impl Claim {
         self
     }
 
+    /// The rank of its status.
+    #[inline(always)]
+    pub(super) const fn rank(self) -> u8 {
+        self.tag & !TRUSTED
+    }
+
     /// The tag, for what packs claims further.
     #[inline]
     pub(super) const fn tag(self) -> u8 {
@@ -97,11 +103,7 @@ impl Claim {
     #[must_use]
     #[inline]
     pub const fn status(self) -> Status {
-        match Status::from_rank(self.tag & !TRUSTED) {
-            Some(status) => status,
-            // Made from a status.
-            None => unreachable!(),
-        }
+        Status::of_legal_rank(self.rank())
     }
 
     /// At which incarnation.

@@ -50,8 +50,9 @@ impl Judgement {
 
 /// Decides about a proposal. Pure: reads no clock, touches no table.
 ///
-/// The order of the checks: range, unrefutable, jump, then the order of words, with the
-/// Unconfirmed guard at an equal incarnation; for an unknown node its grave instead of the order.
+/// The order of the checks: what is not above the stored word is nothing new; then range, the
+/// Unconfirmed guard at an equal incarnation, unrefutable, jump; for an unknown node its grave.
+/// A stored word is taken to be in range.
 ///
 /// ```
 /// use incarnation::rule::{judge, Judgement, Policy, Proposal, Situation, Word};
@@ -113,12 +114,24 @@ fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
 /// The ordinary rule with its guards.
 #[inline(always)]
 fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
+    // What is not above the stored word changes nothing, and is in range as that one is. Most claims
+    // end here.
+    if let Some(stored) = situation.stored {
+        let current = stored.claim();
+        if claim.incarnation() < current.incarnation() {
+            return Judgement::Keep(Verdict::Stale { current });
+        }
+        // Ranks are compared as they lie in the word; to make statuses of them would cost more.
+        if claim.incarnation() == current.incarnation() && claim.rank() <= current.rank() {
+            return Judgement::Keep(Verdict::Duplicate { current });
+        }
+    }
     let word = match Word::of(claim) {
         Some(word) if claim.incarnation() <= policy.max_incarnation => word,
         _ => return rejected(Rejection::OutOfRange),
     };
     let unrefutable =
-        claim.status() >= Status::Suspect && claim.incarnation() == policy.max_incarnation;
+        claim.rank() >= Status::Suspect.rank() && claim.incarnation() == policy.max_incarnation;
     let Some(stored) = situation.stored else {
         if unrefutable {
             return rejected(Rejection::Unrefutable);
@@ -139,14 +152,6 @@ fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
         return Judgement::Write(word, Verdict::Joined);
     };
     let current = stored.claim();
-    // At most one comparison decides most claims: what is not above the stored word changes nothing.
-    if word <= stored {
-        return Judgement::Keep(if claim.incarnation() < stored.incarnation() {
-            Verdict::Stale { current }
-        } else {
-            Verdict::Duplicate { current }
-        });
-    }
     if claim.incarnation() == stored.incarnation() {
         if claim.status() == Status::Suspect && stored.status() == Status::Unconfirmed {
             return rejected(Rejection::Unconfirmed);

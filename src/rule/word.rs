@@ -37,17 +37,22 @@ impl Word {
     #[must_use]
     #[inline]
     pub const fn of(claim: Claim) -> Option<Self> {
-        Self::pack(claim.status(), claim.incarnation())
+        Self::of_rank(claim.rank(), claim.incarnation())
     }
 
     /// Packs a status at an incarnation; `None` above [`Incarnation::MAX`].
     #[must_use]
     #[inline]
     pub const fn pack(status: Status, incarnation: Incarnation) -> Option<Self> {
+        Self::of_rank(status.rank(), incarnation)
+    }
+
+    #[inline(always)]
+    const fn of_rank(rank: u8, incarnation: Incarnation) -> Option<Self> {
         if incarnation.get() > Incarnation::MAX.get() {
             return None;
         }
-        match NonZeroU64::new(incarnation.get() << STATUS_BITS | status.rank() as u64) {
+        match NonZeroU64::new(incarnation.get() << STATUS_BITS | rank as u64) {
             Some(bits) => Some(Self(bits)),
             None => None,
         }
@@ -67,6 +72,20 @@ impl Word {
         }
     }
 
+    /// The word an entry of the table holds, whose bits are either those of a word, or 0 (vacant), or
+    /// all ones (evicted). One comparison, where [`from_bits`](Self::from_bits) trusts nobody.
+    #[inline(always)]
+    pub(crate) const fn of_entry(bits: u64) -> Option<Self> {
+        debug_assert!(bits == 0 || bits == u64::MAX || Self::from_bits(bits).is_some());
+        if bits == u64::MAX {
+            return None;
+        }
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
+        }
+    }
+
     /// The packed bits.
     #[must_use]
     #[inline]
@@ -78,11 +97,13 @@ impl Word {
     #[must_use]
     #[inline]
     pub const fn status(self) -> Status {
-        match Status::from_rank((self.0.get() & STATUS_MASK) as u8) {
-            Some(status) => status,
-            // Both constructors exclude it.
-            None => unreachable!(),
-        }
+        Status::of_legal_rank(self.rank())
+    }
+
+    /// The rank of the status.
+    #[inline(always)]
+    pub(crate) const fn rank(self) -> u8 {
+        (self.0.get() & STATUS_MASK) as u8
     }
 
     /// The incarnation.
@@ -95,8 +116,8 @@ impl Word {
     /// The state as a claim that can be sent on (not trusted).
     #[must_use]
     #[inline]
-    pub fn claim(self) -> Claim {
-        Claim::new(self.status(), self.incarnation())
+    pub const fn claim(self) -> Claim {
+        Claim::of_tag(self.rank(), self.incarnation())
     }
 }
 

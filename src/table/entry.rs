@@ -38,7 +38,7 @@ pub(crate) enum Life {
 impl Life {
     #[inline(always)]
     fn of(bits: u64) -> Self {
-        match Word::from_bits(bits) {
+        match Word::of_entry(bits) {
             Some(word) => Self::Live(word),
             None if bits == VACANT => Self::Vacant,
             None => Self::Evicted,
@@ -139,7 +139,7 @@ impl<K> Entry<K> {
     /// The word of a live entry; vacant and evicted ones are unknown to whoever looks a node up.
     #[inline(always)]
     pub(crate) fn word(&self) -> Option<Word> {
-        Word::from_bits(self.bits())
+        Word::of_entry(self.bits())
     }
 
     #[inline(always)]

@@ -329,9 +329,10 @@ where
         };
         let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
         let table = Table::new(size, domain).ok_or(BuildError::TooManyNodes { hard_limit })?;
-        let local_key = self
+        let local_hash = self
             .local_key
-            .map(|key| ((self.hasher.hash_one(&key) >> 32) as u32, key));
+            .as_ref()
+            .map_or(u64::MAX, |key| self.hasher.hash_one(key) >> 32);
         let local = Local::new(
             self.local_incarnation,
             self.policy.max_incarnation,
@@ -365,7 +366,8 @@ where
             views: ViewWatch::default(),
             hasher: self.hasher,
             local,
-            local_key,
+            local_hash,
+            local_key: self.local_key,
             selecting: AtomicBool::new(false),
             bell: Bell::default(),
         })))

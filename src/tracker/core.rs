@@ -67,8 +67,10 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
-    /// The local node's key with its hash, so that most claims are told apart by one comparison.
-    pub(crate) local_key: Option<(u32, K)>,
+    /// The hash of the local node's key, so that most claims are told apart by one comparison; more
+    /// than any hash if there is none.
+    pub(crate) local_hash: u64,
+    pub(crate) local_key: Option<K>,
     /// Held by the sweep that selects by capacity; nobody waits for it.
     pub(crate) selecting: AtomicBool,
     /// Rung by claims that find no room.
@@ -91,10 +93,17 @@ where
     where
         Q: ?Sized + Equivalent<K>,
     {
-        match &self.local_key {
-            Some((local_hash, local)) => *local_hash == hash && key.equivalent(local),
-            None => false,
-        }
+        u64::from(hash) == self.local_hash && self.is_local_key(key)
+    }
+
+    #[cold]
+    fn is_local_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        self.local_key
+            .as_ref()
+            .is_some_and(|local| key.equivalent(local))
     }
 
     /// A lookup.
@@ -180,24 +189,21 @@ where
         if self.is_local(hash, key) {
             return about_self(proposal);
         }
-        if let Some((node, life)) = pinned.find(hash, key)
-            && let Some(verdict) = self.settle(node, life, proposal, now)
+        if let Some((node, Life::Live(word))) = pinned.find(hash, key)
+            && let Some(verdict) = self.settle_at_once(node, word, proposal, now)
         {
             return verdict;
         }
-        self.submit_unknown(pinned, hash, key, proposal, now)
+        self.submit_rarer(hash, key, proposal, now)
     }
 
-    /// The same for a node that has no entry, or whose entry's life ended just now.
+    /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
+    ///
+    /// It pins for itself, so that the caller's guard need not be where a pointer can reach it.
     #[cold]
-    fn submit_unknown(
-        &self,
-        pinned: &Pinned<'_, K>,
-        hash: u32,
-        key: &K,
-        proposal: Proposal,
-        now: Timestamp,
-    ) -> Verdict {
+    #[inline(never)]
+    fn submit_rarer(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+        let pinned = &self.table.pin();
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
@@ -251,31 +257,40 @@ where
         Verdict::Rejected(Rejection::AtCapacity)
     }
 
-    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None`
-    /// once the entry's life is over.
+    /// Judges a proposal against the word of a live entry and writes what wins; `None` if it is to be
+    /// refused, or somebody was faster. This is all that nearly every claim needs, so it is straight
+    /// code, and leaves everything else to [`settle`](Self::settle).
     #[inline(always)]
-    pub(crate) fn settle(
+    pub(crate) fn settle_at_once(
         &self,
         node: Node<'_, K>,
-        life: Life,
+        word: Word,
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
-        // The first attempt stands apart, so that what nearly every claim needs is straight code.
-        if let Life::Live(word) = life {
-            match self.attempt(node, word, proposal, now) {
-                Ok(verdict) => Some(verdict),
-                Err(now_there) => self.settle_on(node, now_there, proposal, now),
+        match self.judge_known(node, word, proposal, now) {
+            Judgement::Keep(Verdict::Rejected(_)) => None,
+            Judgement::Keep(verdict) => Some(verdict),
+            Judgement::Write(to, verdict) => {
+                self.write(node, word, to, now).is_ok().then_some(verdict)
             }
-        } else {
-            self.settle_on(node, life, proposal, now)
         }
     }
 
-    /// The same for an entry that is vacant, or that others raise at this moment.
+    /// Replaces exactly this word. Not inlined: most claims write nothing, and what they need should
+    /// fit into the processor's registers.
+    #[inline(never)]
+    fn write(&self, node: Node<'_, K>, word: Word, to: Word, now: Timestamp) -> Result<(), Life> {
+        node.raise(Some(word), to, now)?;
+        self.changed(node, Some(word), Some(to));
+        Ok(())
+    }
+
+    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None`
+    /// once the entry's life is over.
     #[cold]
     #[inline(never)]
-    fn settle_on(
+    pub(crate) fn settle(
         &self,
         node: Node<'_, K>,
         mut life: Life,
@@ -285,34 +300,17 @@ where
         loop {
             let attempted = match life {
                 Life::Evicted => return None,
-                Life::Live(word) => self.attempt(node, word, proposal, now),
-                Life::Vacant => self
-                    .join(node, proposal, now)
-                    .map(|verdict| self.noted(verdict)),
+                Life::Live(word) => match self.judge_known(node, word, proposal, now) {
+                    Judgement::Keep(verdict) => Ok(verdict),
+                    Judgement::Write(to, verdict) => {
+                        self.write(node, word, to, now).map(|()| verdict)
+                    }
+                },
+                Life::Vacant => self.join(node, proposal, now),
             };
             match attempted {
-                Ok(verdict) => return Some(verdict),
+                Ok(verdict) => return Some(self.noted(verdict)),
                 Err(now_there) => life = now_there,
-            }
-        }
-    }
-
-    /// Judges a proposal against the word of a live entry and writes what wins, or says what is there
-    /// instead of that word.
-    #[inline(always)]
-    fn attempt(
-        &self,
-        node: Node<'_, K>,
-        word: Word,
-        proposal: Proposal,
-        now: Timestamp,
-    ) -> Result<Verdict, Life> {
-        match self.judge_known(node, word, proposal, now) {
-            Judgement::Keep(verdict) => Ok(self.noted(verdict)),
-            Judgement::Write(to, verdict) => {
-                node.raise(Some(word), to, now)?;
-                self.changed(node, Some(word), Some(to));
-                Ok(verdict)
             }
         }
     }
@@ -345,7 +343,7 @@ where
     }
 
     /// An answer on its way out: refusals are counted.
-    #[inline(always)]
+    #[inline]
     fn noted(&self, verdict: Verdict) -> Verdict {
         if let Verdict::Rejected(reason) = verdict {
             self.refused(reason);

@@ -132,17 +132,23 @@ where
     }
 
     /// Runs `f` on the node if this life still goes on.
-    #[inline]
+    #[inline(always)]
     fn visit<R>(&self, f: impl FnOnce(&View<'_, K, S>, Node<'_, K>, Word) -> R) -> Option<R> {
         let view = self.tracker.pin();
         let (node, word) = view.pinned.revisit(self.index, self.generation)?;
         Some(f(&view, node, word))
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
         // Pinned, so the entry can't begin another life: whatever word is met belongs to this one.
-        self.visit(|view, node, word| view.core.settle(node, Life::Live(word), proposal, now))?
+        self.visit(|view, node, word| {
+            let core = view.core;
+            match core.settle_at_once(node, word, proposal, now) {
+                None => core.settle(node, Life::Live(word), proposal, now),
+                settled => settled,
+            }
+        })?
     }
 
     /// As [`IncarnationTracker::update`]; `None` once this life is over, and then the claim is not

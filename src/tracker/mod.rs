@@ -320,6 +320,7 @@ where
     /// No entry may be removed from the table meanwhile.
     #[cfg(feature = "bench-floor")]
     #[doc(hidden)]
+    #[inline(always)]
     pub unsafe fn get_unprotected<Q>(&self, node: &Q) -> Option<NodeState>
     where
         Q: ?Sized + Hash + Equivalent<K>,

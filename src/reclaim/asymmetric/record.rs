@@ -1,0 +1,206 @@
+//! What a thread says of itself: at which epoch it pinned, or that it is idle.
+//!
+//! A pin and its unpin are in the path of every lookup, so what nearly all of them do is two stores,
+//! and two comparisons with constants: no result of one pin is needed by the next, so the processor
+//! works on both at once. All else (a guard inside another, a record that is given back with its
+//! guard, fences that must be real) is told by values those comparisons fail on, and costs a call.
+
+use core::cell::Cell;
+use core::sync::atomic::compiler_fence;
+
+use super::Registry;
+use crate::sync::Padded;
+use crate::sync::atomic::Ordering;
+use crate::sync::atomic::plain::{AtomicBool, AtomicU64};
+
+/// The epoch of an idle record: later than any.
+pub(super) const IDLE: u64 = u64::MAX;
+/// The same where readers must use a real fence.
+const IDLE_FENCED: u64 = u64::MAX - 1;
+
+/// In [`Record::others`]: the last guard gives the record back. No thread keeps it: it was taken for
+/// one guard alone, or its thread ended while pinned.
+const PASSING: u64 = 1 << 32;
+/// In [`Record::others`]: readers must use a real fence.
+const FENCED: u64 = 1 << 33;
+/// In [`Record::others`]: the number of guards.
+const GUARDS: u64 = PASSING - 1;
+
+#[derive(Debug)]
+pub(super) struct Record {
+    /// The epoch its thread pinned at, or that it is idle. Stored by that thread alone.
+    pub(super) epoch: AtomicU64,
+    /// Whether a thread has it.
+    taken: AtomicBool,
+    /// How many guards the thread holds beside the first, plus the flags above: 0 but for a few.
+    others: Cell<u64>,
+    /// Which thread has it.
+    owner: Cell<usize>,
+    /// The record made before; never changes once the record is in the list.
+    pub(super) next: *mut Padded<Self>,
+}
+
+// SAFETY: `others` and `owner` are touched only by the thread that has the record: taking is an Acquire
+// of `taken`, giving back a Release. `next` does not change once the record is shared. The rest is
+// atomic.
+unsafe impl Sync for Record {}
+// SAFETY: nothing in it belongs to the thread that made it.
+unsafe impl Send for Record {}
+
+impl Record {
+    /// A new one, which the thread has.
+    pub(super) fn new(fenced: bool, owner: usize) -> Self {
+        let (idle, flags) = if fenced {
+            (IDLE_FENCED, FENCED)
+        } else {
+            (IDLE, 0)
+        };
+        Self {
+            epoch: AtomicU64::new(idle),
+            taken: AtomicBool::new(true),
+            others: Cell::new(flags),
+            owner: Cell::new(owner),
+            next: core::ptr::null_mut(),
+        }
+    }
+
+    /// Takes one that was given back.
+    pub(super) fn take(&self, owner: usize) -> bool {
+        let free = self
+            .taken
+            // Acquire: see `give_back`. Relaxed: a taken one is not looked at.
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+        if free {
+            self.others.set(self.others.get() & FENCED);
+            self.owner.set(owner);
+        }
+        free
+    }
+
+    fn give_back(&self) {
+        // Release: whoever takes it sees the cells as they were left.
+        self.taken.store(false, Ordering::Release);
+    }
+
+    /// From now on the last guard gives the record back, or it is given back at once if there is none.
+    pub(super) fn let_go(&self) {
+        if self.is_pinned() {
+            self.pass_on();
+        } else {
+            self.give_back();
+        }
+    }
+
+    /// The last guard, which may be yet to come, is to give the record back.
+    pub(super) fn pass_on(&self) {
+        self.others.set(self.others.get() | PASSING);
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.there() < IDLE_FENCED
+    }
+
+    #[inline(always)]
+    fn there(&self) -> u64 {
+        // Relaxed: nobody else stores it.
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Pins, unless the thread is pinned already.
+    #[inline(always)]
+    pub(super) fn enter(&self, registry: &Registry) {
+        let there = self.there();
+        if there == IDLE {
+            self.announce(registry);
+            // The processor may still read ahead of the announcement: the freeing side knows.
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            self.enter_rarer(registry, there);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_rarer(&self, registry: &Registry, there: u64) {
+        if there == IDLE_FENCED {
+            self.announce(registry);
+            registry.light_fence();
+        } else {
+            self.others.set(self.others.get() + 1);
+        }
+    }
+
+    #[inline(always)]
+    fn announce(&self, registry: &Registry) {
+        // Acquire: what was unlinked before this epoch's ticket was drawn is seen as unlinked. With
+        // a real fence below it would follow from that one; with a compiler fence nothing else
+        // gives it, and the model checker, where the fence is real, cannot show it.
+        let epoch = registry.epoch.load(Ordering::Acquire);
+        // Release: a scan that reads this store, and not the idle record before it, must still see all
+        // that this thread did before it was idle. Pinned by `views::a_second_pin_keeps_the_first_unpin`.
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Lets go of one guard.
+    #[inline(always)]
+    pub(super) fn leave(&self) {
+        if self.others.get() == 0 {
+            self.be_idle(IDLE);
+        } else {
+            self.leave_rarer();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_rarer(&self) {
+        let others = self.others.get();
+        if others & GUARDS > 0 {
+            self.others.set(others - 1);
+            return;
+        }
+        self.be_idle(if others & FENCED == 0 {
+            IDLE
+        } else {
+            IDLE_FENCED
+        });
+        if others & PASSING != 0 {
+            self.give_back();
+        }
+    }
+
+    /// Lets go of what the only guard protects, and pins again; nothing if there are others.
+    pub(super) fn renew(&self, registry: &Registry) {
+        let others = self.others.get();
+        if others & GUARDS == 0 {
+            self.be_idle(if others & FENCED == 0 {
+                IDLE
+            } else {
+                IDLE_FENCED
+            });
+            self.announce(registry);
+            registry.light_fence();
+        }
+    }
+
+    #[inline(always)]
+    fn be_idle(&self, idle: u64) {
+        // Release: the reads of this guard happen before whoever finds the record idle goes on
+        // to use the entries again. Pinned by `views::lookup_across_unlink_and_recycling`.
+        self.epoch.store(idle, Ordering::Release);
+    }
+
+    /// In the child of a fork, which has only one thread: frees the record if it was another's.
+    pub(super) fn forget_others(&self, me: usize) {
+        if self.owner.get() != me {
+            // Whoever takes it finds it as if given back; the flags tell which kind of idle.
+            self.be_idle(if self.others.get() & FENCED == 0 {
+                IDLE
+            } else {
+                IDLE_FENCED
+            });
+            self.give_back();
+        }
+    }
+}
