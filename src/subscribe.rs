@@ -23,7 +23,7 @@ use crate::rule::Word;
 use crate::sync::Arc;
 use crate::table::{Node, Pinned};
 use crate::time::Timestamp;
-use crate::tracker::core::{Core, hash_of};
+use crate::tracker::core::Core;
 use crate::tracker::{IncarnationTracker, NodeState};
 
 /// How a node differs from what a subscriber last saw of it.
@@ -170,7 +170,7 @@ where
             count += 1;
             each(node, change);
         };
-        let hash = |key: &K| hash_of(&core.hasher, key);
+        let hash = |key: &K| core.hasher.hash_one(key);
         if let Some(look) = core.notify.look(core.table.domain(), subscription) {
             let mut pinned = core.table.pin();
             let mark = pinned.mark();

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use fastrand::Rng;
 use incarnation::{Claim, Incarnation, IncarnationTracker, Status, Timestamp};
 use incarnation_swim::{Config, ConfigError, Datagram, Dropped, Phase, Protocol, forge, fuzz};
-use incarnation_testkit::random::SplitMix;
 
 const PERIOD: Duration = Duration::from_secs(1);
 const T0: Timestamp = Timestamp::from_millis(1);
@@ -336,28 +336,28 @@ fn what_is_wrong_with_a_datagram_is_counted_and_changes_nothing() {
 
 #[test]
 fn no_bytes_whatever_break_a_node() {
-    let mut dice = SplitMix(1);
+    let mut dice = Rng::with_seed(1);
     for round in 0..3000 {
-        let claims: Vec<_> = (0..dice.below(9))
+        let claims: Vec<_> = (0..dice.u64(..9))
             .map(|_| {
-                let status = Status::ALL[dice.below(5) as usize];
-                (address(dice.below(70) as u16), Claim::new(status, dice.next_u64() >> dice.below(64)))
+                let status = Status::ALL[dice.usize(..5)];
+                (address(dice.u16(..70)), Claim::new(status, dice.u64(..) >> dice.u64(..64)))
             })
             .collect();
-        let own = Incarnation::new(dice.next_u64() >> dice.below(64));
+        let own = Incarnation::new(dice.u64(..) >> dice.u64(..64));
         let mut data = Vec::new();
-        for _ in 0..1 + dice.below(6) {
-            let mut bytes = match dice.below(3) {
+        for _ in 0..1 + dice.u64(..6) {
+            let mut bytes = match dice.u64(..3) {
                 0 => forge::join(0, own),
                 1 => forge::ping(0, own),
                 _ => forge::gossip(0, own, &claims),
             };
             if round % 2 == 0 {
-                let at = dice.below(bytes.len() as u64) as usize;
-                bytes[at] ^= 1 << dice.below(8);
+                let at = dice.usize(..bytes.len());
+                bytes[at] ^= 1 << dice.u64(..8);
             }
             data.extend((bytes.len() as u16).to_le_bytes());
-            data.push(dice.below(9) as u8);
+            data.push(dice.u8(..9));
             data.extend(bytes);
         }
         fuzz::datagram(&data);
@@ -373,16 +373,16 @@ fn many_threads_may_receive_at_once() {
         for thread in 0..THREADS {
             let node = &node;
             scope.spawn(move || {
-                let mut dice = SplitMix(u64::from(thread));
+                let mut dice = Rng::with_seed(u64::from(thread));
                 let mut out = Vec::new();
                 for round in 0..2000_u64 {
                     let now = T0 + Duration::from_millis(round);
-                    let from = address(2 + dice.below(PEERS.into()) as u16);
-                    let about = address(1 + dice.below((PEERS + 1).into()) as u16);
-                    let said = Claim::new(Status::ALL[1 + dice.below(2) as usize], round / 100);
+                    let from = address(2 + dice.u16(..PEERS));
+                    let about = address(1 + dice.u16(..=PEERS));
+                    let said = Claim::new(Status::ALL[1 + dice.usize(..2)], round / 100);
                     let bytes = forge::gossip(0, Incarnation::new(round / 100), &[(about, said)]);
                     node.handle_datagram(from, &bytes, now, &mut out).unwrap();
-                    if dice.below(10) == 0 {
+                    if dice.u64(..10) == 0 {
                         node.handle_timer(now, &mut out);
                     }
                     out.clear();

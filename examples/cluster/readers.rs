@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use hdrhistogram::Histogram;
-use incarnation_testkit::random::SplitMix;
 
 use crate::cast::Shared;
 
@@ -48,7 +48,7 @@ impl Lookups {
         times.value_at_quantile(part)
     }
 
-    fn burst(&self, cast: &Shared, dice: &mut SplitMix) {
+    fn burst(&self, cast: &Shared, dice: &mut Rng) {
         let trackers = cast.trackers();
         let addresses: Vec<_> = (0..=cast.len()).map(|player| cast.address(player)).collect();
         if trackers.is_empty() {
@@ -57,8 +57,8 @@ impl Lookups {
         let mut found = 0;
         let mut times = Vec::with_capacity((BURST / TIMED) as usize);
         for lookup in 0..BURST {
-            let (_, tracker) = &trackers[dice.below(trackers.len() as u64) as usize];
-            let node = &addresses[dice.below(addresses.len() as u64) as usize];
+            let (_, tracker) = &trackers[dice.usize(..trackers.len())];
+            let node = &addresses[dice.usize(..addresses.len())];
             let state = if lookup % TIMED == 0 {
                 let begin = Instant::now();
                 let state = black_box(tracker.get(node));
@@ -87,7 +87,7 @@ impl Readers {
         let stop = Arc::new(AtomicBool::new(false));
         let reader = |number| {
             let (cast, lookups, stop) = (cast.clone(), lookups.clone(), stop.clone());
-            let mut dice = SplitMix(number);
+            let mut dice = Rng::with_seed(number);
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     lookups.burst(&cast, &mut dice);

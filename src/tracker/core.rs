@@ -77,6 +77,17 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) bell: Bell,
 }
 
+/// The high half of a key's hash.
+///
+/// Not by [`BuildHasher::hash_one`]: ahash has it depend on the key's *type* where the compiler allows
+/// specialization, and then an integer would not be found by what is equivalent to it.
+#[inline(always)]
+pub(crate) fn table_hash<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u32 {
+    let mut state = hasher.build_hasher();
+    key.hash(&mut state);
+    (state.finish() >> 32) as u32
+}
+
 impl<K, S> Core<K, S>
 where
     K: Eq + Hash + Clone,
@@ -85,7 +96,7 @@ where
     /// The high half of the hash: its own high bits choose the chain, all of it is compared.
     #[inline(always)]
     pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u32 {
-        (hash_of(&self.hasher, key) >> 32) as u32
+        table_hash(&self.hasher, key)
     }
 
     #[inline(always)]
@@ -428,18 +439,6 @@ where
         tracing::debug!(target: "incarnation", reason = ?Event::from(exit), %last, "node evicted");
         Ok(last)
     }
-}
-
-/// The hash of a key, or of what is equivalent to one.
-///
-/// Not `hash_one`: there a hasher may treat some types specially (ahash does, on nightly compilers),
-/// and `Arc<str>` would hash unlike the `str` it is looked up by.
-#[allow(clippy::manual_hash_one, reason = "see above")]
-#[inline(always)]
-pub(crate) fn hash_of<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u64 {
-    let mut state = hasher.build_hasher();
-    key.hash(&mut state);
-    state.finish()
 }
 
 /// The node of a key, if it is in the table.
