@@ -81,6 +81,7 @@ pub(crate) struct Core<K: Eq + Hash, S> {
 ///
 /// Not by [`BuildHasher::hash_one`]: ahash has it depend on the key's *type* where the compiler allows
 /// specialization, and then an integer would not be found by what is equivalent to it.
+#[allow(clippy::manual_hash_one, reason = "see above")]
 #[inline(always)]
 pub(crate) fn table_hash<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u32 {
     let mut state = hasher.build_hasher();
