@@ -27,6 +27,24 @@ fn the_defaults_are_as_documented() {
 }
 
 #[test]
+fn the_limits_that_were_given_are_gone_by() {
+    let tracker: IncarnationTracker = builder()
+        .max_incarnation(99)
+        .max_incarnation_jump(9)
+        .max_first_incarnation(Some(Incarnation::new(7)))
+        .zombie_window(Duration::from_secs(3))
+        .min_rejoin_bump(2)
+        .build()
+        .unwrap();
+    let policy = tracker.policy();
+    assert_eq!(policy.max_incarnation, Incarnation::new(99));
+    assert_eq!(policy.max_incarnation_jump, 9);
+    assert_eq!(policy.max_first_incarnation, Some(Incarnation::new(7)));
+    assert_eq!(policy.zombie_window, Duration::from_secs(3));
+    assert_eq!(policy.min_rejoin_bump, 2);
+}
+
+#[test]
 fn a_table_for_no_nodes_is_refused() {
     assert_eq!(refused(builder().max_nodes(0)), BuildError::NoNodes);
 }
