@@ -21,8 +21,11 @@ fn runs() -> impl Strategy<Value = (Setup, Vec<Step>)> {
     })
 }
 
+/// Claims about a few nodes.
+type Gossip = Vec<(u8, Claim)>;
+
 /// Claims within the limits about a few confirmed nodes, in two orders.
-fn claims_in_two_orders() -> impl Strategy<Value = (Vec<(u8, Claim)>, Vec<(u8, Claim)>)> {
+fn claims_in_two_orders() -> impl Strategy<Value = (Gossip, Gossip)> {
     let confirmed = &Status::ALL[1..];
     let claim = (0..3_u8, proptest::sample::select(confirmed), 0..900_u64);
     let claims = vec(

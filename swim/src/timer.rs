@@ -181,7 +181,7 @@ impl Protocol {
     fn begin_period(&self, timers: &mut Timers, now: Timestamp, out: &mut Vec<Datagram>) {
         // Relaxed: a number that orders nothing.
         self.syncs.store(0, Ordering::Relaxed);
-        let every = |periods: u32| periods > 0 && timers.periods % u64::from(periods) == 0;
+        let every = |periods: u32| periods > 0 && timers.periods.is_multiple_of(u64::from(periods));
         let (syncs, sweeps) = (every(self.config.sync_periods), every(self.config.sweep_periods));
         let counts = self.tracker.counts();
         if self.phase() == Phase::Joining || counts.alive + counts.suspect == 0 {

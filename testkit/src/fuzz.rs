@@ -1,14 +1,21 @@
 //! The bodies of the fuzz targets, so that the inputs they found can be replayed by an ordinary test.
 //!
-//! Each takes any bytes and panics only if the code under test is wrong.
+//! Each takes any bytes and panics only if the code under test is wrong. What they do not depend on
+//! is features of the crate: a decoder behind one is handed in. The body for datagrams is the
+//! protocol's own, `incarnation_swim::fuzz::datagram`.
 
 use std::path::Path;
 
+use incarnation::Incarnation;
+
 use crate::ops::{SETUP_BYTES, STEP_BYTES, Setup, Step};
-use crate::{lockstep, trace};
+use crate::{lockstep, replay, trace};
 
 /// More steps than this make an input slow, not deep.
 const MAX_STEPS: usize = 512;
+/// More cases than this, or larger tables, do the same.
+const MAX_CASES: usize = 4;
+const MAX_NODES: usize = 4096;
 
 /// The setup and the steps that some bytes stand for; too few bytes are filled up with zeroes.
 pub fn decode(bytes: &[u8]) -> (Setup, Vec<Step>) {
@@ -38,7 +45,8 @@ pub fn operations(bytes: &[u8]) {
     }
 }
 
-/// Any bytes: the reader of traces answers, and what it refuses it refuses with the line.
+/// Any bytes: the reader of traces answers, and what it refuses it refuses with the line; what it
+/// reads can be replayed, whatever it asks of a tracker.
 ///
 /// # Panics
 ///
@@ -46,8 +54,56 @@ pub fn operations(bytes: &[u8]) {
 pub fn traces(bytes: &[u8]) {
     let lines = bytes.split(|byte| *byte == b'\n').count();
     match trace::parse(bytes, Path::new("fuzz")) {
-        Ok(cases) => assert!((1..=lines).contains(&cases.len())),
+        Ok(cases) => {
+            assert!((1..=lines).contains(&cases.len()));
+            let small = cases
+                .iter()
+                .filter(|case| case.config.max_nodes <= MAX_NODES);
+            for case in small.take(MAX_CASES) {
+                // What was recorded is whatever the bytes say: neither a difference nor
+                // contradictory limits are anyone's fault.
+                let _ = replay::replay(case);
+            }
+        }
         Err(trace::TraceError::Malformed { line, .. }) => assert!((1..=lines).contains(&line)),
         Err(_) => {}
     }
+}
+
+/// Any bytes, and the same bytes with a checksum that fits: the decoder of the durable incarnation's
+/// file takes exactly what a mark looks like, laid out here a second time. It returns `None` for what
+/// it refuses.
+///
+/// # Panics
+///
+/// If it takes something else, or refuses a mark.
+pub fn durable(bytes: &[u8], decode: impl Fn(&[u8]) -> Option<Incarnation>) {
+    let check = |bytes: &[u8]| assert_eq!(decode(bytes), mark_of(bytes), "{bytes:02x?}");
+    check(bytes);
+    if let Some((covered, _)) = bytes.split_last_chunk::<4>() {
+        check(&with_checksum(covered));
+    }
+    let mut payload = [0; 8];
+    for (to, from) in payload.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    check(&file_of(u64::from_le_bytes(payload)));
+}
+
+/// The file that remembers a mark: magic, content 1 of version 1, length 8, mark, CRC-32.
+pub fn file_of(mark: u64) -> Vec<u8> {
+    let mut file = b"\x89INC\r\n\x1a\n\x01\0\x01\0\x08\0\0\0\0\0\0\0".to_vec();
+    file.extend(mark.to_le_bytes());
+    with_checksum(&file)
+}
+
+fn with_checksum(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &crc32fast::hash(bytes).to_le_bytes()].concat()
+}
+
+/// The mark of which these bytes are the file.
+fn mark_of(bytes: &[u8]) -> Option<Incarnation> {
+    let mark = u64::from_le_bytes(*bytes.get(20..)?.first_chunk()?);
+    let is_whole = mark <= Incarnation::MAX.get() && bytes == file_of(mark);
+    is_whole.then(|| Incarnation::new(mark))
 }

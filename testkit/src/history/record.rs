@@ -4,6 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use fastrand::Rng;
 use incarnation::rule::{Proposal, ProposalKind, Word};
 use incarnation::{Claim, Status, SweepScope, Timestamp, Verdict};
 
@@ -11,7 +12,6 @@ use super::restless::Restless;
 use super::subject::Subject;
 use super::{Event, History, Key, Span, What};
 use crate::model::{Held, Rules};
-use crate::random::SplitMix;
 
 /// How a history comes about.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl Recording {
                     let mut worker = Worker {
                         subject,
                         clock: &clock,
-                        random: SplitMix(self.seed ^ (thread << 32)),
+                        random: Rng::with_seed(self.seed ^ (thread << 32)),
                         told: vec![1; usize::from(self.nodes)],
                         notes: Notes::default(),
                     };
@@ -89,7 +89,7 @@ struct Notes {
 struct Worker<'a, T> {
     subject: &'a T,
     clock: &'a AtomicU64,
-    random: SplitMix,
+    random: Rng,
     /// The incarnation each node was last heard to be at.
     told: Vec<u64>,
     notes: Notes,
@@ -99,8 +99,8 @@ impl<T: Subject> Worker<'_, T> {
     /// Runs an operation between two looks at the clock. Its time is that of its beginning, or
     /// somewhat before: as when a packet waited.
     fn timed<R>(&mut self, run: impl FnOnce(&T, Timestamp) -> R) -> (Span, Timestamp, R) {
-        let late = if self.random.below(8) == 0 {
-            self.random.below(40)
+        let late = if self.random.u64(..8) == 0 {
+            self.random.u64(..40)
         } else {
             0
         };
@@ -117,8 +117,8 @@ impl<T: Subject> Worker<'_, T> {
     }
 
     fn operate(&mut self) {
-        let node = self.random.below(self.told.len() as u64) as Key;
-        match self.random.below(100) {
+        let node = self.random.usize(..self.told.len()) as Key;
+        match self.random.u64(..100) {
             0..42 => {
                 let claim = self.claim(node);
                 self.submit(node, Proposal::claim(claim));
@@ -128,7 +128,7 @@ impl<T: Subject> Worker<'_, T> {
                 self.submit(node, Proposal::confirm(incarnation.into()));
             }
             46..56 => {
-                let incarnation = self.incarnation(node) + self.random.below(6);
+                let incarnation = self.incarnation(node) + self.random.u64(..6);
                 self.submit(node, Proposal::rejoin(incarnation.into()));
             }
             56..60 => self.submit(node, Proposal::introduce()),
@@ -195,7 +195,7 @@ impl<T: Subject> Worker<'_, T> {
     }
 
     fn sweep(&mut self) {
-        let scope = match self.random.below(8) {
+        let scope = match self.random.u64(..8) {
             0 => SweepScope::Dead,
             1 => SweepScope::Capacity,
             2..5 => SweepScope::Expiry,
@@ -239,11 +239,11 @@ impl<T: Subject> Worker<'_, T> {
 
     /// An incarnation near the one last heard of.
     fn incarnation(&mut self, node: Key) -> u64 {
-        (self.told[usize::from(node)] + self.random.below(4)).saturating_sub(1)
+        (self.told[usize::from(node)] + self.random.u64(..4)).saturating_sub(1)
     }
 
     fn claim(&mut self, node: Key) -> Claim {
-        let status = match self.random.below(20) {
+        let status = match self.random.u64(..20) {
             0 => Status::Unconfirmed,
             1..8 => Status::Alive,
             8..13 => Status::Suspect,

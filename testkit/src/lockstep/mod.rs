@@ -10,7 +10,9 @@ mod steps;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 
-use incarnation::{IncarnationTracker, NodeHandle, NodeState, Reclaimer, Slot, Timestamp, View};
+use incarnation::{
+    IncarnationTracker, NodeHandle, NodeState, Reclaimer, Slot, Timestamp, Verdict, View,
+};
 
 use crate::model::{Held, Model};
 use crate::narrow::Narrow;
@@ -51,12 +53,12 @@ impl fmt::Display for Difference {
 
 impl std::error::Error for Difference {}
 
-/// Does the steps to both.
+/// Does the steps to both; returns the verdicts they agreed on.
 ///
 /// # Errors
 ///
 /// The first difference.
-pub fn run(setup: &Setup, steps: &[Step]) -> Result<(), Difference> {
+pub fn run(setup: &Setup, steps: &[Step]) -> Result<Vec<Verdict>, Difference> {
     let local = setup.has_local.then_some(0);
     let mut builder = setup.rules.builder().local_incarnation(setup.own);
     if let Some(local) = local {
@@ -85,6 +87,7 @@ pub fn run(setup: &Setup, steps: &[Step]) -> Result<(), Difference> {
         slots: BTreeMap::new(),
         // So that times may go back a little.
         now: Timestamp::from_nanos(1000),
+        verdicts: Vec::new(),
     };
     for (number, step) in steps.iter().enumerate() {
         lockstep.now =
@@ -106,7 +109,7 @@ pub fn run(setup: &Setup, steps: &[Step]) -> Result<(), Difference> {
                 },
             )?;
     }
-    Ok(())
+    Ok(lockstep.verdicts)
 }
 
 struct Lockstep<'t> {
@@ -118,6 +121,7 @@ struct Lockstep<'t> {
     /// Each slot a handle had, and whose life it was.
     slots: BTreeMap<Slot, (Key, u64)>,
     now: Timestamp,
+    verdicts: Vec<Verdict>,
 }
 
 /// A handle, and the life it was taken in.

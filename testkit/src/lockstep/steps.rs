@@ -117,6 +117,7 @@ impl<'t> Lockstep<'t> {
             return Ok(());
         }
         let expected = target.map(|node| self.model.submit(&node, proposal, self.now));
+        self.verdicts.extend(verdict);
         same("verdict", expected, verdict)
     }
 
