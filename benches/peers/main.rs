@@ -3,9 +3,12 @@
 //! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part; `--record` also
 //! writes the tables and charts of docs/performance.md. Every run writes `target/peers.json`.
 
+#[path = "../machine.rs"]
+mod machine;
 mod measure;
 mod run;
 #[path = "../subjects/mod.rs"]
+#[allow(dead_code, reason = "shared with the other benches")]
 mod subjects;
 mod targets;
 mod workloads;

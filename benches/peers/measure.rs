@@ -7,12 +7,13 @@
 //! measurement that another program's work fell into is made again, and all tables are made anew a
 //! few times on the way.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::machine::{cores, preemptions, settle};
 use crate::run;
 use crate::subjects::{Session, Subject, Task};
 use crate::workloads::Workload;
@@ -63,7 +64,7 @@ impl<S: Subject> Contestant<S> {
         S: 'static,
     {
         let subject = S::with_capacity(world.known.len());
-        subject.fill(&world.known, 1);
+        subject.fill(world.known.iter().copied(), 1);
         let (node, hot) = world.hot(0);
         let found = subject.session().lookup(&node);
         assert_eq!(
@@ -138,7 +139,6 @@ impl<S: Subject> Contestant<S> {
     fn measure_once(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> Measured {
         let base = self.base(workload, lanes.len(), count);
         let barrier = Barrier::new(lanes.len());
-        let cores = cores();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let sweeper = workload.swept().then(|| {
@@ -155,9 +155,7 @@ impl<S: Subject> Contestant<S> {
                 .map(|(number, lane)| {
                     let barrier = &barrier;
                     scope.spawn(move || {
-                        if let Some(core) = cores.get(number % cores.len().max(1)) {
-                            core_affinity::set_for_current(*core);
-                        }
+                        settle(number);
                         run::prepare(&self.subject, workload, lane, base);
                         let before = preemptions();
                         barrier.wait();
@@ -183,23 +181,6 @@ impl<S: Subject> Contestant<S> {
             }
         })
     }
-}
-
-/// How often this thread had to leave its core to another; 0 where the system does not tell.
-fn preemptions() -> u64 {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
-    line.and_then(|number| number.trim().parse().ok())
-        .unwrap_or(0)
-}
-
-/// Each worker stays on one core: else the system may put two of them on the same one for a while,
-/// which is long here. Empty, and then nobody is moved, where that is not to be had.
-fn cores() -> &'static [core_affinity::CoreId] {
-    static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
-    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
 }
 
 /// How long and how often.
