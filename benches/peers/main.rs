@@ -3,9 +3,12 @@
 //! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part; `--record` also
 //! writes the tables and charts of docs/performance.md. Every run writes `target/peers.json`.
 
+mod chart;
 #[path = "../machine.rs"]
 mod machine;
 mod measure;
+#[path = "../record.rs"]
+mod record;
 mod run;
 #[path = "../subjects/mod.rs"]
 #[allow(dead_code, reason = "shared with the other benches")]
@@ -14,7 +17,6 @@ mod targets;
 mod workloads;
 mod world;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use measure::{Contestant, Effort, Measurable, Results};
@@ -24,6 +26,7 @@ use world::{Lane, World};
 
 struct Options {
     quick: bool,
+    record: bool,
     only: Vec<String>,
 }
 
@@ -31,12 +34,14 @@ impl Options {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             quick: false,
+            record: false,
             only: Vec::new(),
         };
         let mut arguments = arguments.skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
+                "--record" => options.record = true,
                 "--only" => options
                     .only
                     .push(arguments.next().ok_or("--only needs a workload")?),
@@ -107,10 +112,6 @@ fn pairs<'a>(
     each.flat_map(move |workload| threads.iter().map(move |threads| (workload, *threads)))
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::of(std::env::args())?;
     let effort = Effort {
@@ -155,14 +156,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let figures = results.figures();
-    println!("{}", targets::all(&figures));
-    println!("{}", targets::table(&figures));
-    let target = root().join("target");
-    std::fs::create_dir_all(&target)?;
-    std::fs::write(
-        target.join("peers.json"),
-        serde_json::to_string_pretty(&figures)?,
-    )?;
+    let (all, table) = (targets::all(&figures), targets::table(&figures));
+    println!("{all}\n{table}");
+    record::json("peers.json", &figures)?;
+    if options.record {
+        record::section("targets", &table)?;
+        record::section("peers", &targets::wide(&figures))?;
+        chart::draw_all(&figures, &record::root().join("docs"))?;
+    }
     eprintln!("took {:.0?}", begin.elapsed());
     Ok(())
 }
