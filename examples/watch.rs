@@ -118,6 +118,10 @@ fn write(tracker: &IncarnationTracker<Name>, clock: &Clock, seed: u64, stop: &At
             7..9 => Claim::dead(known),
             _ => Claim::left(known),
         };
+        if random.u16(..1000) == 0 {
+            // An operator takes it out; the next claim is its first.
+            tracker.forget(&node);
+        }
         accepted += u64::from(tracker.update(&node, claim, clock.now()).accepted());
     }
     accepted
