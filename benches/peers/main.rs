@@ -3,24 +3,30 @@
 //! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part; `--record` also
 //! writes the tables and charts of docs/performance.md. Every run writes `target/peers.json`.
 
+mod chart;
+#[path = "../machine.rs"]
+mod machine;
 mod measure;
+#[path = "../record.rs"]
+mod record;
 mod run;
 #[path = "../subjects/mod.rs"]
+#[allow(dead_code, reason = "shared with the other benches")]
 mod subjects;
 mod targets;
 mod workloads;
 mod world;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use measure::{Contestant, Effort, Figure, Measurable};
+use measure::{Contestant, Effort, Measurable, Results};
 use subjects::*;
 use workloads::Workload;
 use world::{Lane, World};
 
 struct Options {
     quick: bool,
+    record: bool,
     only: Vec<String>,
 }
 
@@ -28,12 +34,14 @@ impl Options {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             quick: false,
+            record: false,
             only: Vec::new(),
         };
         let mut arguments = arguments.skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
+                "--record" => options.record = true,
                 "--only" => options
                     .only
                     .push(arguments.next().ok_or("--only needs a workload")?),
@@ -50,20 +58,23 @@ impl Options {
     }
 }
 
-/// All subjects that can do something of what is asked, with their tables filled.
-fn contestants<'a>(
+/// All subjects that can do something of what is asked, with their tables filled; the `first` of
+/// them first, so that it is not always the same one that gets the memory nobody used before.
+fn contestants(
     world: &World,
     workloads: &[Workload],
     threads: &[usize],
-) -> Vec<Box<dyn Measurable + 'a>> {
-    let mut all = Vec::new();
+    first: usize,
+) -> Vec<Box<dyn Measurable>> {
+    type Make = fn(&World) -> Box<dyn Measurable>;
+    let mut makers: Vec<(usize, Make)> = Vec::new();
     macro_rules! enter {
         ($($subject:ty),* $(,)?) => {$(
             let can = workloads.iter().any(|workload| {
                 threads.iter().any(|threads| <$subject>::can(workload.task(*threads, world.known.len())))
             });
             if can {
-                all.push(Contestant::<$subject>::boxed(world));
+                makers.push((makers.len(), Contestant::<$subject>::boxed));
             }
         )*};
     }
@@ -85,64 +96,74 @@ fn contestants<'a>(
         ArcSwapped,
         FocaMembers,
     );
-    all
+    let first = first % makers.len();
+    makers.rotate_left(first);
+    let made = makers.iter().map(|(place, make)| (*place, make(world)));
+    let mut made: Vec<_> = made.collect();
+    made.sort_by_key(|(place, _)| *place);
+    made.into_iter().map(|(_, contestant)| contestant).collect()
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+fn pairs<'a>(
+    workloads: &'a [Workload],
+    threads: &'a [usize],
+) -> impl Iterator<Item = (Workload, usize)> + 'a {
+    let each = workloads.iter().copied();
+    each.flat_map(move |workload| threads.iter().map(move |threads| (workload, *threads)))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::of(std::env::args())?;
     let effort = Effort {
-        rounds: 21,
+        generations: 3,
+        rounds: 7,
         each: Duration::from_millis(if options.quick { 4 } else { 20 }),
     };
     let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
     let begin = Instant::now();
-    let mut figures: Vec<Figure> = Vec::new();
+    let mut results = Results::default();
     for (nodes, workloads) in [
         (10_000, Workload::ALL.as_slice()),
         (1_000_000, Workload::LARGE.as_slice()),
     ] {
-        let workloads: Vec<_> = workloads
-            .iter()
-            .copied()
-            .filter(|one| options.wants(*one))
-            .collect();
+        let workloads = workloads.iter().copied();
+        let workloads: Vec<_> = workloads.filter(|one| options.wants(*one)).collect();
         if workloads.is_empty() {
             continue;
         }
         let world = World::new(nodes);
-        let contestants = contestants(&world, &workloads, threads);
-        for workload in workloads {
-            for threads in threads {
-                let mut lanes: Vec<_> = (0..*threads)
-                    .map(|lane| Lane::new(&world, lane, *threads))
-                    .collect();
+        for generation in 0..effort.generations {
+            let contestants = contestants(&world, &workloads, threads, 5 * generation);
+            for (workload, threads) in pairs(&workloads, threads) {
+                let lanes = (0..threads).map(|lane| Lane::new(&world, lane, threads));
                 eprintln!(
-                    "{:5.0?} {} of {nodes}, {threads} threads",
+                    "{:5.0?} {}/{} {} of {nodes}, {threads} threads",
                     begin.elapsed(),
+                    generation + 1,
+                    effort.generations,
                     workload.id()
                 );
-                figures.extend(measure::measure_all(
+                measure::measure_all(
                     effort,
+                    generation,
                     workload,
                     &contestants,
-                    &mut lanes,
+                    &mut lanes.collect::<Vec<_>>(),
                     &world,
-                ));
+                    &mut results,
+                );
             }
         }
     }
-    println!("{}", targets::all(&figures));
-    println!("{}", targets::table(&figures));
-    let target = root().join("target");
-    std::fs::create_dir_all(&target)?;
-    std::fs::write(
-        target.join("peers.json"),
-        serde_json::to_string_pretty(&figures)?,
-    )?;
+    let figures = results.figures();
+    let (all, table) = (targets::all(&figures), targets::table(&figures));
+    println!("{all}\n{table}");
+    record::json("peers.json", &figures)?;
+    if options.record {
+        record::section("targets", &table)?;
+        record::section("peers", &targets::wide(&figures))?;
+        chart::draw_all(&figures, &record::root().join("docs"))?;
+    }
     eprintln!("took {:.0?}", begin.elapsed());
     Ok(())
 }

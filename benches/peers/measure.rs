@@ -3,14 +3,17 @@
 //! Each measurement starts its threads, lets them touch the table, releases them at a barrier, and
 //! takes from each the time of its own loop. The number of operations is set once per workload and
 //! subject, so that a measurement takes about the time asked for. The order of the subjects shifts
-//! by one each round, so that a slow moment of the machine does not always hit the same one.
+//! by one each round, so that a slow moment of the machine does not always hit the same one. A
+//! measurement that another program's work fell into is made again, and all tables are made anew a
+//! few times on the way.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Barrier, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::machine::{cores, preemptions, settle};
 use crate::run;
 use crate::subjects::{Session, Subject, Task};
 use crate::workloads::Workload;
@@ -32,6 +35,13 @@ pub struct Figure {
     pub max_ns: f64,
 }
 
+impl Figure {
+    fn is_of(&self, other: &Self) -> bool {
+        (self.workload, self.threads, self.nodes, self.subject)
+            == (other.workload, other.threads, other.nodes, other.subject)
+    }
+}
+
 /// A subject with its table filled.
 pub struct Contestant<S> {
     subject: S,
@@ -49,12 +59,12 @@ pub trait Measurable {
 }
 
 impl<S: Subject> Contestant<S> {
-    pub fn boxed<'a>(world: &World) -> Box<dyn Measurable + 'a>
+    pub fn boxed(world: &World) -> Box<dyn Measurable>
     where
-        S: 'a,
+        S: 'static,
     {
         let subject = S::with_capacity(world.known.len());
-        subject.fill(&world.known, 1);
+        subject.fill(world.known.iter().copied(), 1);
         let (node, hot) = world.hot(0);
         let found = subject.session().lookup(&node);
         assert_eq!(
@@ -101,10 +111,34 @@ impl<S: Subject> Measurable for Contestant<S> {
         if workload.task(0, 0).one_node {
             self.subject.prepare(&lanes[0].hot.0);
         }
+        // Where there is a core for each thread, a worker that was driven off its core was so by some
+        // other program, and its time is that program's.
+        let alone = !workload.swept() && lanes.len() <= cores().len();
+        for _ in 1..TRIES {
+            let measured = self.measure_once(workload, lanes, count);
+            if !alone || measured.preemptions == 0 {
+                return measured.nanos;
+            }
+        }
+        self.measure_once(workload, lanes, count).nanos
+    }
+}
+
+/// A measurement that other programs disturbed is made again, but not for ever.
+const TRIES: usize = 5;
+
+/// What one measurement came to.
+struct Measured {
+    /// Nanoseconds an operation and thread.
+    nanos: f64,
+    /// How often workers had to leave their cores to others.
+    preemptions: u64,
+}
+
+impl<S: Subject> Contestant<S> {
+    fn measure_once(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> Measured {
         let base = self.base(workload, lanes.len(), count);
         let barrier = Barrier::new(lanes.len());
-        let cores = cores();
-        let times = Mutex::new(Vec::new());
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let sweeper = workload.swept().then(|| {
@@ -119,55 +153,89 @@ impl<S: Subject> Measurable for Contestant<S> {
                 .iter_mut()
                 .enumerate()
                 .map(|(number, lane)| {
-                    let (barrier, times) = (&barrier, &times);
+                    let barrier = &barrier;
                     scope.spawn(move || {
-                        if let Some(core) = cores.get(number % cores.len().max(1)) {
-                            core_affinity::set_for_current(*core);
-                        }
+                        settle(number);
                         run::prepare(&self.subject, workload, lane, base);
+                        let before = preemptions();
                         barrier.wait();
                         let begin = Instant::now();
                         let done = run::run(&self.subject, workload, lane, count, base + 1);
-                        let time = begin.elapsed().as_nanos() as f64 / done as f64;
-                        times.lock().expect("nobody panics").push(time);
+                        let nanos = begin.elapsed().as_nanos() as f64 / done as f64;
+                        (nanos, preemptions() - before)
                     })
                 })
                 .collect();
-            for worker in workers {
-                worker.join().expect("a worker");
-            }
+            let threads = workers.len() as f64;
+            let each = workers
+                .into_iter()
+                .map(|worker| worker.join().expect("a worker"));
+            let sum = each.fold((0.0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
             over.store(true, Ordering::Relaxed);
             if let Some(sweeper) = sweeper {
                 sweeper.thread().unpark();
             }
-        });
-        let times = times.into_inner().expect("nobody panics");
-        times.iter().sum::<f64>() / times.len() as f64
+            Measured {
+                nanos: sum.0 / threads,
+                preemptions: sum.1,
+            }
+        })
     }
-}
-
-/// Each worker stays on one core: else the system may put two of them on the same one for a while,
-/// which is long here. Empty, and then nobody is moved, where that is not to be had.
-fn cores() -> &'static [core_affinity::CoreId] {
-    static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
-    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
 }
 
 /// How long and how often.
 #[derive(Clone, Copy)]
 pub struct Effort {
+    /// How often every table is made anew: where one happens to lie in memory makes a difference.
+    pub generations: usize,
+    /// Measurements of each workload and subject in a generation.
     pub rounds: usize,
     pub each: Duration,
+}
+
+/// All measurements of a workload and subject.
+struct Series {
+    figure: Figure,
+    times: Vec<f64>,
+}
+
+/// What was measured so far, in the order it was first measured in.
+#[derive(Default)]
+pub struct Results(Vec<Series>);
+
+impl Results {
+    fn add(&mut self, figure: Figure, times: Vec<f64>) {
+        let is_it = |series: &&mut Series| series.figure.is_of(&figure);
+        match self.0.iter_mut().find(is_it) {
+            Some(series) => series.times.extend(times),
+            None => self.0.push(Series { figure, times }),
+        }
+    }
+
+    pub fn figures(self) -> Vec<Figure> {
+        let figures = self.0.into_iter().map(|Series { figure, mut times }| {
+            times.sort_by(f64::total_cmp);
+            Figure {
+                median_ns: times[times.len() / 2],
+                min_ns: times[0],
+                max_ns: times[times.len() - 1],
+                ..figure
+            }
+        });
+        figures.collect()
+    }
 }
 
 /// Measures one workload on all subjects, round by round.
 pub fn measure_all(
     effort: Effort,
+    generation: usize,
     workload: Workload,
-    contestants: &[Box<dyn Measurable + '_>],
+    contestants: &[Box<dyn Measurable>],
     lanes: &mut [Lane],
     world: &World,
-) -> Vec<Figure> {
+    results: &mut Results,
+) {
     let nodes = world.known.len();
     let taking_part: Vec<_> = contestants
         .iter()
@@ -178,7 +246,7 @@ pub fn measure_all(
         .map(|contestant| calibrate(effort, workload, contestant.as_ref(), lanes))
         .collect();
     let mut times = vec![Vec::new(); taking_part.len()];
-    for round in 0..effort.rounds {
+    for round in generation * effort.rounds..(generation + 1) * effort.rounds {
         for lane in lanes.iter_mut() {
             lane.hot = world.hot(round);
         }
@@ -187,22 +255,18 @@ pub fn measure_all(
             times[who].push(taking_part[who].measure(workload, lanes, counts[who]));
         }
     }
-    let figures = taking_part
-        .iter()
-        .zip(times)
-        .map(|(contestant, mut times)| {
-            times.sort_by(f64::total_cmp);
-            Figure {
-                workload: workload.id(),
-                threads: lanes.len(),
-                nodes,
-                subject: contestant.id(),
-                median_ns: times[times.len() / 2],
-                min_ns: times[0],
-                max_ns: times[times.len() - 1],
-            }
-        });
-    figures.collect()
+    for (contestant, times) in taking_part.iter().zip(times) {
+        let figure = Figure {
+            workload: workload.id(),
+            threads: lanes.len(),
+            nodes,
+            subject: contestant.id(),
+            median_ns: 0.0,
+            min_ns: 0.0,
+            max_ns: 0.0,
+        };
+        results.add(figure, times);
+    }
 }
 
 /// How many operations take about the time asked for; warms up on the way.

@@ -161,3 +161,50 @@ pub fn all(figures: &[Figure]) -> String {
     }
     table
 }
+
+/// Markdown tables for people: for each workload and number of threads a row, for each subject a
+/// column; medians. One table for ours and one for the others, since they are wide.
+pub fn wide(figures: &[Figure]) -> String {
+    let mut rows: Vec<(&str, usize, usize)> = Vec::new();
+    let mut subjects: Vec<&str> = Vec::new();
+    for figure in figures {
+        let row = (figure.workload, figure.nodes, figure.threads);
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+        if !subjects.contains(&figure.subject) {
+            subjects.push(figure.subject);
+        }
+    }
+    let (ours, others): (Vec<_>, Vec<_>) = subjects.into_iter().partition(|one| is_ours(one));
+    [ours, others]
+        .iter()
+        .map(|subjects| wide_table(figures, &rows, subjects))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn wide_table(figures: &[Figure], rows: &[(&str, usize, usize)], subjects: &[&str]) -> String {
+    let mut table = String::from("| workload | nodes | threads |");
+    for subject in subjects {
+        let _ = write!(table, " {subject} |");
+    }
+    let _ = writeln!(table, "\n|---|---|---|{}", "---|".repeat(subjects.len()));
+    for (workload, nodes, threads) in rows {
+        let _ = write!(table, "| {workload} | {nodes} | {threads} |");
+        for subject in subjects {
+            let figure = figures.iter().find(|figure| {
+                (
+                    figure.workload,
+                    figure.nodes,
+                    figure.threads,
+                    figure.subject,
+                ) == (*workload, *nodes, *threads, *subject)
+            });
+            let cell = figure.map_or(String::new(), |figure| format!("{:.1}", figure.median_ns));
+            let _ = write!(table, " {cell} |");
+        }
+        table.push('\n');
+    }
+    table
+}

@@ -34,14 +34,22 @@ impl Subject for ArcSwapped {
         changes_nothing || (task.threads == 1 && task.nodes <= 10_000)
     }
 
-    fn fill(&self, nodes: &[(SocketAddr, Claim)], stamp: u64) {
-        let mut map = Map::with_capacity_and_hasher(nodes.len(), hasher());
+    /// One rebuild for all.
+    fn fill(&self, nodes: impl Iterator<Item = (SocketAddr, Claim)>, stamp: u64) {
+        let mut map = Map::clone(&self.0.load());
         for (node, claim) in nodes {
-            if let Ok(record) = beats(*claim, stamp, None) {
-                map.insert(*node, record);
+            if let Ok(record) = beats(claim, stamp, None) {
+                map.insert(node, record);
             }
         }
         self.0.store(map.into());
+    }
+
+    fn clear(&self, mut nodes: impl Iterator<Item = SocketAddr>, _stamp: u64) -> bool {
+        let mut map = Map::clone(&self.0.load());
+        let all = nodes.all(|node| map.remove(&node).is_some());
+        self.0.store(map.into());
+        all
     }
 }
 

@@ -24,6 +24,10 @@ impl Subject for Dashed {
     fn session(&self) -> &Map {
         &self.0
     }
+
+    fn expire(&self, now: u64) {
+        self.0.retain(|_, record| !record.is_over(now));
+    }
 }
 
 impl Session for &Map {

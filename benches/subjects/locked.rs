@@ -28,6 +28,11 @@ macro_rules! locked {
             fn session(&self) -> &Self {
                 self
             }
+
+            fn expire(&self, now: u64) {
+                let $table = &self.0;
+                $write.retain(|_, record| !record.is_over(now));
+            }
         }
 
         impl $name {

@@ -43,6 +43,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether it tells of somebody who has been dead for longer than [`RETENTION`].
+    #[inline(always)]
+    pub fn is_over(self, now: u64) -> bool {
+        self.word.status().is_gone() && now - self.stamp > RETENTION
+    }
+
     #[inline(always)]
     pub fn state(self) -> State {
         State {
@@ -62,6 +68,9 @@ pub fn beats(claim: Claim, stamp: u64, stored: Option<Word>) -> Result<Record, u
         _ => Err(stored.map_or(0, |stored| stored.incarnation().get())),
     }
 }
+
+/// How long the dead stay, in nanoseconds.
+pub const RETENTION: u64 = 3_600_000_000_000;
 
 /// The seeds of every subject's hasher.
 pub fn hasher() -> ahash::RandomState {
@@ -116,16 +125,25 @@ pub trait Subject: Sized + Send + Sync {
         true
     }
     /// Enters nodes that are not in the table.
-    fn fill(&self, nodes: &[(SocketAddr, Claim)], stamp: u64) {
+    fn fill(&self, nodes: impl Iterator<Item = (SocketAddr, Claim)>, stamp: u64) {
         let session = self.session();
         for (node, claim) in nodes {
-            let _ = session.claim(node, *claim, stamp);
+            let _ = session.claim(&node, claim, stamp);
         }
+    }
+    /// Takes out all nodes; false if that is not to be had.
+    fn clear(&self, mut nodes: impl Iterator<Item = SocketAddr>, stamp: u64) -> bool {
+        let session = self.session();
+        nodes.all(|node| session.remove(&node, stamp))
     }
     /// Called with the node that all operations will be on.
     fn prepare(&self, _hot: &SocketAddr) {}
     /// What a background thread does all the while, if there is something to do.
     fn sweep(&self, _stamp: u64) {}
+    /// Takes out the nodes that have been dead for longer than [`RETENTION`].
+    fn expire(&self, now: u64) {
+        self.sweep(now);
+    }
 }
 
 /// One thread's operations.

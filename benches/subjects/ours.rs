@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Timestamp, Verdict};
 
-use super::{Session, State, Subject, Task, Verb, digest, hasher};
+use super::{RETENTION, Session, State, Subject, Task, Verb, digest, hasher};
 
 type Tracker = IncarnationTracker<SocketAddr>;
 
 fn tracker(nodes: usize) -> Tracker {
     Tracker::builder()
         .max_nodes(nodes)
+        .dead_retention(Duration::from_nanos(RETENTION))
         // The accepted claims of a benchmark rise faster than honest gossip.
         .max_incarnation_jump(u64::MAX)
         .hasher(hasher())

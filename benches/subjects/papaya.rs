@@ -29,6 +29,10 @@ impl Subject for Papaya {
     fn session(&self) -> PerOperation<'_> {
         PerOperation(&self.0)
     }
+
+    fn expire(&self, now: u64) {
+        self.0.pin().retain(|_, record| !record.is_over(now));
+    }
 }
 
 /// A guard held for many operations.

@@ -5,6 +5,8 @@
 //! further on; nothing is ever inserted in between. Unlinking is for the holder of the shard's
 //! permit alone, so `next` needs no mark bits.
 
+use core::hint::select_unpredictable;
+
 use super::Table;
 use super::entry::{Entry, Index, Life};
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -22,9 +24,19 @@ impl<K> Table<K> {
     /// begins at `first`.
     ///
     /// Wait-free: one pass, no store. The caller is pinned.
+    ///
+    /// Whether an entry is the first or the second of its chain is chance, which a branch would guess
+    /// wrong too often, and find out only when the entry has arrived from memory. So it is no branch.
     #[inline(always)]
     pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K> {
-        let mut next = first;
+        // An empty chain begins at place 0, which nobody ever occupies: its `next` is 0.
+        let entry = self.slab.place(first);
+        // Acquire: as below.
+        let second = entry.next.load(Ordering::Acquire);
+        // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it is place 0,
+        // whose hash nobody ever writes.
+        let is_first = unsafe { entry.hash() } == hash;
+        let mut next = select_unpredictable(is_first, first, second);
         while let Some(index) = Index::new(next) {
             let entry = self.slab.entry(index);
             // SAFETY: the entry was linked when the caller, who is pinned, came to it.

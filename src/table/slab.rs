@@ -59,10 +59,16 @@ impl<K> Slab<K> {
 
     #[inline(always)]
     pub(super) fn entry(&self, index: Index) -> &Entry<K> {
-        debug_assert!((index.get() as usize) < self.entries.len());
+        self.place(index.get())
+    }
+
+    /// The entry at an index, or that of place 0, which is never in use.
+    #[inline(always)]
+    pub(super) fn place(&self, place: u32) -> &Entry<K> {
+        debug_assert!((place as usize) < self.entries.len());
         // SAFETY: an index comes out of `take` (through a head, a chain, a handle of this table) or
-        // of a scan up to the mark, and neither goes beyond the array.
-        unsafe { self.entries.get_unchecked(index.get() as usize) }
+        // of a scan up to the mark, and neither goes beyond the array. Place 0 is always there.
+        unsafe { self.entries.get_unchecked(place as usize) }
     }
 
     #[inline(always)]

@@ -1,0 +1,38 @@
+//! Where results go: `target/` for programs, docs/performance.md and the charts beside it for people.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Writes `target/NAME`.
+pub fn json(name: &str, figures: &impl Serialize) -> io::Result<()> {
+    let target = root().join("target");
+    std::fs::create_dir_all(&target)?;
+    std::fs::write(
+        target.join(name),
+        serde_json::to_string_pretty(figures)? + "\n",
+    )
+}
+
+/// Replaces what stands in docs/performance.md between `<!-- NAME -->` and `<!-- /NAME -->`.
+pub fn section(name: &str, content: &str) -> io::Result<()> {
+    let path = root().join("docs/performance.md");
+    let text = std::fs::read_to_string(&path)?;
+    let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let missing = || {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("no {begin} in {path:?}"),
+        )
+    };
+    let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
+    let content = content.trim_end();
+    std::fs::write(&path, format!("{before}{begin}\n{content}\n{end}{after}"))
+}
