@@ -22,6 +22,7 @@ const TABLE: &str = "src/table/mod.rs";
 const NOTIFY: &str = "src/notify.rs";
 const CORE: &str = "src/tracker/core.rs";
 const RECLAIM: &str = "src/reclaim/asymmetric.rs";
+const RECORD: &str = "src/reclaim/asymmetric/record.rs";
 
 pub const LIST: &[Weakening] = &[
     // The word and its stamp.
@@ -199,6 +200,7 @@ pub const LIST: &[Weakening] = &[
         name: "the ticket is drawn before the unlinking",
         file: PINNED,
         from: "        self.table.clear_up(hash, &mut unlinked);
+        self.table.count_debris(unlinked.len());
         if !unlinked.is_empty() {
             let ticket = self.table.domain.ticket(&self.guard);",
         to: "        let ticket = self.table.domain.ticket(&self.guard);
@@ -242,15 +244,15 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "the unpin releases nothing",
-        file: RECLAIM,
-        from: "self.epoch.store(IDLE, Ordering::Release);",
-        to: "self.epoch.store(IDLE, Ordering::Relaxed);",
+        file: RECORD,
+        from: "self.epoch.store(idle, Ordering::Release);",
+        to: "self.epoch.store(idle, Ordering::Relaxed);",
         also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
         name: "the pin's store releases nothing",
-        file: RECLAIM,
+        file: RECORD,
         from: "self.epoch.store(epoch, Ordering::Release);",
         to: "self.epoch.store(epoch, Ordering::Relaxed);",
         also: None,
@@ -266,11 +268,9 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "an inner guard unpins the outer one",
-        file: RECLAIM,
-        from: "        if depth == 0 {
-            // Release: the reads",
-        to: "        if depth < 2 {
-            // Release: the reads",
+        file: RECORD,
+        from: "            self.others.set(self.others.get() + 1);",
+        to: "",
         also: None,
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
@@ -312,12 +312,17 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the burial comes after the eviction",
         file: CORE,
-        from: "        let last = NodeState::new(word, node.stamp());
+        from: "        let mut buried = false;
         if word",
-        to: "        let last = NodeState::new(word, node.stamp());
+        to: "        let mut buried = false;
         pinned.evict(node, word)?;
         if word",
-        also: None,
+        also: Some((
+            CORE,
+            "        pinned.evict(node, word)?;
+        self.changed",
+            "        self.changed",
+        )),
         model: "graves::old_claim_against_burial",
     },
     Weakening {
@@ -404,10 +409,12 @@ pub const LIST: &[Weakening] = &[
         to: "Some(if true {",
         // The pin that follows is a fence, too, where fences are real.
         also: Some((
-            RECLAIM,
-            "self.epoch.store(epoch, Ordering::Release);
-        registry.light_fence();",
-            "self.epoch.store(epoch, Ordering::Release);",
+            RECORD,
+            "        if there == IDLE_FENCED {
+            self.announce(registry);
+            registry.light_fence();",
+            "        if there == IDLE_FENCED {
+            self.announce(registry);",
         )),
         model: "notify::a_mark_against_a_look",
     },
@@ -450,12 +457,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a change is marked before it is made",
         file: CORE,
-        from: "                        let raised = node.raise(Some(word), to, now);
-                        raised.map(|()| {
-                            self.changed(node, Some(word), Some(to));",
-        to: "                        self.changed(node, Some(word), Some(to));
-                        let raised = node.raise(Some(word), to, now);
-                        raised.map(|()| {",
+        from: "        node.raise(Some(word), to, now)?;
+        self.changed(node, Some(word), Some(to));
+        Ok(())",
+        to: "        self.changed(node, Some(word), Some(to));
+        node.raise(Some(word), to, now)",
         also: None,
         model: "notify::a_mark_against_a_look",
     },
