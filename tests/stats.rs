@@ -241,8 +241,12 @@ fn the_lack_of_a_free_entry_is_counted_as_lack_of_room() {
         (1, tracker.capacity())
     );
     drop(view);
-    let _ = tracker.sweep(NOW);
-    assert!(tracker.stats().waiting < tracker.capacity());
+    // The portable reclamation may need some before it hands anything out.
+    let collected = (0..16).any(|_| {
+        let _ = tracker.sweep(NOW);
+        tracker.stats().waiting < tracker.capacity()
+    });
+    assert!(collected);
     assert!(tracker.update(&1, Claim::alive(1), NOW).accepted());
 }
 
