@@ -104,6 +104,22 @@ fn contestants(
     made.into_iter().map(|(_, contestant)| contestant).collect()
 }
 
+/// Spreads the time there is over what is left to do.
+struct Schedule {
+    end: Instant,
+    slots: usize,
+}
+
+impl Schedule {
+    /// When the next piece of work is to be over.
+    fn next(&mut self) -> Instant {
+        let now = Instant::now();
+        let slots = u32::try_from(self.slots.max(1)).unwrap_or(u32::MAX);
+        self.slots = self.slots.saturating_sub(1);
+        now + self.end.saturating_duration_since(now) / slots
+    }
+}
+
 fn pairs<'a>(
     workloads: &'a [Workload],
     threads: &'a [usize],
@@ -117,10 +133,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let effort = Effort {
         generations: 3,
         rounds: 7,
+        least_rounds: if options.quick { 3 } else { 7 },
         each: Duration::from_millis(if options.quick { 4 } else { 20 }),
     };
     let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
     let begin = Instant::now();
+    // On a quiet machine it takes half as long.
+    let mut schedule = Schedule {
+        end: begin + Duration::from_secs(if options.quick { 170 } else { 3_600 }),
+        slots: effort.generations
+            * threads.len()
+            * [Workload::ALL.as_slice(), &Workload::LARGE]
+                .concat()
+                .iter()
+                .filter(|one| options.wants(**one))
+                .count(),
+    };
     let mut results = Results::default();
     for (nodes, workloads) in [
         (10_000, Workload::ALL.as_slice()),
@@ -150,6 +178,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     &contestants,
                     &mut lanes.collect::<Vec<_>>(),
                     &world,
+                    schedule.next(),
                     &mut results,
                 );
             }

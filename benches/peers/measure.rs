@@ -54,8 +54,10 @@ pub trait Measurable {
     fn id(&self) -> &'static str;
     fn can(&self, task: Task) -> bool;
     fn most(&self, workload: Workload) -> u64;
-    /// Does `count` operations on each lane; returns nanoseconds an operation and thread.
-    fn measure(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> f64;
+    /// Does `count` operations on each lane; returns nanoseconds an operation and thread. Until the
+    /// deadline it does so again if other programs disturbed it.
+    fn measure(&self, workload: Workload, lanes: &mut [Lane], count: u64, deadline: Instant)
+    -> f64;
 }
 
 impl<S: Subject> Contestant<S> {
@@ -107,7 +109,13 @@ impl<S: Subject> Measurable for Contestant<S> {
         }
     }
 
-    fn measure(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> f64 {
+    fn measure(
+        &self,
+        workload: Workload,
+        lanes: &mut [Lane],
+        count: u64,
+        deadline: Instant,
+    ) -> f64 {
         if workload.task(0, 0).one_node {
             self.subject.prepare(&lanes[0].hot.0);
         }
@@ -116,7 +124,7 @@ impl<S: Subject> Measurable for Contestant<S> {
         let alone = !workload.swept() && lanes.len() <= cores().len();
         for _ in 1..TRIES {
             let measured = self.measure_once(workload, lanes, count);
-            if !alone || measured.preemptions == 0 {
+            if !alone || measured.preemptions == 0 || Instant::now() > deadline {
                 return measured.nanos;
             }
         }
@@ -190,6 +198,8 @@ pub struct Effort {
     pub generations: usize,
     /// Measurements of each workload and subject in a generation.
     pub rounds: usize,
+    /// The least of them, when time runs out.
+    pub least_rounds: usize,
     pub each: Duration,
 }
 
@@ -234,6 +244,7 @@ pub fn measure_all(
     contestants: &[Box<dyn Measurable>],
     lanes: &mut [Lane],
     world: &World,
+    deadline: Instant,
     results: &mut Results,
 ) {
     let nodes = world.known.len();
@@ -243,16 +254,21 @@ pub fn measure_all(
         .collect();
     let counts: Vec<_> = taking_part
         .iter()
-        .map(|contestant| calibrate(effort, workload, contestant.as_ref(), lanes))
+        .map(|contestant| calibrate(effort, workload, contestant.as_ref(), lanes, deadline))
         .collect();
     let mut times = vec![Vec::new(); taking_part.len()];
-    for round in generation * effort.rounds..(generation + 1) * effort.rounds {
+    for done in 0..effort.rounds {
+        if done >= effort.least_rounds && Instant::now() > deadline {
+            break;
+        }
+        let round = generation * effort.rounds + done;
         for lane in lanes.iter_mut() {
             lane.hot = world.hot(round);
         }
         for turn in 0..taking_part.len() {
             let who = (round + turn) % taking_part.len();
-            times[who].push(taking_part[who].measure(workload, lanes, counts[who]));
+            let time = taking_part[who].measure(workload, lanes, counts[who], deadline);
+            times[who].push(time);
         }
     }
     for (contestant, times) in taking_part.iter().zip(times) {
@@ -275,12 +291,13 @@ fn calibrate(
     workload: Workload,
     contestant: &dyn Measurable,
     lanes: &mut [Lane],
+    deadline: Instant,
 ) -> u64 {
     let most = contestant.most(workload);
     let target = effort.each.as_nanos() as f64;
     let mut count = 64.min(most);
     loop {
-        let each = contestant.measure(workload, lanes, count);
+        let each = contestant.measure(workload, lanes, count, deadline);
         let fitting = ((target / each) as u64).clamp(1, most);
         if count >= most || each * count as f64 > target / 8.0 {
             return fitting;
