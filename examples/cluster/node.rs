@@ -51,17 +51,25 @@ impl Node {
             tasks: JoinSet::new(),
         };
         let mut out = Vec::new();
-        node.protocol.join(seeds, surroundings.clock.now(), &mut out);
+        node.protocol
+            .join(seeds, surroundings.clock.now(), &mut out);
         transmit(&node.socket, &mut out).await;
         for receiver in 0..RECEIVERS {
             let dice = Rng::with_seed(seed ^ ((receiver as u64 + 1) << 32));
             let surroundings = surroundings.clone();
             let (socket, protocol) = (node.socket.clone(), node.protocol.clone());
-            node.tasks.spawn(receive(socket, protocol, surroundings, thawing.clone(), dice));
+            node.tasks.spawn(receive(
+                socket,
+                protocol,
+                surroundings,
+                thawing.clone(),
+                dice,
+            ));
         }
         let clock = surroundings.clock.clone();
         let (socket, protocol) = (node.socket.clone(), node.protocol.clone());
-        node.tasks.spawn(keep_time(socket, protocol, clock, thawing));
+        node.tasks
+            .spawn(keep_time(socket, protocol, clock, thawing));
         Ok(node)
     }
 

@@ -50,7 +50,9 @@ impl Lookups {
 
     fn burst(&self, cast: &Shared, dice: &mut Rng) {
         let trackers = cast.trackers();
-        let addresses: Vec<_> = (0..=cast.len()).map(|player| cast.address(player)).collect();
+        let addresses: Vec<_> = (0..=cast.len())
+            .map(|player| cast.address(player))
+            .collect();
         if trackers.is_empty() {
             return;
         }
@@ -72,7 +74,9 @@ impl Lookups {
         self.done.fetch_add(BURST, Ordering::Relaxed);
         self.found.fetch_add(found, Ordering::Relaxed);
         let mut histogram = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.into_iter().for_each(|time| histogram.saturating_record(time));
+        times
+            .into_iter()
+            .for_each(|time| histogram.saturating_record(time));
     }
 }
 
@@ -96,7 +100,11 @@ impl Readers {
             })
         };
         let threads = (0..threads).map(reader).collect();
-        Ok(Self { lookups, stop, threads })
+        Ok(Self {
+            lookups,
+            stop,
+            threads,
+        })
     }
 }
 

@@ -61,7 +61,11 @@ impl Lockstep<'_> {
         same("all nodes", known, listed)?;
         same("number of nodes", model.len(), tracker.len())?;
         same("emptiness", model.len() == 0, tracker.is_empty())?;
-        same("entries that wait", tracker.stats().waiting, tracker.waiting())?;
+        same(
+            "entries that wait",
+            tracker.stats().waiting,
+            tracker.waiting(),
+        )?;
         for status in Status::ALL {
             same(
                 format_args!("nodes that are {status}"),
