@@ -60,7 +60,7 @@ impl Lockstep<'_> {
             .collect();
         same("all nodes", known, listed)?;
         same("number of nodes", model.len(), tracker.len())?;
-        same("emptiness", model.len() == 0, tracker.is_empty())?;
+        same("emptiness", model.is_empty(), tracker.is_empty())?;
         same(
             "entries that wait",
             tracker.stats().waiting,
