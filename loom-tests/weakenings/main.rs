@@ -91,7 +91,8 @@ fn try_one(scratch: &Path, weakening: &Weakening) -> Result<(), String> {
     let outcome = applied
         .and_then(|()| build(scratch))
         .and_then(|models| run(&models, weakening.model));
-    for (path, original) in originals {
+    // Backwards: of two changes to one file, the first saw it unchanged.
+    for (path, original) in originals.into_iter().rev() {
         fs::write(path, original).map_err(|error| error.to_string())?;
     }
     outcome
