@@ -45,6 +45,19 @@ fn the_limits_that_were_given_are_gone_by() {
 }
 
 #[test]
+fn a_sweep_goes_one_in_a_hundred_below_the_limit_by_default() {
+    let tracker = IncarnationTracker::<u32>::builder()
+        .max_nodes(1000)
+        .build()
+        .unwrap();
+    for node in 0..1001 {
+        let _ = tracker.add_unconfirmed(&node, Timestamp::ZERO);
+    }
+    assert_eq!(tracker.sweep(Timestamp::ZERO).capacity_evicted, 11);
+    assert_eq!(tracker.len(), 990);
+}
+
+#[test]
 fn a_table_for_no_nodes_is_refused() {
     assert_eq!(refused(builder().max_nodes(0)), BuildError::NoNodes);
 }
