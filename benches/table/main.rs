@@ -41,7 +41,7 @@ fn places(nodes: usize) -> impl FnMut() -> usize {
     let mut state = 1_u32;
     move || {
         state = state.wrapping_mul(0x915f_77f5).wrapping_add(1);
-        (u64::from(state) * nodes as u64 >> 32) as usize
+        ((u64::from(state) * nodes as u64) >> 32) as usize
     }
 }
 

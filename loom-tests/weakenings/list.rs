@@ -22,6 +22,7 @@ const TABLE: &str = "src/table/mod.rs";
 const NOTIFY: &str = "src/notify.rs";
 const CORE: &str = "src/tracker/core.rs";
 const RECLAIM: &str = "src/reclaim/asymmetric.rs";
+const RECORD: &str = "src/reclaim/asymmetric/record.rs";
 
 pub const LIST: &[Weakening] = &[
     // The word and its stamp.
@@ -242,15 +243,15 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "the unpin releases nothing",
-        file: RECLAIM,
-        from: "self.epoch.store(IDLE, Ordering::Release);",
-        to: "self.epoch.store(IDLE, Ordering::Relaxed);",
+        file: RECORD,
+        from: "self.epoch.store(idle, Ordering::Release);",
+        to: "self.epoch.store(idle, Ordering::Relaxed);",
         also: None,
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
         name: "the pin's store releases nothing",
-        file: RECLAIM,
+        file: RECORD,
         from: "self.epoch.store(epoch, Ordering::Release);",
         to: "self.epoch.store(epoch, Ordering::Relaxed);",
         also: None,
@@ -266,11 +267,9 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "an inner guard unpins the outer one",
-        file: RECLAIM,
-        from: "        if depth == 0 {
-            // Release: the reads",
-        to: "        if depth < 2 {
-            // Release: the reads",
+        file: RECORD,
+        from: "        if others & GUARDS > 0 {",
+        to: "        if others & GUARDS > 1 {",
         also: None,
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
@@ -450,12 +449,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a change is marked before it is made",
         file: CORE,
-        from: "                        let raised = node.raise(Some(word), to, now);
-                        raised.map(|()| {
-                            self.changed(node, Some(word), Some(to));",
-        to: "                        self.changed(node, Some(word), Some(to));
-                        let raised = node.raise(Some(word), to, now);
-                        raised.map(|()| {",
+        from: "        node.raise(Some(word), to, now)?;
+        self.changed(node, Some(word), Some(to));
+        Ok(())",
+        to: "        self.changed(node, Some(word), Some(to));
+        node.raise(Some(word), to, now)",
         also: None,
         model: "notify::a_mark_against_a_look",
     },
