@@ -19,7 +19,7 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use measure::{Contestant, Effort, Measurable, Results};
+use measure::{Contestant, Effort, Measurable, Part, Results};
 use subjects::*;
 use workloads::Workload;
 use world::{Lane, World};
@@ -140,7 +140,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begin = Instant::now();
     // On a quiet machine it takes half as long.
     let mut schedule = Schedule {
-        end: begin + Duration::from_secs(if options.quick { 170 } else { 3_600 }),
+        end: begin + Duration::from_secs(if options.quick { 150 } else { 3_600 }),
         slots: effort.generations
             * threads.len()
             * [Workload::ALL.as_slice(), &Workload::LARGE]
@@ -172,13 +172,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     workload.id()
                 );
                 measure::measure_all(
-                    effort,
-                    generation,
+                    Part {
+                        effort,
+                        generation,
+                        deadline: schedule.next(),
+                    },
                     workload,
                     &contestants,
                     &mut lanes.collect::<Vec<_>>(),
                     &world,
-                    schedule.next(),
                     &mut results,
                 );
             }

@@ -203,6 +203,15 @@ pub struct Effort {
     pub each: Duration,
 }
 
+/// What is due now.
+#[derive(Clone, Copy)]
+pub struct Part {
+    pub effort: Effort,
+    pub generation: usize,
+    /// When it should be over.
+    pub deadline: Instant,
+}
+
 /// All measurements of a workload and subject.
 struct Series {
     figure: Figure,
@@ -239,15 +248,18 @@ impl Results {
 /// Measures one workload on all subjects, round by round.
 #[allow(clippy::too_many_arguments, reason = "called once, with the parts of a run")]
 pub fn measure_all(
-    effort: Effort,
-    generation: usize,
+    part: Part,
     workload: Workload,
     contestants: &[Box<dyn Measurable>],
     lanes: &mut [Lane],
     world: &World,
-    deadline: Instant,
     results: &mut Results,
 ) {
+    let Part {
+        effort,
+        generation,
+        deadline,
+    } = part;
     let nodes = world.known.len();
     let taking_part: Vec<_> = contestants
         .iter()

@@ -269,8 +269,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an inner guard unpins the outer one",
         file: RECORD,
-        from: "            self.others.set(self.others.get() + 1);",
-        to: "",
+        from: "        if others & GUARDS > 0 {",
+        to: "        if others & GUARDS > 1 {",
         also: None,
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
