@@ -108,6 +108,7 @@ thread_local! {
 }
 
 /// A number that counts its comparisons.
+#[allow(clippy::derived_hash_with_manual_eq, reason = "equal ones hash alike")]
 #[derive(Clone, Hash)]
 struct Compared(u64);
 
