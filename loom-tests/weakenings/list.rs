@@ -120,8 +120,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the load of the next entry acquires nothing",
         file: CHAIN,
-        from: "next = entry.next.load(Ordering::Acquire);",
-        to: "next = entry.next.load(Ordering::Relaxed);",
+        from: "let second = entry.next.load(Ordering::Acquire);",
+        to: "let second = entry.next.load(Ordering::Relaxed);",
         also: None,
         model: "graves::old_claim_against_burial_in_the_middle",
     },
