@@ -118,11 +118,15 @@ pub const LIST: &[Weakening] = &[
         model: "inserts::a_linked_entry_is_whole",
     },
     Weakening {
-        name: "the load of the next entry acquires nothing",
+        name: "the loads of the next entry acquire nothing",
         file: CHAIN,
-        from: "next = entry.next.load(Ordering::Acquire);",
-        to: "next = entry.next.load(Ordering::Relaxed);",
-        also: None,
+        from: "let second = entry.next.load(Ordering::Acquire);",
+        to: "let second = entry.next.load(Ordering::Relaxed);",
+        also: Some((
+            CHAIN,
+            "next = entry.next.load(Ordering::Acquire);",
+            "next = entry.next.load(Ordering::Relaxed);",
+        )),
         model: "graves::old_claim_against_burial_in_the_middle",
     },
     Weakening {

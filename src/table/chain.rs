@@ -31,7 +31,9 @@ impl<K> Table<K> {
     pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K> {
         // An empty chain begins at place 0, which nobody ever occupies: its `next` is 0.
         let entry = self.slab.place(first);
-        // Acquire: as below.
+        // Acquire: whoever misses an entry because it was unlinked here must find its grave, which was
+        // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
+        // `graves::old_claim_against_burial_in_the_middle`.
         let second = entry.next.load(Ordering::Acquire);
         // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it is place 0,
         // whose hash nobody ever writes.
@@ -48,9 +50,7 @@ impl<K> Table<K> {
                     return Step::Found(entry, index, life);
                 }
             }
-            // Acquire: whoever misses an entry because it was unlinked here must find its grave, which
-            // was written before. (The entry behind was linked before this one, so it is whole.)
-            // Pinned by `graves::old_claim_against_burial_in_the_middle`.
+            // Acquire: as for the second, further on.
             next = entry.next.load(Ordering::Acquire);
         }
         Step::Missing
