@@ -8,7 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use incarnation::{BuildError, Clock, Incarnation, IncarnationTracker, NodeState, Reclaimer, Timestamp};
+use incarnation::{
+    BuildError, Clock, Incarnation, IncarnationTracker, NodeState, Reclaimer, Timestamp,
+};
 
 use crate::options::Options;
 
