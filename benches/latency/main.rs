@@ -279,6 +279,7 @@ fn table(figures: &[Figure]) -> String {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let machine = record::conditions();
     let begin = Instant::now();
     let contestants = [
         Contestant::<PerOperation>::boxed(),
@@ -309,7 +310,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{table}");
     record::json("latency.json", &figures)?;
     if std::env::args().any(|argument| argument == "--record") {
-        record::section("latency", &table)?;
+        record::section("latency", &format!("{machine}\n\n{table}"))?;
     }
     Ok(())
 }
