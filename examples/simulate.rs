@@ -48,7 +48,13 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { nodes: 256, seed: 1, seeds: 1, twice: false, svg: None };
+    let mut options = Options {
+        nodes: 256,
+        seed: 1,
+        seeds: 1,
+        twice: false,
+        svg: None,
+    };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -106,7 +112,11 @@ fn run() -> Result<bool, Box<dyn Error>> {
         "mean detection {:.2}, mean dissemination {:.2} periods: {}",
         mean(&detections),
         mean(&disseminations),
-        if all_well { "all as expected" } else { "NOT as expected" },
+        if all_well {
+            "all as expected"
+        } else {
+            "NOT as expected"
+        },
     );
     Ok(all_well)
 }
@@ -158,7 +168,11 @@ fn draw(file: &Path, nodes: usize, outcome: &Outcome) -> Result<(), Box<dyn Erro
         let (at, height) = (*period as usize, 6.0 + 7.0 * height as f64);
         let mark = [(at, 0.0), (at, 100.0)];
         chart.draw_series([PathElement::new(mark.to_vec(), RED.mix(0.5))])?;
-        let label = Text::new(*what, (at + 1, height), ("sans-serif", 14).into_font().color(&RED));
+        let label = Text::new(
+            *what,
+            (at + 1, height),
+            ("sans-serif", 14).into_font().color(&RED),
+        );
         chart.draw_series([label])?;
     }
     area.present()?;

@@ -1,8 +1,36 @@
-//! Lock-free SWIM membership state.
+//! Lock-free SWIM membership state: who is alive, at which incarnation, for all threads of a process.
+//!
+//! [`IncarnationTracker`] is the table. Gossip threads [`update`](IncarnationTracker::update) it with
+//! [`Claim`]s, each answered with a [`Verdict`]; request threads [`get`](IncarnationTracker::get)
+//! states from it, and neither waits for the other.
+//!
+//! ```
+//! use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tracker: IncarnationTracker<String> = IncarnationTracker::builder().max_nodes(1_000).build()?;
+//! let _ = tracker.update(&"db-1".into(), Claim::suspect(3), Timestamp::ZERO);
+//! assert_eq!(tracker.get("db-1").map(|state| state.status), Some(Status::Suspect));
+//! # Ok(()) }
+//! ```
+//!
+//! # Chapters
+//!
+//! [Getting started](guide::getting_started); [the rule](guide::the_rule);
+//! [consistency](guide::consistency): what a reader may and may not see;
+//! [performance and patterns](guide::patterns); [async](guide::async_code);
+//! [sweeping](guide::sweeping); [limits and hostile input](guide::limits);
+//! [migrating](guide::migrating) from a queue, from `RwLock<HashMap>`, from the original tracker.
+//!
+//! # Features
+//!
+//! None is on by default: `persist` (an incarnation that survives crashes), `stream` (subscribers as
+//! `futures::Stream`), `metrics` and `tracing` (a tracker's numbers and events for those facades).
 
 mod bell;
 mod counters;
 mod graves;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "metrics")]
 mod integrations;
 mod local;

@@ -163,7 +163,9 @@ where
                 continue;
             };
             let state = NodeState::new(word, node.stamp());
-            if !self.keys.contains(node.key()) && (self.filter)(node.key(), state) {
+            // By reference, as they were put in: ahash tells a key's hash from a reference's where the
+            // compiler allows specialization.
+            if !self.keys.contains(&node.key()) && (self.filter)(node.key(), state) {
                 self.keys.insert(node.key());
                 self.taken.push(Taken { node, state });
             }

@@ -72,23 +72,23 @@ impl Evictions {
     }
 }
 
-/// Claims refused, by [`Rejection`].
+/// Claims refused, by [`Rejection`](crate::Rejection).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejections {
-    /// [`Rejection::OutOfRange`].
+    /// [`Rejection::OutOfRange`](crate::Rejection::OutOfRange).
     pub out_of_range: u64,
-    /// [`Rejection::Unrefutable`].
+    /// [`Rejection::Unrefutable`](crate::Rejection::Unrefutable).
     pub unrefutable: u64,
-    /// [`Rejection::SuspiciousJump`].
+    /// [`Rejection::SuspiciousJump`](crate::Rejection::SuspiciousJump).
     pub suspicious_jump: u64,
-    /// [`Rejection::Unconfirmed`].
+    /// [`Rejection::Unconfirmed`](crate::Rejection::Unconfirmed).
     pub unconfirmed: u64,
-    /// [`Rejection::AtCapacity`].
+    /// [`Rejection::AtCapacity`](crate::Rejection::AtCapacity).
     pub at_capacity: u64,
-    /// [`Rejection::Buried`].
+    /// [`Rejection::Buried`](crate::Rejection::Buried).
     pub buried: u64,
-    /// [`Rejection::Zombie`].
+    /// [`Rejection::Zombie`](crate::Rejection::Zombie).
     pub zombie: u64,
 }
 

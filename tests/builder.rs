@@ -27,6 +27,37 @@ fn the_defaults_are_as_documented() {
 }
 
 #[test]
+fn the_limits_that_were_given_are_gone_by() {
+    let tracker: IncarnationTracker = builder()
+        .max_incarnation(99)
+        .max_incarnation_jump(9)
+        .max_first_incarnation(Some(Incarnation::new(7)))
+        .zombie_window(Duration::from_secs(3))
+        .min_rejoin_bump(2)
+        .build()
+        .unwrap();
+    let policy = tracker.policy();
+    assert_eq!(policy.max_incarnation, Incarnation::new(99));
+    assert_eq!(policy.max_incarnation_jump, 9);
+    assert_eq!(policy.max_first_incarnation, Some(Incarnation::new(7)));
+    assert_eq!(policy.zombie_window, Duration::from_secs(3));
+    assert_eq!(policy.min_rejoin_bump, 2);
+}
+
+#[test]
+fn a_sweep_goes_one_in_a_hundred_below_the_limit_by_default() {
+    let tracker = IncarnationTracker::<u32>::builder()
+        .max_nodes(1000)
+        .build()
+        .unwrap();
+    for node in 0..1001 {
+        let _ = tracker.add_unconfirmed(&node, Timestamp::ZERO);
+    }
+    assert_eq!(tracker.sweep(Timestamp::ZERO).capacity_evicted, 11);
+    assert_eq!(tracker.len(), 990);
+}
+
+#[test]
 fn a_table_for_no_nodes_is_refused() {
     assert_eq!(refused(builder().max_nodes(0)), BuildError::NoNodes);
 }

@@ -1,6 +1,7 @@
 //! Lookups take anything that is equivalent to a key: a `String` is found by `&str`, a compound key
 //! by its borrowed parts.
 
+use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
 use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
@@ -75,4 +76,64 @@ fn a_compound_key_is_found_by_its_parts() {
             None
         );
     }
+}
+
+/// A node's number, which hashes as the number does.
+#[derive(Hash)]
+struct Numbered(u64);
+
+impl equivalent::Equivalent<u64> for Numbered {
+    fn equivalent(&self, key: &u64) -> bool {
+        self.0 == *key
+    }
+}
+
+#[test]
+fn a_number_is_found_by_what_hashes_as_it_does() {
+    // Hashers may have ways of their own for integers; a key's type must not decide its hash.
+    let tracker: IncarnationTracker<u64> =
+        IncarnationTracker::builder().local_node(7).build().unwrap();
+    for number in 10..100 {
+        let _ = tracker.update(&number, Claim::alive(number), NOW);
+    }
+    for number in 10..100 {
+        let state = tracker.get(&Numbered(number)).unwrap();
+        assert_eq!(state.incarnation.get(), number);
+    }
+    assert_eq!(tracker.get(&Numbered(100)), None);
+}
+
+thread_local! {
+    static COMPARED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A number that counts its comparisons.
+#[allow(clippy::derived_hash_with_manual_eq, reason = "equal ones hash alike")]
+#[derive(Clone, Hash)]
+struct Compared(u64);
+
+impl PartialEq for Compared {
+    fn eq(&self, other: &Self) -> bool {
+        COMPARED.set(COMPARED.get() + 1);
+        self.0 == other.0
+    }
+}
+
+impl Eq for Compared {}
+
+#[test]
+fn a_lookup_compares_hardly_any_key_but_its_own() {
+    const NODES: u64 = 2000;
+    let tracker: IncarnationTracker<Compared> = IncarnationTracker::builder().build().unwrap();
+    for number in 0..NODES {
+        let _ = tracker.update(&Compared(number), Claim::alive(1), NOW);
+    }
+    COMPARED.set(0);
+    for number in 0..NODES {
+        assert!(tracker.get(&Compared(number)).is_some());
+        assert!(tracker.get(&Compared(number + NODES)).is_none());
+    }
+    // Keys of equal hashes are compared: at 32 bits, hardly a pair of these.
+    let compared = COMPARED.get() as u64;
+    assert!((NODES..NODES + 10).contains(&compared), "{compared}");
 }

@@ -121,6 +121,18 @@ fn graves_end_strictly_after_their_retention_and_the_sweep_says_so() {
 }
 
 #[test]
+fn a_death_that_is_told_again_is_no_later_death() {
+    let (tracker, now) = evicted_after(Claim::dead(7));
+    // Heard of again at its grave's incarnation, and told dead once more.
+    assert_eq!(tracker.add_unconfirmed(&1, now), Verdict::Joined);
+    assert!(tracker.update(&1, Claim::dead(7), now).accepted());
+    assert!(tracker.remove(&1, now).is_some());
+    assert_eq!(tracker.graves(), 1);
+    let over = DIED + GRAVE_RETENTION + Duration::from_nanos(1);
+    assert_eq!(tracker.sweep(over).graves_expired, 1);
+}
+
+#[test]
 fn graves_can_be_turned_off() {
     let tracker: IncarnationTracker<u32> =
         IncarnationTracker::builder().max_graves(0).build().unwrap();

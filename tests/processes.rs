@@ -58,15 +58,36 @@ fn parse(line: &str) -> Option<(SocketAddr, Line)> {
     let member = |word: &str| {
         let (node, state) = word.split_once('=')?;
         let (status, incarnation) = state.split_once('@')?;
-        Some((node.parse().ok()?, (status.to_owned(), incarnation.parse().ok()?)))
+        Some((
+            node.parse().ok()?,
+            (status.to_owned(), incarnation.parse().ok()?),
+        ))
     };
     let members = words.map(member).collect::<Option<_>>()?;
-    Some((me.parse().ok()?, Line { own: own.parse().ok()?, members }))
+    Some((
+        me.parse().ok()?,
+        Line {
+            own: own.parse().ok()?,
+            members,
+        },
+    ))
 }
 
-fn start(program: &mut Command, address: SocketAddr, seed: SocketAddr, board: &Arc<Board>) -> Process {
+fn start(
+    program: &mut Command,
+    address: SocketAddr,
+    seed: SocketAddr,
+    board: &Arc<Board>,
+) -> Process {
     let mut child = program
-        .args(["--period", PERIOD_MS, "--bind", &address.to_string(), "--join", &seed.to_string()])
+        .args([
+            "--period",
+            PERIOD_MS,
+            "--bind",
+            &address.to_string(),
+            "--join",
+            &seed.to_string(),
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -87,7 +108,10 @@ impl Board {
     fn wait_until(&self, what: &str, observers: &[SocketAddr], so: impl Fn(&Line) -> bool) {
         let end = Instant::now() + PATIENCE;
         let mut lines = self.lines.lock().unwrap();
-        while !observers.iter().all(|observer| lines.get(observer).is_some_and(&so)) {
+        while !observers
+            .iter()
+            .all(|observer| lines.get(observer).is_some_and(&so))
+        {
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "not in time: {what}; {lines:#?}");
             lines = self.changed.wait_timeout(lines, left).unwrap().0;
@@ -96,7 +120,9 @@ impl Board {
 }
 
 fn is(line: &Line, node: SocketAddr, statuses: &[&str]) -> bool {
-    line.members.get(&node).is_some_and(|(status, _)| statuses.contains(&status.as_str()))
+    line.members
+        .get(&node)
+        .is_some_and(|(status, _)| statuses.contains(&status.as_str()))
 }
 
 #[test]
@@ -108,8 +134,13 @@ fn processes_notice_a_kill_a_freeze_and_a_farewell() {
         .run()
         .unwrap();
     // Ports that are free now; the nodes must know each other's.
-    let sockets: Vec<_> = (0..NODES).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+    let sockets: Vec<_> = (0..NODES)
+        .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let addresses: Vec<_> = sockets
+        .iter()
+        .map(|socket| socket.local_addr().unwrap())
+        .collect();
     drop(sockets);
     let board = Arc::new(Board::default());
     let mut processes: Vec<_> = addresses
@@ -117,7 +148,8 @@ fn processes_notice_a_kill_a_freeze_and_a_farewell() {
         .map(|address| start(&mut example.command(), *address, addresses[0], &board))
         .collect();
     let all_alive = |line: &Line| {
-        line.members.len() == NODES - 1 && line.members.values().all(|(status, _)| status == "alive")
+        line.members.len() == NODES - 1
+            && line.members.values().all(|(status, _)| status == "alive")
     };
     board.wait_until("all alive", &addresses, all_alive);
 
@@ -127,7 +159,9 @@ fn processes_notice_a_kill_a_freeze_and_a_farewell() {
     let frozen_at = board.lines.lock().unwrap()[&frozen.address].own;
     frozen.signal(Signal::STOP);
     let others: Vec<_> = processes.iter().map(|process| process.address).collect();
-    board.wait_until("the killed one dead", &others, |line| is(line, killed.address, &["dead"]));
+    board.wait_until("the killed one dead", &others, |line| {
+        is(line, killed.address, &["dead"])
+    });
     board.wait_until("the frozen one accused", &others, |line| {
         is(line, frozen.address, &["suspect", "dead"])
     });
@@ -145,6 +179,8 @@ fn processes_notice_a_kill_a_freeze_and_a_farewell() {
     let mut leaving = processes.remove(1);
     leaving.signal(Signal::TERM);
     let others: Vec<_> = processes.iter().map(|process| process.address).collect();
-    board.wait_until("the last one left", &others, |line| is(line, leaving.address, &["left"]));
+    board.wait_until("the last one left", &others, |line| {
+        is(line, leaving.address, &["left"])
+    });
     assert!(leaving.child.wait().unwrap().success());
 }

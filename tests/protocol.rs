@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use fastrand::Rng;
 use incarnation::{Claim, Incarnation, IncarnationTracker, Status, Timestamp};
 use incarnation_swim::{Config, ConfigError, Datagram, Dropped, Phase, Protocol, forge, fuzz};
-use incarnation_testkit::random::SplitMix;
 
 const PERIOD: Duration = Duration::from_secs(1);
 const T0: Timestamp = Timestamp::from_millis(1);
@@ -34,7 +34,10 @@ fn node(port: u16) -> Protocol {
 
 /// Hands datagrams over between nodes until none is left; those to others are lost.
 fn deliver(nodes: &[&Protocol], from: &Protocol, out: Vec<Datagram>, now: Timestamp) -> usize {
-    let mut queue: Vec<_> = out.into_iter().map(|datagram| (from.me(), datagram)).collect();
+    let mut queue: Vec<_> = out
+        .into_iter()
+        .map(|datagram| (from.me(), datagram))
+        .collect();
     let mut delivered = 0;
     while let Some((from, Datagram { to, bytes })) = queue.pop() {
         let Some(receiver) = nodes.iter().find(|node| node.me() == to) else {
@@ -43,7 +46,9 @@ fn deliver(nodes: &[&Protocol], from: &Protocol, out: Vec<Datagram>, now: Timest
         delivered += 1;
         assert!(delivered < 10_000, "they never stop answering each other");
         let mut out = Vec::new();
-        receiver.handle_datagram(from, &bytes, now, &mut out).unwrap();
+        receiver
+            .handle_datagram(from, &bytes, now, &mut out)
+            .unwrap();
         queue.extend(out.into_iter().map(|datagram| (to, datagram)));
     }
     delivered
@@ -63,7 +68,12 @@ fn run(nodes: &[&Protocol], from: Timestamp, periods: u32) -> Timestamp {
     now
 }
 
-fn gossip(to: &Protocol, from: SocketAddr, claims: &[(SocketAddr, Claim)], now: Timestamp) -> Vec<Datagram> {
+fn gossip(
+    to: &Protocol,
+    from: SocketAddr,
+    claims: &[(SocketAddr, Claim)],
+    now: Timestamp,
+) -> Vec<Datagram> {
     let mut out = Vec::new();
     let bytes = forge::gossip(0, Incarnation::ZERO, claims);
     to.handle_datagram(from, &bytes, now, &mut out).unwrap();
@@ -89,7 +99,11 @@ fn a_gossiped_peer_is_unconfirmed_until_it_speaks_itself() {
         gossip(&node, peer, &[(other, said)], T0);
         assert_eq!(claim(&node, other), Some(Claim::unconfirmed(0)), "{said}");
     }
-    assert_eq!(claim(&node, peer), Some(Claim::alive(0)), "who spoke is confirmed");
+    assert_eq!(
+        claim(&node, peer),
+        Some(Claim::alive(0)),
+        "who spoke is confirmed"
+    );
     ping(&node, other, 7, T0);
     assert_eq!(claim(&node, other), Some(Claim::alive(7)));
 }
@@ -113,7 +127,10 @@ fn an_unreachable_peer_is_never_accused_and_dropped_after_its_timeout() {
         reached_out |= out.iter().any(|datagram| datagram.to == address(3));
         for unreached in [seed, address(3)] {
             let status = claim(&node, unreached).map(Claim::status);
-            assert!(matches!(status, None | Some(Status::Unconfirmed)), "{status:?}");
+            assert!(
+                matches!(status, None | Some(Status::Unconfirmed)),
+                "{status:?}"
+            );
         }
     }
     assert!(reached_out);
@@ -142,13 +159,22 @@ fn suspicions_end_on_time_however_often_they_are_repeated() {
         node.handle_timer(now, &mut out);
     }
     assert_eq!(claim(&node, victim), Some(Claim::dead(5)));
-    assert!(now.since(T0) >= timeout, "too early: after {:?}", now.since(T0));
+    assert!(
+        now.since(T0) >= timeout,
+        "too early: after {:?}",
+        now.since(T0)
+    );
 }
 
 #[test]
 fn an_accusation_is_refuted_above_it_and_only_once() {
     let (node, peer) = (node(1), node(2));
-    for accused in [Claim::suspect(0), Claim::dead(3), Claim::alive(9), Claim::left(12)] {
+    for accused in [
+        Claim::suspect(0),
+        Claim::dead(3),
+        Claim::alive(9),
+        Claim::left(12),
+    ] {
         let out = gossip(&node, peer.me(), &[(node.me(), accused)], T0);
         let now = node.tracker().local().current();
         assert_eq!(now.get(), accused.incarnation().get() + 1, "{accused}");
@@ -162,7 +188,13 @@ fn an_accusation_is_refuted_above_it_and_only_once() {
     }
     // Nobody honest can have seen that one.
     gossip(&node, peer.me(), &[(node.me(), Claim::suspect(5000))], T0);
-    assert_eq!((node.tracker().local().current().get(), node.stats().unrefuted), (13, 1));
+    assert_eq!(
+        (
+            node.tracker().local().current().get(),
+            node.stats().unrefuted
+        ),
+        (13, 1)
+    );
 }
 
 #[test]
@@ -236,12 +268,20 @@ fn a_zombie_is_told_what_it_takes_and_then_let_in() {
     reborn.join([a.me()], T0, &mut out);
     let asked = out.pop().unwrap();
     let mut answer = Vec::new();
-    a.handle_datagram(b.me(), &asked.bytes, T0, &mut answer).unwrap();
+    a.handle_datagram(b.me(), &asked.bytes, T0, &mut answer)
+        .unwrap();
     assert_eq!(claim(&a, b.me()), Some(Claim::dead(2)));
     assert_eq!((a.stats().zombies, reborn.phase()), (1, Phase::Joining));
     deliver(&[&a, &reborn], &a, answer, T0);
-    assert_eq!(claim(&a, b.me()), Some(Claim::alive(7)), "death at 2, and five more");
-    assert_eq!((reborn.tracker().local().current().get(), reborn.phase()), (7, Phase::Member));
+    assert_eq!(
+        claim(&a, b.me()),
+        Some(Claim::alive(7)),
+        "death at 2, and five more"
+    );
+    assert_eq!(
+        (reborn.tracker().local().current().get(), reborn.phase()),
+        (7, Phase::Member)
+    );
 }
 
 #[test]
@@ -276,24 +316,35 @@ fn a_probe_widens_through_others_before_it_accuses() {
         now = now + PERIOD / 20;
         let mut out = Vec::new();
         a.handle_timer(now, &mut out);
-        for datagram in out.extract_if(.., |datagram| datagram.to == helper.me()).collect::<Vec<_>>() {
+        for datagram in out
+            .extract_if(.., |datagram| datagram.to == helper.me())
+            .collect::<Vec<_>>()
+        {
             let mut answers = Vec::new();
-            helper.handle_datagram(a.me(), &datagram.bytes, now, &mut answers).unwrap();
+            helper
+                .handle_datagram(a.me(), &datagram.bytes, now, &mut answers)
+                .unwrap();
             for answer in answers {
                 if answer.to == cut_off {
                     helped += 1;
                     let silent = node(3);
                     let mut acks = Vec::new();
-                    silent.handle_datagram(helper.me(), &answer.bytes, now, &mut acks).unwrap();
+                    silent
+                        .handle_datagram(helper.me(), &answer.bytes, now, &mut acks)
+                        .unwrap();
                     for ack in acks {
                         let mut relayed = Vec::new();
-                        helper.handle_datagram(cut_off, &ack.bytes, now, &mut relayed).unwrap();
+                        helper
+                            .handle_datagram(cut_off, &ack.bytes, now, &mut relayed)
+                            .unwrap();
                         for answer in relayed {
-                            a.handle_datagram(helper.me(), &answer.bytes, now, &mut Vec::new()).unwrap();
+                            a.handle_datagram(helper.me(), &answer.bytes, now, &mut Vec::new())
+                                .unwrap();
                         }
                     }
                 } else {
-                    a.handle_datagram(helper.me(), &answer.bytes, now, &mut Vec::new()).unwrap();
+                    a.handle_datagram(helper.me(), &answer.bytes, now, &mut Vec::new())
+                        .unwrap();
                 }
             }
         }
@@ -306,13 +357,20 @@ fn a_probe_widens_through_others_before_it_accuses() {
 #[test]
 fn what_is_wrong_with_a_datagram_is_counted_and_changes_nothing() {
     let node = node(1);
-    let claims = [(address(3), Claim::alive(1)), (address(1), Claim::suspect(0))];
+    let claims = [
+        (address(3), Claim::alive(1)),
+        (address(1), Claim::suspect(0)),
+    ];
     let good = forge::gossip(0, Incarnation::ZERO, &claims);
     let foreign = forge::gossip(5, Incarnation::ZERO, &claims);
     let mut newer = good.clone();
     newer[0] = 200;
     let cases = [
-        (good[..good.len() - 1].to_vec(), address(2), Dropped::Malformed),
+        (
+            good[..good.len() - 1].to_vec(),
+            address(2),
+            Dropped::Malformed,
+        ),
         ([&good[..], &[0]].concat(), address(2), Dropped::Malformed),
         (Vec::new(), address(2), Dropped::Malformed),
         (foreign, address(2), Dropped::Foreign),
@@ -324,40 +382,47 @@ fn what_is_wrong_with_a_datagram_is_counted_and_changes_nothing() {
     for (bytes, from, reason) in cases {
         let before = node.stats().dropped(reason);
         let mut out = Vec::new();
-        assert_eq!(node.handle_datagram(from, &bytes, T0, &mut out), Err(reason));
+        assert_eq!(
+            node.handle_datagram(from, &bytes, T0, &mut out),
+            Err(reason)
+        );
         assert_eq!(node.stats().dropped(reason), before + 1);
         assert!(out.is_empty() && node.tracker().is_empty(), "{reason}");
         assert_eq!(node.tracker().local().current(), Incarnation::ZERO);
     }
     assert_eq!(node.stats().all_dropped(), 8);
-    node.handle_datagram(address(2), &good, T0, &mut Vec::new()).unwrap();
+    node.handle_datagram(address(2), &good, T0, &mut Vec::new())
+        .unwrap();
     assert_eq!((node.tracker().len(), node.stats().refutations), (2, 1));
 }
 
 #[test]
 fn no_bytes_whatever_break_a_node() {
-    let mut dice = SplitMix(1);
+    let mut dice = Rng::with_seed(1);
     for round in 0..3000 {
-        let claims: Vec<_> = (0..dice.below(9))
+        let claims: Vec<_> = (0..dice.u64(..9))
             .map(|_| {
-                let status = Status::ALL[dice.below(5) as usize];
-                (address(dice.below(70) as u16), Claim::new(status, dice.next_u64() >> dice.below(64)))
+                let status = Status::ALL[dice.usize(..5)];
+                (
+                    address(dice.u16(..70)),
+                    Claim::new(status, dice.u64(..) >> dice.u64(..64)),
+                )
             })
             .collect();
-        let own = Incarnation::new(dice.next_u64() >> dice.below(64));
+        let own = Incarnation::new(dice.u64(..) >> dice.u64(..64));
         let mut data = Vec::new();
-        for _ in 0..1 + dice.below(6) {
-            let mut bytes = match dice.below(3) {
+        for _ in 0..1 + dice.u64(..6) {
+            let mut bytes = match dice.u64(..3) {
                 0 => forge::join(0, own),
                 1 => forge::ping(0, own),
                 _ => forge::gossip(0, own, &claims),
             };
             if round % 2 == 0 {
-                let at = dice.below(bytes.len() as u64) as usize;
-                bytes[at] ^= 1 << dice.below(8);
+                let at = dice.usize(..bytes.len());
+                bytes[at] ^= 1 << dice.u64(..8);
             }
             data.extend((bytes.len() as u16).to_le_bytes());
-            data.push(dice.below(9) as u8);
+            data.push(dice.u8(..9));
             data.extend(bytes);
         }
         fuzz::datagram(&data);
@@ -373,16 +438,16 @@ fn many_threads_may_receive_at_once() {
         for thread in 0..THREADS {
             let node = &node;
             scope.spawn(move || {
-                let mut dice = SplitMix(u64::from(thread));
+                let mut dice = Rng::with_seed(u64::from(thread));
                 let mut out = Vec::new();
                 for round in 0..2000_u64 {
                     let now = T0 + Duration::from_millis(round);
-                    let from = address(2 + dice.below(PEERS.into()) as u16);
-                    let about = address(1 + dice.below((PEERS + 1).into()) as u16);
-                    let said = Claim::new(Status::ALL[1 + dice.below(2) as usize], round / 100);
+                    let from = address(2 + dice.u16(..PEERS));
+                    let about = address(1 + dice.u16(..=PEERS));
+                    let said = Claim::new(Status::ALL[1 + dice.usize(..2)], round / 100);
                     let bytes = forge::gossip(0, Incarnation::new(round / 100), &[(about, said)]);
                     node.handle_datagram(from, &bytes, now, &mut out).unwrap();
-                    if dice.below(10) == 0 {
+                    if dice.u64(..10) == 0 {
                         node.handle_timer(now, &mut out);
                     }
                     out.clear();

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
+use fastrand::Rng;
 use incarnation::{Claim, IncarnationTracker, NodeState, ProbeOrder, Reclaimer, Status, Timestamp};
-use incarnation_testkit::random::SplitMix;
 
 const NOW: Timestamp = Timestamp::ZERO;
 
@@ -56,10 +56,10 @@ fn count_members(
         .iter()
         .filter(|(node, state)| filter(node, *state))
         .count();
-    let mut random = SplitMix(k as u64);
+    let mut random = Rng::with_seed(k as u64);
     let mut counts = HashMap::new();
     for _ in 0..100 * members / k {
-        let sample = tracker.sample(k, || random.next_u64(), filter);
+        let sample = tracker.sample(k, || random.u64(..), filter);
         assert_eq!(sample.len(), k);
         for (node, _) in sample {
             *counts.entry(node).or_default() += 1;
@@ -105,10 +105,10 @@ fn each_pair_in_each_order_is_equally_likely_on_both_paths() {
     // Six members of nearly full, and of nearly empty tables: picks, and the pass over all.
     for (nodes, keep) in [(8, 6), (600, 6)] {
         let tracker = tracker(nodes, |node| node % (nodes / 2) < keep / 2);
-        let mut random = SplitMix(1);
+        let mut random = Rng::with_seed(1);
         let mut pairs = HashMap::new();
         for _ in 0..6000 {
-            let sample = tracker.sample(2, || random.next_u64(), any);
+            let sample = tracker.sample(2, || random.u64(..), any);
             *pairs.entry((sample[0].0, sample[1].0)).or_default() += 1;
         }
         assert_uniform(&pairs, 6 * 5);
@@ -118,7 +118,7 @@ fn each_pair_in_each_order_is_equally_likely_on_both_paths() {
 #[test]
 fn a_sample_has_as_many_as_there_are_and_no_member_twice() {
     let tracker = tracker(100, |node| node % 2 == 0);
-    let mut random = SplitMix(2);
+    let mut random = Rng::with_seed(2);
     for (k, expected) in [
         (0, 0),
         (1, 1),
@@ -127,7 +127,7 @@ fn a_sample_has_as_many_as_there_are_and_no_member_twice() {
         (51, 50),
         (usize::MAX, 50),
     ] {
-        let sample = tracker.sample(k, || random.next_u64(), any);
+        let sample = tracker.sample(k, || random.u64(..), any);
         let nodes: HashSet<u32> = sample.iter().map(|(node, _)| *node).collect();
         assert_eq!((sample.len(), nodes.len()), (expected, expected));
         assert!(nodes.iter().all(|node| node % 2 == 0));
@@ -142,10 +142,10 @@ fn the_filter_sees_the_state_and_the_local_node_is_never_drawn() {
         let claim = Claim::new(Status::ALL[node as usize % 5], 3);
         let _ = tracker.update(&node, claim, NOW);
     }
-    let mut random = SplitMix(3);
+    let mut random = Rng::with_seed(3);
     let alive = tracker.sample(
         1000,
-        || random.next_u64(),
+        || random.u64(..),
         |_, state| state.status == Status::Alive,
     );
     assert_eq!(alive.len(), 20);
@@ -154,7 +154,7 @@ fn the_filter_sees_the_state_and_the_local_node_is_never_drawn() {
             .iter()
             .all(|(node, state)| node % 5 == 1 && state.incarnation.get() == 3)
     );
-    let all = tracker.sample(1000, || random.next_u64(), any);
+    let all = tracker.sample(1000, || random.u64(..), any);
     assert_eq!(all.len(), 99);
     assert!(all.iter().all(|(node, _)| *node != 0));
 }
@@ -162,11 +162,11 @@ fn the_filter_sees_the_state_and_the_local_node_is_never_drawn() {
 #[test]
 fn the_cost_of_a_small_sample_does_not_depend_on_the_table() {
     let tracker = tracker(20_000, |_| true);
-    let (mut random, calls) = (SplitMix(4), Cell::new(0));
+    let (mut random, calls) = (Rng::with_seed(4), Cell::new(0));
     for _ in 0..100 {
         let counting = || {
             calls.set(calls.get() + 1);
-            random.next_u64()
+            random.u64(..)
         };
         assert_eq!(tracker.sample(3, counting, any).len(), 3);
     }
@@ -182,10 +182,10 @@ fn a_broken_generator_neither_hangs_nor_repeats_a_member() {
         assert_eq!(nodes.len(), 10);
     }
     // 32 good bits are enough.
-    let mut random = SplitMix(5);
+    let mut random = Rng::with_seed(5);
     let mut counts = HashMap::new();
     for _ in 0..50_000 {
-        for (node, _) in tracker.sample(1, || random.next_u64() & 0xffff_ffff, any) {
+        for (node, _) in tracker.sample(1, || random.u64(..) & 0xffff_ffff, any) {
             *counts.entry(node).or_default() += 1;
         }
     }
@@ -214,11 +214,11 @@ fn a_member_that_moves_to_another_place_meanwhile_is_not_drawn_twice() {
 }
 
 /// Goes on to the end of the round, and says whom it visited.
-fn finish_round(order: &mut ProbeOrder<u32>, random: &mut SplitMix) -> Vec<u32> {
+fn finish_round(order: &mut ProbeOrder<u32>, random: &mut Rng) -> Vec<u32> {
     let round = order.rounds().max(1);
     let mut visited = Vec::new();
     while order.rounds() < round || order.left_in_round() > 0 {
-        let Some(member) = order.next(|| random.next_u64(), any) else {
+        let Some(member) = order.next(|| random.u64(..), any) else {
             break;
         };
         visited.push(*member.key());
@@ -227,9 +227,9 @@ fn finish_round(order: &mut ProbeOrder<u32>, random: &mut SplitMix) -> Vec<u32> 
 }
 
 /// A whole round.
-fn round(order: &mut ProbeOrder<u32>, random: &mut SplitMix) -> Vec<u32> {
+fn round(order: &mut ProbeOrder<u32>, random: &mut Rng) -> Vec<u32> {
     let first = order
-        .next(|| random.next_u64(), any)
+        .next(|| random.u64(..), any)
         .map(|member| *member.key());
     let mut visited = Vec::from_iter(first);
     visited.extend(finish_round(order, random));
@@ -244,7 +244,7 @@ fn sorted(mut nodes: Vec<u32>) -> Vec<u32> {
 #[test]
 fn each_member_has_its_turn_once_a_round() {
     let tracker = tracker(50, |node| node % 2 == 0);
-    let mut random = SplitMix(8);
+    let mut random = Rng::with_seed(8);
     let mut order = tracker.probe_order();
     let members: Vec<u32> = (0..50).step_by(2).collect();
     let mut orders = HashSet::new();
@@ -260,7 +260,7 @@ fn each_member_has_its_turn_once_a_round() {
 #[test]
 fn every_order_of_a_round_is_equally_likely() {
     let tracker = tracker(4, |_| true);
-    let mut random = SplitMix(9);
+    let mut random = Rng::with_seed(9);
     let (mut first, mut second) = (HashMap::new(), HashMap::new());
     for _ in 0..4800 {
         let mut order = tracker.probe_order();
@@ -274,7 +274,7 @@ fn every_order_of_a_round_is_equally_likely() {
 #[test]
 fn who_stays_has_its_turn_once_whatever_joins_or_leaves() {
     let tracker = Tracker::builder().max_nodes(1000).build().unwrap();
-    let mut random = SplitMix(10);
+    let mut random = Rng::with_seed(10);
     // Stayers below 100, others above.
     for node in 0..200 {
         let _ = tracker.update(&node, Claim::alive(1), NOW);
@@ -282,10 +282,10 @@ fn who_stays_has_its_turn_once_whatever_joins_or_leaves() {
     let mut order = tracker.probe_order();
     let mut visits = HashMap::<(u64, u32), u32>::new();
     while order.rounds() <= 50 {
-        let member = order.next(|| random.next_u64(), any).unwrap();
+        let member = order.next(|| random.u64(..), any).unwrap();
         *visits.entry((order.rounds(), *member.key())).or_default() += 1;
         for _ in 0..3 {
-            let other = 100 + random.below(200) as u32;
+            let other = 100 + random.u32(..200);
             if tracker.remove(&other, NOW).is_none() {
                 let _ = tracker.update(&other, Claim::alive(1), NOW);
             }
@@ -302,20 +302,20 @@ fn who_stays_has_its_turn_once_whatever_joins_or_leaves() {
 #[test]
 fn a_new_member_gets_a_random_place_in_the_round() {
     // It joins with five of ten still to come: ahead of the turn in 5 + 1 of 11 places, each alike.
-    let mut random = SplitMix(11);
+    let mut random = Rng::with_seed(11);
     let mut places = HashMap::new();
     for _ in 0..1100 {
         let tracker = tracker(10, |_| true);
         let mut order = tracker.probe_order();
         for _ in 0..5 {
-            order.next(|| random.next_u64(), any).unwrap();
+            order.next(|| random.u64(..), any).unwrap();
         }
         let _ = tracker.update(&99, Claim::alive(1), NOW);
         let rest = finish_round(&mut order, &mut random);
         let place = rest.iter().position(|node| *node == 99);
         // Behind the turn there are five places that look the same.
         *places
-            .entry(place.unwrap_or(6 + random.below(5) as usize))
+            .entry(place.unwrap_or(6 + random.usize(..5)))
             .or_default() += 1;
         assert_eq!(rest.len(), 5 + usize::from(place.is_some()));
         assert_eq!(round(&mut order, &mut random).len(), 11);
@@ -326,34 +326,37 @@ fn a_new_member_gets_a_random_place_in_the_round() {
 #[test]
 fn a_member_that_left_has_no_turn_and_one_that_came_back_has() {
     let tracker = tracker(3, |_| true);
-    let mut random = SplitMix(12);
+    let mut random = Rng::with_seed(12);
     let mut order = tracker.probe_order();
     assert_eq!(sorted(round(&mut order, &mut random)), [0, 1, 2]);
     tracker.remove(&1, NOW);
-    assert_eq!(sorted(round(&mut order, &mut random)), [0, 2]);
+    let mut turn = || *order.next(|| random.u64(..), any).unwrap().key();
+    assert_eq!(sorted((0..4).map(|_| turn()).collect()), [0, 0, 2, 2]);
     // Frees its place, and so it comes back to that very one.
     let _ = tracker.sweep(NOW);
     let _ = tracker.update(&1, Claim::alive(2), NOW);
-    let mut visited = finish_round(&mut order, &mut random);
-    visited.extend(round(&mut order, &mut random));
-    assert!(visited.contains(&1));
-    assert_eq!(sorted(round(&mut order, &mut random)), [0, 1, 2]);
+    // What is left of the round is its turn or nobody's; two whole rounds are among the seven.
+    let turns: Vec<u32> = (0..7).map(|_| turn()).collect();
+    for node in 0..3 {
+        let visits = turns.iter().filter(|visited| **visited == node).count();
+        assert!((2..=3).contains(&visits), "{turns:?}");
+    }
 }
 
 #[test]
 fn who_the_filter_refuses_is_passed_over_and_nobody_is_nobody() {
     let tracker = tracker(10, |_| true);
-    let mut random = SplitMix(13);
+    let mut random = Rng::with_seed(13);
     let mut order = tracker.probe_order();
     let _ = tracker.update(&4, Claim::dead(1), NOW);
     for _ in 0..30 {
-        let member = order.next(|| random.next_u64(), |_, state| !state.status.is_gone());
+        let member = order.next(|| random.u64(..), |_, state| !state.status.is_gone());
         assert_ne!(*member.unwrap().key(), 4);
     }
-    assert!(order.next(|| random.next_u64(), |_, _| false).is_none());
+    assert!(order.next(|| random.u64(..), |_, _| false).is_none());
     let empty = Tracker::builder().build().unwrap();
     let mut order = empty.probe_order();
-    assert!(order.next(|| random.next_u64(), any).is_none());
+    assert!(order.next(|| random.u64(..), any).is_none());
     assert_eq!(order.rounds(), 0);
     let _ = empty.update(&1, Claim::alive(1), NOW);
     assert_eq!(round(&mut order, &mut random), [1]);

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use incarnation::{Change, Changed, Claim, IncarnationTracker, Reclaimer, Subscriber, Timestamp};
-use incarnation_testkit::random::SplitMix;
 
 const NOW: Timestamp = Timestamp::ZERO;
 /// Longer than any machine stalls.
@@ -201,13 +201,13 @@ fn sweeps_are_told_too() {
 #[test]
 fn many_subscribers_each_see_everything() {
     let tracker = tracker();
-    let mut random = SplitMix(1);
+    let mut random = Rng::with_seed(1);
     let mut subscribers: Vec<_> = (0..20)
         .map(|_| (tracker.subscribe(), Mirror::default()))
         .collect();
     for _ in 0..2000 {
         change_something(&tracker, &mut random);
-        let lucky = random.below(20) as usize;
+        let lucky = random.usize(..20);
         let (subscriber, mirror) = &mut subscribers[lucky];
         mirror.drain(subscriber);
         mirror.assert_is(&tracker);
@@ -219,17 +219,17 @@ fn many_subscribers_each_see_everything() {
 }
 
 /// Does anything that changes a table to one of 300 nodes.
-fn change_something(tracker: &Tracker, random: &mut SplitMix) {
-    let node = random.below(300) as u32;
-    match random.below(10) {
+fn change_something(tracker: &Tracker, random: &mut Rng) {
+    let node = random.u32(..300);
+    match random.u64(..10) {
         0..7 => {
-            let status = incarnation::Status::ALL[random.below(5) as usize];
-            let _ = tracker.update(&node, Claim::new(status, random.below(50)), NOW);
+            let status = incarnation::Status::ALL[random.usize(..5)];
+            let _ = tracker.update(&node, Claim::new(status, random.u64(..50)), NOW);
         }
         7 => drop(tracker.forget(&node)),
         8 => drop(tracker.remove(&node, NOW)),
         _ => {
-            let _ = tracker.confirm(&node, random.below(50), NOW);
+            let _ = tracker.confirm(&node, random.u64(..50), NOW);
         }
     }
 }
@@ -237,14 +237,14 @@ fn change_something(tracker: &Tracker, random: &mut SplitMix) {
 #[test]
 fn a_drain_tells_exactly_the_differences() {
     let tracker = tracker();
-    let mut random = SplitMix(2);
+    let mut random = Rng::with_seed(2);
     let mut subscriber = tracker.subscribe();
     let mut before = HashMap::new();
     for _ in 0..1000 {
-        for _ in 0..random.below(30) {
+        for _ in 0..random.u64(..30) {
             change_something(&tracker, &mut random);
         }
-        if random.below(50) == 0 {
+        if random.u64(..50) == 0 {
             let _ = tracker.sweep(NOW);
         }
         let after: HashMap<u32, Claim> = tracker
@@ -279,7 +279,7 @@ fn subscribers_among_churning_writers_end_with_the_final_state() {
         for writer in 0..3 {
             let (tracker, writing) = (&tracker, &writing);
             scope.spawn(move || {
-                let mut random = SplitMix(writer);
+                let mut random = Rng::with_seed(writer);
                 for step in 0..30_000 {
                     change_something(tracker, &mut random);
                     if step % 1000 == 0 {

@@ -47,12 +47,21 @@ fn twenty_clusters_of_256_nodes_come_through_storms_and_keep_to_the_papers_times
     let lives = lives();
     assert_eq!(lives.len() as u64, SEEDS);
     for (seed, life) in lives.iter().enumerate() {
-        let told = Outcome { agreement: Vec::new(), ..life.clone() };
-        assert!(life.started.is_some_and(|periods| periods <= 10), "{seed}: {told:?}");
+        let told = Outcome {
+            agreement: Vec::new(),
+            ..life.clone()
+        };
+        assert!(
+            life.started.is_some_and(|periods| periods <= 10),
+            "{seed}: {told:?}"
+        );
         assert_eq!(life.suspicions_in_peace, 0, "{seed}: {told:?}");
         assert!(life.death_known.is_some(), "{seed}: {told:?}");
         // The storm was one: nodes that ran were held for dead, and accusations refuted.
-        assert!(life.false_deaths > 0 && life.refutations > 0, "{seed}: {told:?}");
+        assert!(
+            life.false_deaths > 0 && life.refutations > 0,
+            "{seed}: {told:?}"
+        );
         assert!(life.healed.is_some(), "{seed}: {told:?}");
     }
     // SWIM, section 3: a failure meets the first probe after e/(e-1) = 1.58 rounds in lockstep.
@@ -64,7 +73,10 @@ fn twenty_clusters_of_256_nodes_come_through_storms_and_keep_to_the_papers_times
     // and in the ack.
     let log = (NODES as f64).ln();
     let dissemination = mean(lives.iter().filter_map(|life| life.dissemination));
-    assert!((log / 2.0..=log * 1.5).contains(&dissemination), "{dissemination} periods");
+    assert!(
+        (log / 2.0..=log * 1.5).contains(&dissemination),
+        "{dissemination} periods"
+    );
 }
 
 #[test]
@@ -112,15 +124,29 @@ fn a_node_that_froze_accuses_nobody_when_it_goes_on() {
         let before = world.total(|stats| stats.deaths);
         world.pause(5);
         // Long enough to be held for dead by all.
-        assert!(world.run_periods(60, |world| world.false_deaths() == 23).is_some());
+        assert!(
+            world
+                .run_periods(60, |world| world.false_deaths() == 23)
+                .is_some()
+        );
         let others = world.total(|stats| stats.deaths) - before;
         assert!(others > 0);
         world.resume(5);
-        assert!(world.run_periods(60, |world| world.agrees()).is_some(), "seed {seed}");
+        assert!(
+            world.run_periods(60, |world| world.agrees()).is_some(),
+            "seed {seed}"
+        );
         let woken = world.node(5).unwrap();
-        assert_eq!((woken.stats().suspicions, woken.stats().deaths), (0, 0), "seed {seed}");
+        assert_eq!(
+            (woken.stats().suspicions, woken.stats().deaths),
+            (0, 0),
+            "seed {seed}"
+        );
         assert!(woken.stats().stalls > 0);
-        assert!(woken.tracker().local().current().get() > 0, "it refuted its death");
+        assert!(
+            woken.tracker().local().current().get() > 0,
+            "it refuted its death"
+        );
     }
 }
 
@@ -131,11 +157,20 @@ fn a_restarted_node_comes_back_with_or_without_its_memory() {
         world.kill(7);
         assert!(world.run_periods(60, |world| world.agrees()).is_some());
         world.start(7, memory, &[0, 1]);
-        assert!(world.run_periods(60, |world| world.agrees()).is_some(), "{memory:?}");
+        assert!(
+            world.run_periods(60, |world| world.agrees()).is_some(),
+            "{memory:?}"
+        );
         let incarnation = world.node(7).unwrap().tracker().local().current().get();
-        assert!(incarnation >= 5, "{memory:?}: above its death by what peers ask: {incarnation}");
+        assert!(
+            incarnation >= 5,
+            "{memory:?}: above its death by what peers ask: {incarnation}"
+        );
         // Who remembers is let in at once, who does not is told first.
-        assert_eq!(world.total(|stats| stats.zombies) > 0, memory == Memory::Lost);
+        assert_eq!(
+            world.total(|stats| stats.zombies) > 0,
+            memory == Memory::Lost
+        );
     }
 }
 

@@ -108,17 +108,27 @@ impl Cast {
     /// The trackers of those that run.
     pub fn trackers(&self) -> Vec<(usize, IncarnationTracker<SocketAddr>)> {
         let players = self.players();
-        let running = players.iter().enumerate().filter(|(_, player)| player.part == Part::Runs);
+        let running = players
+            .iter()
+            .enumerate()
+            .filter(|(_, player)| player.part == Part::Runs);
         running
-            .filter_map(|(index, player)| Some((index, player.node.as_ref()?.protocol.tracker().clone())))
+            .filter_map(|(index, player)| {
+                Some((index, player.node.as_ref()?.protocol.tracker().clone()))
+            })
             .collect()
     }
 
     /// What each running observer but itself sees of a player.
     pub fn views_of(&self, player: usize) -> Vec<(usize, Seen)> {
         let address = self.address(player);
-        let others = self.trackers().into_iter().filter(|(observer, _)| *observer != player);
-        others.map(|(observer, tracker)| (observer, tracker.get(&address))).collect()
+        let others = self
+            .trackers()
+            .into_iter()
+            .filter(|(observer, _)| *observer != player);
+        others
+            .map(|(observer, tracker)| (observer, tracker.get(&address)))
+            .collect()
     }
 
     /// Whether every running observer sees a player so.
@@ -136,8 +146,12 @@ impl Cast {
     /// The sum of a counter over all runs of all nodes.
     pub fn total(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
         let players = self.players();
-        let running = players.iter().filter_map(|player| Some(player.node.as_ref()?.protocol.stats()));
-        let past = players.iter().flat_map(|player| player.past.iter().copied());
+        let running = players
+            .iter()
+            .filter_map(|player| Some(player.node.as_ref()?.protocol.stats()));
+        let past = players
+            .iter()
+            .flat_map(|player| player.past.iter().copied());
         running.chain(past).map(|stats| counter(&stats)).sum()
     }
 
@@ -152,7 +166,10 @@ impl Cast {
             None => UdpSocket::bind(address).await?,
         };
         let period = self.period();
-        let file = self.directory.path().join(format!("incarnation-{}", address.port()));
+        let file = self
+            .directory
+            .path()
+            .join(format!("incarnation-{}", address.port()));
         let durable = DurableIncarnation::open(file).map_err(io::Error::other)?;
         let tracker = IncarnationTracker::builder()
             .local_node(address)

@@ -44,14 +44,16 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let done = runtime().map_err(Into::into).and_then(|runtime| match command {
-        Command::Help => {
-            println!("{}", options::HELP);
-            Ok(true)
-        }
-        Command::Single(node) => Ok(runtime.block_on(single::run(&node)).map(|()| true)?),
-        Command::Play(play) => perform(&runtime, &play),
-    });
+    let done = runtime()
+        .map_err(Into::into)
+        .and_then(|runtime| match command {
+            Command::Help => {
+                println!("{}", options::HELP);
+                Ok(true)
+            }
+            Command::Single(node) => Ok(runtime.block_on(single::run(&node)).map(|()| true)?),
+            Command::Play(play) => perform(&runtime, &play),
+        });
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -64,8 +66,13 @@ fn main() -> ExitCode {
 
 fn runtime() -> io::Result<Runtime> {
     // Several at least, so that tasks of one node do run at once.
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).max(4);
-    Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .max(4);
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
 }
 
 /// Whether every act came out as it should.

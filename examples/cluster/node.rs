@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fastrand::Rng;
 use incarnation::{Clock, IncarnationTracker, Timestamp};
 use incarnation_swim::{Config, Datagram, Protocol};
-use incarnation_testkit::random::SplitMix;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -51,17 +51,25 @@ impl Node {
             tasks: JoinSet::new(),
         };
         let mut out = Vec::new();
-        node.protocol.join(seeds, surroundings.clock.now(), &mut out);
+        node.protocol
+            .join(seeds, surroundings.clock.now(), &mut out);
         transmit(&node.socket, &mut out).await;
         for receiver in 0..RECEIVERS {
-            let dice = SplitMix(seed ^ ((receiver as u64 + 1) << 32));
+            let dice = Rng::with_seed(seed ^ ((receiver as u64 + 1) << 32));
             let surroundings = surroundings.clone();
             let (socket, protocol) = (node.socket.clone(), node.protocol.clone());
-            node.tasks.spawn(receive(socket, protocol, surroundings, thawing.clone(), dice));
+            node.tasks.spawn(receive(
+                socket,
+                protocol,
+                surroundings,
+                thawing.clone(),
+                dice,
+            ));
         }
         let clock = surroundings.clock.clone();
         let (socket, protocol) = (node.socket.clone(), node.protocol.clone());
-        node.tasks.spawn(keep_time(socket, protocol, clock, thawing));
+        node.tasks
+            .spawn(keep_time(socket, protocol, clock, thawing));
         Ok(node)
     }
 
@@ -88,7 +96,7 @@ async fn receive(
     protocol: Arc<Protocol>,
     surroundings: Surroundings,
     mut frozen: watch::Receiver<bool>,
-    mut dice: SplitMix,
+    mut dice: Rng,
 ) {
     let mut buffer = vec![0; 65_536];
     let mut out = Vec::new();
@@ -102,7 +110,7 @@ async fn receive(
             continue;
         };
         // A number that orders nothing.
-        if dice.below(100) < surroundings.loss.load(Ordering::Relaxed) {
+        if dice.u64(..100) < surroundings.loss.load(Ordering::Relaxed) {
             continue;
         }
         let now = surroundings.clock.now();

@@ -47,7 +47,13 @@ pub struct Play {
 }
 
 /// What is played unless told otherwise.
-const PLAY: Play = Play { nodes: 12, loss: 20, seconds: 20, plain: false, seed: 1 };
+const PLAY: Play = Play {
+    nodes: 12,
+    loss: 20,
+    seconds: 20,
+    plain: false,
+    seed: 1,
+};
 
 /// One node.
 #[derive(Clone, Debug)]
@@ -103,7 +109,13 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, le
         }
     }
     match bind {
-        Some(_) if play != (Play { seed: play.seed, ..PLAY }) => {
+        Some(_)
+            if play
+                != (Play {
+                    seed: play.seed,
+                    ..PLAY
+                }) =>
+        {
             Err("--nodes, --loss, --seconds and --plain don't go with --bind".into())
         }
         Some(bind) => Ok(Command::Single(Single {

@@ -21,7 +21,13 @@ pub fn show(stage: &Arc<Stage>, lookups: &Lookups) {
     loop {
         let progress = stage.progress();
         for (index, scene) in progress.scenes.iter().enumerate().skip(ended) {
-            println!("{}", summary::scene(index + 1, scene).lines().next().unwrap_or_default());
+            println!(
+                "{}",
+                summary::scene(index + 1, scene)
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+            );
         }
         ended = progress.scenes.len();
         if progress.number > begun {

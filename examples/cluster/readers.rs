@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use hdrhistogram::Histogram;
-use incarnation_testkit::random::SplitMix;
 
 use crate::cast::Shared;
 
@@ -48,17 +48,19 @@ impl Lookups {
         times.value_at_quantile(part)
     }
 
-    fn burst(&self, cast: &Shared, dice: &mut SplitMix) {
+    fn burst(&self, cast: &Shared, dice: &mut Rng) {
         let trackers = cast.trackers();
-        let addresses: Vec<_> = (0..=cast.len()).map(|player| cast.address(player)).collect();
+        let addresses: Vec<_> = (0..=cast.len())
+            .map(|player| cast.address(player))
+            .collect();
         if trackers.is_empty() {
             return;
         }
         let mut found = 0;
         let mut times = Vec::with_capacity((BURST / TIMED) as usize);
         for lookup in 0..BURST {
-            let (_, tracker) = &trackers[dice.below(trackers.len() as u64) as usize];
-            let node = &addresses[dice.below(addresses.len() as u64) as usize];
+            let (_, tracker) = &trackers[dice.usize(..trackers.len())];
+            let node = &addresses[dice.usize(..addresses.len())];
             let state = if lookup % TIMED == 0 {
                 let begin = Instant::now();
                 let state = black_box(tracker.get(node));
@@ -72,7 +74,9 @@ impl Lookups {
         self.done.fetch_add(BURST, Ordering::Relaxed);
         self.found.fetch_add(found, Ordering::Relaxed);
         let mut histogram = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.into_iter().for_each(|time| histogram.saturating_record(time));
+        times
+            .into_iter()
+            .for_each(|time| histogram.saturating_record(time));
     }
 }
 
@@ -87,7 +91,7 @@ impl Readers {
         let stop = Arc::new(AtomicBool::new(false));
         let reader = |number| {
             let (cast, lookups, stop) = (cast.clone(), lookups.clone(), stop.clone());
-            let mut dice = SplitMix(number);
+            let mut dice = Rng::with_seed(number);
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     lookups.burst(&cast, &mut dice);
@@ -96,7 +100,11 @@ impl Readers {
             })
         };
         let threads = (0..threads).map(reader).collect();
-        Ok(Self { lookups, stop, threads })
+        Ok(Self {
+            lookups,
+            stop,
+            threads,
+        })
     }
 }
 

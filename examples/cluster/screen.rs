@@ -69,12 +69,24 @@ fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String
     frame.render_widget(Paragraph::new(title.bold()), left);
     frame.render_widget(Paragraph::new(rates).right_aligned(), right);
     let part = progress.began.elapsed().as_secs_f64() / progress.usually.as_secs_f64().max(0.001);
-    frame.render_widget(Gauge::default().ratio(part.min(1.0)).gauge_style(Color::Blue), gauge);
+    frame.render_widget(
+        Gauge::default()
+            .ratio(part.min(1.0))
+            .gauge_style(Color::Blue),
+        gauge,
+    );
     frame.render_widget(members(stage), table);
     frame.render_widget(Paragraph::new(key()), legend);
     let scenes = progress.scenes.iter().rev().map(|scene| {
-        let mark = if scene.ok { "ok   ".green() } else { "FAIL ".red().bold() };
-        Line::from(vec![mark, format!("{}: {}", scene.title, scene.seen).into()])
+        let mark = if scene.ok {
+            "ok   ".green()
+        } else {
+            "FAIL ".red().bold()
+        };
+        Line::from(vec![
+            mark,
+            format!("{}: {}", scene.title, scene.seen).into(),
+        ])
     });
     frame.render_widget(Paragraph::new(scenes.collect::<Vec<_>>()), acts);
 }
@@ -89,7 +101,9 @@ fn members(stage: &Stage) -> Table<'static> {
     let header = Row::new(header.chain((0..parts.len()).map(name))).bold();
     let rows = parts.iter().enumerate().map(|(player, part)| {
         let (does, style) = doing(*part);
-        let own = cast.incarnation(player).map_or(String::new(), |own| own.to_string());
+        let own = cast
+            .incarnation(player)
+            .map_or(String::new(), |own| own.to_string());
         let address = cast.address(player);
         let cells = (0..parts.len()).map(|observer| {
             match trackers.iter().find(|(index, _)| *index == observer) {
@@ -98,20 +112,33 @@ fn members(stage: &Stage) -> Table<'static> {
                 None => Cell::from(""),
             }
         });
-        let lead = [Cell::from(name(player).bold()), Cell::from(does).style(style), own.into()];
+        let lead = [
+            Cell::from(name(player).bold()),
+            Cell::from(does).style(style),
+            own.into(),
+        ];
         Row::new(lead.into_iter().chain(cells))
     });
     let held = (0..parts.len()).map(|observer| {
         let tracker = trackers.iter().find(|(index, _)| *index == observer);
         tracker.map_or(String::new(), |(_, tracker)| tracker.len().to_string())
     });
-    let held = ["all", "entries", ""].map(String::from).into_iter().chain(held);
+    let held = ["all", "entries", ""]
+        .map(String::from)
+        .into_iter()
+        .chain(held);
     let rows = rows.chain([Row::new(held).dim()]);
-    let widths = [4, 8, 4].into_iter().chain(parts.iter().map(|_| 5)).map(Constraint::Length);
+    let widths = [4, 8, 4]
+        .into_iter()
+        .chain(parts.iter().map(|_| 5))
+        .map(Constraint::Length);
     Table::new(rows, widths)
         .header(header)
         .column_spacing(1)
-        .block(Block::bordered().title("what the observers' trackers say (columns) of the nodes (rows)"))
+        .block(
+            Block::bordered()
+                .title("what the observers' trackers say (columns) of the nodes (rows)"),
+        )
 }
 
 fn doing(part: Part) -> (&'static str, Style) {

@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use incarnation::persist::DurableIncarnation;
 use incarnation::IncarnationTracker;
+use incarnation::persist::DurableIncarnation;
 use incarnation_swim::Protocol;
 use tokio::net::UdpSocket;
 
@@ -61,7 +61,11 @@ async fn tell(protocol: &Protocol, every: Duration) -> io::Result<()> {
 fn status(protocol: &Protocol) -> String {
     let tracker = protocol.tracker();
     let phase = format!("{:?}", protocol.phase()).to_lowercase();
-    let mut line = format!("status me={}@{} phase={phase}", protocol.me(), tracker.local().current());
+    let mut line = format!(
+        "status me={}@{} phase={phase}",
+        protocol.me(),
+        tracker.local().current()
+    );
     let mut members: Vec<_> = tracker.iter().collect();
     members.sort_by_key(|(node, _)| *node);
     for (node, state) in members {

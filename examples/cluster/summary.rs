@@ -9,7 +9,13 @@ use crate::readers::Lookups;
 /// One act.
 pub fn scene(number: usize, scene: &Scene) -> String {
     let mark = if scene.ok { "ok  " } else { "FAIL" };
-    let Scene { title, expected, seen, took, .. } = scene;
+    let Scene {
+        title,
+        expected,
+        seen,
+        took,
+        ..
+    } = scene;
     format!(
         "{mark} {number}. {title:<18} {:>5.1} s  expected: {expected}\n{:36}seen: {seen}",
         took.as_secs_f64(),
@@ -60,7 +66,11 @@ lookups meanwhile              {} ({} found), p50 {} ns, p99 {} ns, reading the 
         lookups.quantile(0.5),
         lookups.quantile(0.99),
     );
-    let verdict = if all_well(progress) { "every act as expected" } else { "NOT as expected" };
+    let verdict = if all_well(progress) {
+        "every act as expected"
+    } else {
+        "NOT as expected"
+    };
     let _ = writeln!(text, "\n{verdict}");
     text
 }

@@ -11,7 +11,8 @@ stress: threads put random claims to one tracker while others read it and a swee
   --updates N    how many claims instead, however long they take
   --nodes N      how many nodes the claims speak of (default 10000)
   --hot          one node
-  --churn        nodes die, are evicted and rejoin all the time";
+  --churn        nodes die, are evicted and rejoin all the time
+  --private      a reclaimer of its own, instead of the process's";
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -22,6 +23,7 @@ pub struct Options {
     pub updates: Option<u64>,
     pub nodes: usize,
     pub churn: bool,
+    pub private: bool,
 }
 
 impl Options {
@@ -36,6 +38,7 @@ impl Options {
             updates: None,
             nodes: 10_000,
             churn: false,
+            private: false,
         };
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
@@ -49,6 +52,7 @@ impl Options {
                 Long("nodes") => options.nodes = arguments.value()?.parse()?,
                 Long("hot") => options.nodes = 1,
                 Long("churn") => options.churn = true,
+                Long("private") => options.private = true,
                 Long("help") | Short('h') => return Ok(None),
                 other => return Err(other.unexpected()),
             }

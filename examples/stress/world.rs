@@ -8,7 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use incarnation::{BuildError, Clock, Incarnation, IncarnationTracker, NodeState, Timestamp};
+use incarnation::{
+    BuildError, Clock, Incarnation, IncarnationTracker, NodeState, Reclaimer, Timestamp,
+};
 
 use crate::options::Options;
 
@@ -54,6 +56,11 @@ impl World {
             .unconfirmed_timeout(tick_time / 2)
             .suspect_timeout(tick_time)
             .dead_retention(tick_time / 2);
+        let builder = if options.private {
+            builder.reclaimer(Reclaimer::private())
+        } else {
+            builder
+        };
         let tracker = if options.churn {
             // Deaths stay in the table for about half of the time in which zombies are refused.
             builder

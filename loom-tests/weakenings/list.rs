@@ -204,6 +204,7 @@ pub const LIST: &[Weakening] = &[
         name: "the ticket is drawn before the unlinking",
         file: PINNED,
         from: "        self.table.clear_up(hash, &mut unlinked);
+        self.table.count_debris(unlinked.len());
         if !unlinked.is_empty() {
             let ticket = self.table.domain.ticket(&self.guard);",
         to: "        let ticket = self.table.domain.ticket(&self.guard);
@@ -315,12 +316,17 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the burial comes after the eviction",
         file: CORE,
-        from: "        let last = NodeState::new(word, node.stamp());
+        from: "        let mut buried = false;
         if word",
-        to: "        let last = NodeState::new(word, node.stamp());
+        to: "        let mut buried = false;
         pinned.evict(node, word)?;
         if word",
-        also: None,
+        also: Some((
+            CORE,
+            "        pinned.evict(node, word)?;
+        self.changed",
+            "        self.changed",
+        )),
         model: "graves::old_claim_against_burial",
     },
     Weakening {
@@ -407,10 +413,12 @@ pub const LIST: &[Weakening] = &[
         to: "Some(if true {",
         // The pin that follows is a fence, too, where fences are real.
         also: Some((
-            RECLAIM,
-            "self.epoch.store(epoch, Ordering::Release);
-        registry.light_fence();",
-            "self.epoch.store(epoch, Ordering::Release);",
+            RECORD,
+            "        if there == IDLE_FENCED {
+            self.announce(registry);
+            registry.light_fence();",
+            "        if there == IDLE_FENCED {
+            self.announce(registry);",
         )),
         model: "notify::a_mark_against_a_look",
     },

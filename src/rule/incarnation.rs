@@ -76,3 +76,21 @@ impl FromStr for Incarnation {
         text.parse().map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incarnation_is_its_number_in_and_out() {
+        for number in [0, 7, u64::MAX] {
+            let incarnation = Incarnation::from(number);
+            assert_eq!(
+                (incarnation.get(), u64::from(incarnation)),
+                (number, number)
+            );
+            assert_eq!(incarnation.to_string().parse(), Ok(incarnation));
+        }
+        assert!("-1".parse::<Incarnation>().is_err());
+    }
+}

@@ -149,4 +149,14 @@ mod tests {
         assert_eq!("".parse::<Status>(), Err(ParseStatusError));
         assert_eq!("alive ".parse::<Status>(), Err(ParseStatusError));
     }
+
+    #[test]
+    fn the_originals_words_are_read_as_well_and_others_are_not() {
+        for word in ["ok", "OK", "Join", "ALIVE"] {
+            assert_eq!(word.parse(), Ok(Status::Alive), "{word}");
+        }
+        for word in ["", "o", "okay", "undead"] {
+            assert_eq!(word.parse::<Status>(), Err(ParseStatusError), "{word}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
 use crate::tally::Tally;
 use crate::tracker::IncarnationTracker;
-use crate::tracker::core::{Core, Lifetimes};
+use crate::tracker::core::{Core, Lifetimes, table_hash};
 use crate::watch::ViewWatch;
 
 /// Entries there are beyond the hard limit, at least. Few under the model checker, which pays for each.
@@ -332,7 +332,7 @@ where
         let local_hash = self
             .local_key
             .as_ref()
-            .map_or(u64::MAX, |key| self.hasher.hash_one(key) >> 32);
+            .map_or(u64::MAX, |key| table_hash(&self.hasher, key).into());
         let local = Local::new(
             self.local_incarnation,
             self.policy.max_incarnation,

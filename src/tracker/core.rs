@@ -5,7 +5,7 @@
 //! again. Inserting is no second path: `Joined` is the answer to whoever raises a word from vacant.
 #![forbid(unsafe_code)]
 
-use core::hash::{BuildHasher, Hash};
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::time::Duration;
 
 use equivalent::Equivalent;
@@ -77,6 +77,18 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     pub(crate) bell: Bell,
 }
 
+/// The high half of a key's hash.
+///
+/// Not by [`BuildHasher::hash_one`]: ahash has it depend on the key's *type* where the compiler allows
+/// specialization, and then an integer would not be found by what is equivalent to it.
+#[allow(clippy::manual_hash_one, reason = "see above")]
+#[inline(always)]
+pub(crate) fn table_hash<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u32 {
+    let mut state = hasher.build_hasher();
+    key.hash(&mut state);
+    (state.finish() >> 32) as u32
+}
+
 impl<K, S> Core<K, S>
 where
     K: Eq + Hash + Clone,
@@ -85,7 +97,7 @@ where
     /// The high half of the hash: its own high bits choose the chain, all of it is compared.
     #[inline(always)]
     pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u32 {
-        (self.hasher.hash_one(key) >> 32) as u32
+        table_hash(&self.hasher, key)
     }
 
     #[inline(always)]

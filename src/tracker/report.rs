@@ -81,7 +81,7 @@ impl SweepReport {
     }
 }
 
-/// How far a sweep in slices has come; see [`IncarnationTracker::sweep_slice`].
+/// How far a sweep in slices has come; see [`sweep_slice`](crate::IncarnationTracker::sweep_slice).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepCursor {
     /// The next place to look at; 0 and 1 are both the start.

@@ -128,7 +128,10 @@ mod tests {
         let times = [1, 10, 100, 1000, 10_000].map(|n| config.suspicion_timeout(n).as_secs_f64());
         assert_eq!(times[0], 3.0);
         for pair in times.windows(2).skip(1) {
-            assert!((pair[1] - pair[0] - 3.0 * 10_f64.ln()).abs() < 0.3, "{times:?}");
+            assert!(
+                (pair[1] - pair[0] - 3.0 * 10_f64.ln()).abs() < 0.3,
+                "{times:?}"
+            );
         }
         assert_eq!(config.transmissions(1000), 21);
     }
@@ -137,11 +140,20 @@ mod tests {
     fn contradictions_are_refused() {
         let good = Config::default();
         assert_eq!(good.check(), Ok(()));
-        let slow = Config { probe_timeout: good.period, ..good.clone() };
+        let slow = Config {
+            probe_timeout: good.period,
+            ..good.clone()
+        };
         assert_eq!(slow.check(), Err(ConfigError::ProbeTimeout));
-        let small = Config { max_datagram: 100, ..good.clone() };
+        let small = Config {
+            max_datagram: 100,
+            ..good.clone()
+        };
         assert_eq!(small.check(), Err(ConfigError::MaxDatagram));
-        let never = Config { suspicion_factor: 0, ..good };
+        let never = Config {
+            suspicion_factor: 0,
+            ..good
+        };
         assert_eq!(never.check(), Err(ConfigError::ZeroFactor));
     }
 }

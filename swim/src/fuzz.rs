@@ -29,7 +29,11 @@ pub fn datagram(data: &[u8]) {
         let before = contents(&node);
         let handled = node.handle_datagram(address(sender), bytes, now, &mut out);
         if handled.is_err() {
-            assert_eq!(before, contents(&node), "a dropped datagram changed something");
+            assert_eq!(
+                before,
+                contents(&node),
+                "a dropped datagram changed something"
+            );
             assert!(out.is_empty(), "a dropped datagram was answered");
         }
         now = node.handle_timer(now, &mut out);

@@ -25,14 +25,21 @@ pub(crate) struct Gossip {
 
 impl Gossip {
     pub(crate) const fn new() -> Self {
-        Self { order: BTreeSet::new(), turns: BTreeMap::new(), next_age: u64::MAX }
+        Self {
+            order: BTreeSet::new(),
+            turns: BTreeMap::new(),
+            next_age: u64::MAX,
+        }
     }
 
     /// There is news of a node, which was never sent. Of more than `bound` nodes there is none: the
     /// news sent most often is over then. (Nodes that the table has lost are noticed only when their
     /// turn comes, so without a bound a flood of short lives would pile up.)
     pub(crate) fn announce(&mut self, node: SocketAddr, bound: usize) {
-        let turn = Turn { sent: 0, age: self.next_age };
+        let turn = Turn {
+            sent: 0,
+            age: self.next_age,
+        };
         self.next_age -= 1;
         if let Some(before) = self.turns.insert(node, turn) {
             self.order.remove(&(before, node));
@@ -63,7 +70,10 @@ impl Gossip {
         }
         for (turn, node, sent) in handled {
             self.order.remove(&(turn, node));
-            let again = Turn { sent: turn.sent + 1, ..turn };
+            let again = Turn {
+                sent: turn.sent + 1,
+                ..turn
+            };
             match sent {
                 Sent::Yes if again.sent < limit => {
                     self.turns.insert(node, again);
@@ -149,7 +159,10 @@ mod tests {
             gossip.announce(node(port), 9);
             assert!(gossip.len() <= 9 && gossip.order.len() == gossip.len());
         }
-        assert_eq!(take(&mut gossip, 9, 9), (92..=100).rev().collect::<Vec<_>>());
+        assert_eq!(
+            take(&mut gossip, 9, 9),
+            (92..=100).rev().collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -157,7 +170,13 @@ mod tests {
         let mut gossip = Gossip::new();
         gossip.announce(node(1), 9);
         gossip.announce(node(2), 9);
-        gossip.fill(9, |n| if n == node(1) { Sent::Void } else { Sent::Skipped });
+        gossip.fill(9, |n| {
+            if n == node(1) {
+                Sent::Void
+            } else {
+                Sent::Skipped
+            }
+        });
         assert_eq!(take(&mut gossip, 9, 9), [2]);
     }
 }

@@ -13,14 +13,19 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) const fn new(max: u32) -> Self {
-        Self { score: AtomicU32::new(0), max }
+        Self {
+            score: AtomicU32::new(0),
+            max,
+        }
     }
 
     fn change(&self, by: impl Fn(u32) -> u32) {
         // Relaxed: a number that orders nothing.
         let _ = self
             .score
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| Some(by(score)));
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| {
+                Some(by(score))
+            });
     }
 
     /// A probe was answered.

@@ -91,7 +91,10 @@ impl Protocol {
                 self.announce(node);
             }
         } else if let Some(current) = outdated(claim, verdict) {
-            answer.corrections.push(Item { node, claim: current });
+            answer.corrections.push(Item {
+                node,
+                claim: current,
+            });
         }
     }
 
@@ -101,7 +104,9 @@ impl Protocol {
         let hearsay = Claim::unconfirmed(item.claim.incarnation());
         match view.judge(&item.node, hearsay, now) {
             Verdict::Joined => view.add_unconfirmed(&item.node, now),
-            Verdict::AboutSelf { .. } => Verdict::AboutSelf { accused: item.claim },
+            Verdict::AboutSelf { .. } => Verdict::AboutSelf {
+                accused: item.claim,
+            },
             verdict => verdict,
         }
     }

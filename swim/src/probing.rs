@@ -55,7 +55,11 @@ pub(crate) struct Probing {
 impl Probing {
     /// Numbers begin at random, so that acks can't be guessed across restarts.
     pub(crate) const fn new(first_seq: u32) -> Self {
-        Self { next_seq: first_seq, own: None, relays: BTreeMap::new() }
+        Self {
+            next_seq: first_seq,
+            own: None,
+            relays: BTreeMap::new(),
+        }
     }
 
     pub(crate) const fn seq(&mut self) -> u32 {
@@ -65,7 +69,10 @@ impl Probing {
 
     /// An ack from `from` itself.
     pub(crate) fn acked(&mut self, seq: u32, from: SocketAddr) -> Answered {
-        if self.own.is_some_and(|own| own.seq == seq && own.target == from) {
+        if self
+            .own
+            .is_some_and(|own| own.seq == seq && own.target == from)
+        {
             self.own = None;
             return Answered::Own;
         }
@@ -81,7 +88,10 @@ impl Probing {
 
     /// An ack that a helper passes on.
     pub(crate) fn relayed(&mut self, seq: u32) -> Answered {
-        if self.own.is_some_and(|own| own.seq == seq && own.ask_at.is_none()) {
+        if self
+            .own
+            .is_some_and(|own| own.seq == seq && own.ask_at.is_none())
+        {
             self.own = None;
             return Answered::Own;
         }
@@ -154,7 +164,10 @@ mod tests {
     fn only_the_target_or_a_helper_that_was_asked_can_answer_a_probe() {
         let (mut probing_, seq) = probing(false);
         assert!(matches!(probing_.acked(seq, node(2)), Answered::Nothing));
-        assert!(matches!(probing_.acked(seq + 1, node(1)), Answered::Nothing));
+        assert!(matches!(
+            probing_.acked(seq + 1, node(1)),
+            Answered::Nothing
+        ));
         assert!(matches!(probing_.relayed(seq), Answered::Nothing));
         assert!(matches!(probing_.acked(seq, node(1)), Answered::Own));
         assert!(matches!(probing_.acked(seq, node(1)), Answered::Nothing));
@@ -166,7 +179,12 @@ mod tests {
     fn a_probe_for_another_is_answered_once_or_ends() {
         let (mut probing, _) = probing(false);
         let ends_at = Timestamp::from_millis(2);
-        let relay = Relay { target: node(3), asker: node(4), asker_seq: 77, ends_at };
+        let relay = Relay {
+            target: node(3),
+            asker: node(4),
+            asker_seq: 77,
+            ends_at,
+        };
         let (first, second) = (probing.relay(relay).unwrap(), probing.relay(relay).unwrap());
         assert_eq!(probing.deadline(), Some(ends_at));
         assert!(matches!(probing.acked(first, node(4)), Answered::Nothing));

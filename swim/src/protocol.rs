@@ -122,7 +122,8 @@ impl Protocol {
         *lock(&self.seeds) = seeds.into_iter().filter(usable).collect();
         let alone = lock(&self.seeds).is_empty();
         let new_until = now + self.config.period * self.config.sync_periods.saturating_mul(2);
-        self.new_until.store(new_until.as_nanos(), Ordering::Relaxed);
+        self.new_until
+            .store(new_until.as_nanos(), Ordering::Relaxed);
         self.enter(if alone { Phase::Member } else { Phase::Joining });
         self.knock(now, out);
     }
@@ -277,16 +278,17 @@ impl Protocol {
             && state.status > Status::Alive
             && !first.iter().any(|item| item.node == to)
         {
-            writer.push(Item { node: to, claim: state.claim() });
+            writer.push(Item {
+                node: to,
+                claim: state.claim(),
+            });
         }
         let limit = self.config.transmissions(self.members());
-        lock(&self.gossip).fill(limit, |node| {
-            match self.news_of(&view, node) {
-                None => Sent::Void,
-                Some(_) if node == to => Sent::Skipped,
-                Some(claim) if writer.push(Item { node, claim }) => Sent::Yes,
-                Some(_) => Sent::NoRoom,
-            }
+        lock(&self.gossip).fill(limit, |node| match self.news_of(&view, node) {
+            None => Sent::Void,
+            Some(_) if node == to => Sent::Skipped,
+            Some(claim) if writer.push(Item { node, claim }) => Sent::Yes,
+            Some(_) => Sent::NoRoom,
         });
         drop(view);
         self.post(to, writer, out);
@@ -311,14 +313,20 @@ impl Protocol {
             self.config.max_datagram,
         );
         if own.status() == Status::Left {
-            writer.push(Item { node: self.me, claim: own });
+            writer.push(Item {
+                node: self.me,
+                claim: own,
+            });
         }
         writer
     }
 
     pub(crate) fn post(&self, to: SocketAddr, writer: Writer, out: &mut Vec<Datagram>) {
         self.counters.sent.add(1);
-        out.push(Datagram { to, bytes: writer.finish() });
+        out.push(Datagram {
+            to,
+            bytes: writer.finish(),
+        });
     }
 }
 

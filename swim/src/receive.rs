@@ -87,7 +87,9 @@ impl Protocol {
             }
             Message::Join => match answer.refuse {
                 Some(required) => {
-                    let refused = Message::Refused { required: required.get() };
+                    let refused = Message::Refused {
+                        required: required.get(),
+                    };
                     self.send(from, refused, &[], out);
                     true
                 }
@@ -121,7 +123,11 @@ impl Protocol {
     fn answered(&self, answered: Answered, out: &mut Vec<Datagram>) {
         match answered {
             Answered::Own => self.health.better(),
-            Answered::Relayed(Relay { asker, asker_seq: seq, .. }) => {
+            Answered::Relayed(Relay {
+                asker,
+                asker_seq: seq,
+                ..
+            }) => {
                 self.send(asker, Message::Relayed { seq }, &[], out);
             }
             Answered::Nothing => {}
@@ -143,7 +149,12 @@ impl Protocol {
             return;
         }
         let ends_at = now + self.config.probe_timeout;
-        let relay = Relay { target, asker, asker_seq, ends_at };
+        let relay = Relay {
+            target,
+            asker,
+            asker_seq,
+            ends_at,
+        };
         let seq = lock(&self.probing).relay(relay);
         if let Some(seq) = seq {
             self.send(target, Message::Ping { seq }, &[], out);

@@ -19,7 +19,10 @@ impl Protocol {
             if !is_told(to, *node, state.claim()) {
                 continue;
             }
-            let item = Item { node: *node, claim: state.claim() };
+            let item = Item {
+                node: *node,
+                claim: state.claim(),
+            };
             if !writer.push(item) {
                 // Only the first asks, or each part would be answered with the whole.
                 let next = self.writer(Message::Sync { pull: false });

@@ -146,7 +146,11 @@ impl Protocol {
             return;
         }
         let suspicion = Claim::suspect(state.incarnation);
-        if self.tracker.update(&probe.target, suspicion, now).accepted() {
+        if self
+            .tracker
+            .update(&probe.target, suspicion, now)
+            .accepted()
+        {
             self.counters.suspicions.add(1);
             self.announce(probe.target);
         }
@@ -170,7 +174,10 @@ impl Protocol {
                 continue;
             }
             // Of this very incarnation: a refutation that arrives first wins.
-            if view.update(node, Claim::dead(state.incarnation), now).accepted() {
+            if view
+                .update(node, Claim::dead(state.incarnation), now)
+                .accepted()
+            {
                 self.counters.deaths.add(1);
                 self.announce(*node);
             }
@@ -182,7 +189,10 @@ impl Protocol {
         // Relaxed: a number that orders nothing.
         self.syncs.store(0, Ordering::Relaxed);
         let every = |periods: u32| periods > 0 && timers.periods.is_multiple_of(u64::from(periods));
-        let (syncs, sweeps) = (every(self.config.sync_periods), every(self.config.sweep_periods));
+        let (syncs, sweeps) = (
+            every(self.config.sync_periods),
+            every(self.config.sweep_periods),
+        );
         let counts = self.tracker.counts();
         if self.phase() == Phase::Joining || counts.alive + counts.suspect == 0 {
             self.knock(now, out);

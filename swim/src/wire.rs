@@ -22,19 +22,34 @@ const MAX_PART: usize = 48;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Message {
     /// Are you there? Answered with an `Ack` of the same number.
-    Ping { seq: u32 },
-    Ack { seq: u32 },
+    Ping {
+        seq: u32,
+    },
+    Ack {
+        seq: u32,
+    },
     /// Please ping `target` for me. Answered with `Relayed` if it answers, `Nack` if not.
-    PingReq { seq: u32, target: SocketAddr },
-    Relayed { seq: u32 },
+    PingReq {
+        seq: u32,
+        target: SocketAddr,
+    },
+    Relayed {
+        seq: u32,
+    },
     /// I asked, but it has not answered (Lifeguard, section IV-A: so the asker's own network works).
-    Nack { seq: u32 },
+    Nack {
+        seq: u32,
+    },
     /// I have just started: let me in, and tell me all you know. Answered with `Sync` or `Refused`.
     Join,
     /// You died not long ago: come back at this incarnation or above.
-    Refused { required: u64 },
+    Refused {
+        required: u64,
+    },
     /// Part of all I know; `pull`: tell me all you know.
-    Sync { pull: bool },
+    Sync {
+        pull: bool,
+    },
     /// Just the claims.
     Gossip,
 }
@@ -88,8 +103,13 @@ pub enum Dropped {
 
 impl Dropped {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Oversized, Self::Version, Self::Foreign, Self::Malformed, Self::Sender];
+    pub const ALL: [Self; 5] = [
+        Self::Oversized,
+        Self::Version,
+        Self::Foreign,
+        Self::Malformed,
+        Self::Sender,
+    ];
 }
 
 impl fmt::Display for Dropped {
@@ -174,8 +194,15 @@ impl Writer {
         bytes.push(VERSION);
         bytes.extend(cluster.to_le_bytes());
         bytes.push(0);
-        let mut writer = Self { bytes, max, items: 0 };
-        let head = RawHead { incarnation: own.get(), message };
+        let mut writer = Self {
+            bytes,
+            max,
+            items: 0,
+        };
+        let head = RawHead {
+            incarnation: own.get(),
+            message,
+        };
         let fits = writer.append(&head);
         debug_assert!(fits, "the shortest datagram has room for a message");
         writer
@@ -225,7 +252,10 @@ mod tests {
     fn datagram(message: Message, claims: &[(&str, Claim)]) -> Vec<u8> {
         let mut writer = Writer::new(7, Incarnation::new(3), message, MAX);
         for (node, claim) in claims {
-            assert!(writer.push(Item { node: node.parse().unwrap(), claim: *claim }));
+            assert!(writer.push(Item {
+                node: node.parse().unwrap(),
+                claim: *claim
+            }));
         }
         writer.finish()
     }
@@ -236,14 +266,23 @@ mod tests {
             ("10.0.0.1:7946", Claim::suspect(u64::MAX)),
             ("[2001:db8::2]:1", Claim::left(0)),
         ];
-        datagram(Message::PingReq { seq: u32::MAX, target }, &claims)
+        datagram(
+            Message::PingReq {
+                seq: u32::MAX,
+                target,
+            },
+            &claims,
+        )
     }
 
     #[test]
     fn what_is_written_is_read() {
         let packet = decode(&example(), 7, MAX).unwrap();
         assert_eq!(packet.incarnation, Incarnation::new(3));
-        assert!(matches!(packet.message, Message::PingReq { seq: u32::MAX, .. }));
+        assert!(matches!(
+            packet.message,
+            Message::PingReq { seq: u32::MAX, .. }
+        ));
         assert_eq!(packet.items.len(), 2);
         assert_eq!(packet.items[0].claim, Claim::suspect(u64::MAX));
         assert_eq!(packet.items[1].claim, Claim::left(0));
@@ -264,7 +303,10 @@ mod tests {
     fn strangers_are_told_apart() {
         let whole = example();
         assert_eq!(decode(&whole, 8, MAX).unwrap_err(), Dropped::Foreign);
-        assert_eq!(decode(&whole, 7, whole.len() - 1).unwrap_err(), Dropped::Oversized);
+        assert_eq!(
+            decode(&whole, 7, whole.len() - 1).unwrap_err(),
+            Dropped::Oversized
+        );
         let mut newer = whole;
         newer[0] += 1;
         assert_eq!(decode(&newer, 7, MAX).unwrap_err(), Dropped::Version);
@@ -272,11 +314,27 @@ mod tests {
 
     #[test]
     fn claims_that_no_node_makes_are_malformed() {
-        let good = RawItem { node: "10.0.0.1:1".parse().unwrap(), rank: 2, incarnation: 0 };
+        let good = RawItem {
+            node: "10.0.0.1:1".parse().unwrap(),
+            rank: 2,
+            incarnation: 0,
+        };
         assert!(good.check().is_some());
-        let bad = [("10.0.0.1:0", 2), ("0.0.0.0:1", 2), ("224.0.0.1:1", 2), ("10.0.0.1:1", 0)];
-        for (node, rank) in bad.into_iter().chain([("10.0.0.1:1", 1), ("10.0.0.1:1", 6)]) {
-            let raw = RawItem { node: node.parse().unwrap(), rank, incarnation: 0 };
+        let bad = [
+            ("10.0.0.1:0", 2),
+            ("0.0.0.0:1", 2),
+            ("224.0.0.1:1", 2),
+            ("10.0.0.1:1", 0),
+        ];
+        for (node, rank) in bad
+            .into_iter()
+            .chain([("10.0.0.1:1", 1), ("10.0.0.1:1", 6)])
+        {
+            let raw = RawItem {
+                node: node.parse().unwrap(),
+                rank,
+                incarnation: 0,
+            };
             assert!(raw.check().is_none(), "{node} {rank}");
         }
     }
@@ -287,7 +345,10 @@ mod tests {
             let mut writer = Writer::new(7, Incarnation::MAX, Message::Gossip, max);
             for port in 1..=300 {
                 let node = SocketAddr::new([10, 0, 0, 1].into(), port);
-                writer.push(Item { node, claim: Claim::alive(u64::from(port)) });
+                writer.push(Item {
+                    node,
+                    claim: Claim::alive(u64::from(port)),
+                });
             }
             let items = writer.items;
             let bytes = writer.finish();

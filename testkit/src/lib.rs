@@ -10,7 +10,6 @@ pub mod model;
 pub mod narrow;
 pub mod ops;
 pub mod race;
-pub mod random;
 pub mod replay;
 pub mod resident;
 pub mod trace;

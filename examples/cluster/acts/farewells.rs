@@ -18,15 +18,22 @@ pub async fn leave(stage: &Stage) -> Outcome {
         let views = cast.views_of(role::LEAVES);
         let status = |seen: crate::cast::Seen| seen.map(|state| state.status);
         let accusing = [Some(Status::Suspect), Some(Status::Dead)];
-        accused += views.iter().filter(|(_, seen)| accusing.contains(&status(*seen))).count();
-        views.iter().all(|(_, seen)| status(*seen) == Some(Status::Left))
+        accused += views
+            .iter()
+            .filter(|(_, seen)| accusing.contains(&status(*seen)))
+            .count();
+        views
+            .iter()
+            .all(|(_, seen)| status(*seen) == Some(Status::Left))
     };
     let leaving = cast.leave(role::LEAVES);
     let (left, ()) = tokio::join!(stage.until(30, &mut look), leaving);
     if left && accused == 0 {
         Ok("Left everywhere, never suspected".into())
     } else {
-        Err(format!("Left everywhere: {left}, seen as Suspect or Dead {accused} times"))
+        Err(format!(
+            "Left everywhere: {left}, seen as Suspect or Dead {accused} times"
+        ))
     }
 }
 
@@ -34,9 +41,14 @@ pub async fn leave(stage: &Stage) -> Outcome {
 pub async fn sweep(stage: &Stage) -> Outcome {
     let cast = &stage.cast;
     let gone = [role::LEAVES, role::ZOMBIE];
-    let unknown = || gone.iter().all(|player| cast.all_see(*player, |seen| seen.is_none()));
+    let unknown = || {
+        gone.iter()
+            .all(|player| cast.all_see(*player, |seen| seen.is_none()))
+    };
     let evicted = stage.until(RETENTION + 40, unknown).await;
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(refused)?;
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(refused)?;
     let old = Incarnation::ZERO;
     let claims = gone.map(|player| (cast.address(player), Claim::alive(old)));
     let rejected = cast.total(|stats| stats.rejected);
@@ -44,15 +56,26 @@ pub async fn sweep(stage: &Stage) -> Outcome {
     for _ in 0..3 {
         for (player, _) in cast.trackers() {
             let bytes = forge::gossip(CLUSTER, old, &claims);
-            socket.send_to(&bytes, cast.address(player)).await.map_err(refused)?;
+            socket
+                .send_to(&bytes, cast.address(player))
+                .await
+                .map_err(refused)?;
         }
         stage.watch(1, || risen += usize::from(!unknown())).await;
     }
     let rejected = cast.total(|stats| stats.rejected) - rejected;
-    let graves: usize = cast.trackers().iter().map(|(_, tracker)| tracker.graves()).sum();
+    let graves: usize = cast
+        .trackers()
+        .iter()
+        .map(|(_, tracker)| tracker.graves())
+        .sum();
     if evicted && risen == 0 && rejected > 0 {
-        Ok(format!("evicted everywhere; old gossip refused {rejected} times by {graves} graves"))
+        Ok(format!(
+            "evicted everywhere; old gossip refused {rejected} times by {graves} graves"
+        ))
     } else {
-        Err(format!("evicted: {evicted}, came back: {risen} times, refused: {rejected}"))
+        Err(format!(
+            "evicted: {evicted}, came back: {risen} times, refused: {rejected}"
+        ))
     }
 }

@@ -43,32 +43,49 @@ pub async fn zombie(stage: &Stage) -> Outcome {
     if risen == 0 && rejected > 0 {
         Ok(format!("refused {rejected} times, nowhere alive"))
     } else {
-        Err(format!("seen alive {risen} times, refused {rejected} times"))
+        Err(format!(
+            "seen alive {risen} times, refused {rejected} times"
+        ))
     }
 }
 
 /// A flood of gossip about nodes that do not exist; a newcomer knocks meanwhile.
 pub async fn flood(stage: &Stage) -> Outcome {
     let cast = &stage.cast;
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(refused)?;
-    let living: Vec<_> = cast.trackers().into_iter().map(|(player, _)| player).collect();
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(refused)?;
+    let living: Vec<_> = cast
+        .trackers()
+        .into_iter()
+        .map(|(player, _)| player)
+        .collect();
     let (mut fullest, mut lost) = (0, 0);
     let mut look = || {
         for (_, tracker) in cast.trackers() {
             fullest = fullest.max(tracker.len());
         }
         for player in &living {
-            lost += cast.views_of(*player).iter().filter(|(by, seen)| living.contains(by) && seen.is_none()).count();
+            lost += cast
+                .views_of(*player)
+                .iter()
+                .filter(|(by, seen)| living.contains(by) && seen.is_none())
+                .count();
         }
     };
     let mut next = 0;
     let mut knocked = false;
     for _ in 0..60 {
-        let claims: Vec<_> = (0..100).map(|n| (invented(next + n), Claim::alive(1))).collect();
+        let claims: Vec<_> = (0..100)
+            .map(|n| (invented(next + n), Claim::alive(1)))
+            .collect();
         next = (next + 100) % INVENTED;
         let bytes = forge::gossip(CLUSTER, Incarnation::ZERO, &claims);
         for player in &living {
-            socket.send_to(&bytes, cast.address(*player)).await.map_err(refused)?;
+            socket
+                .send_to(&bytes, cast.address(*player))
+                .await
+                .map_err(refused)?;
         }
         if next > INVENTED / 10 && !knocked {
             knocked = true;
@@ -81,15 +98,23 @@ pub async fn flood(stage: &Stage) -> Outcome {
     let mut gone = || {
         look();
         let trackers = cast.trackers();
-        trackers.iter().all(|(_, tracker)| tracker.counts().unconfirmed == 0)
+        trackers
+            .iter()
+            .all(|(_, tracker)| tracker.counts().unconfirmed == 0)
     };
     let over = stage.until(UNCONFIRMED + 40, &mut gone).await;
     let peace = stage.until(40, || stage.in_peace(&everybody)).await;
     let full = fullest == HARD_LIMIT;
     if full && lost == 0 && over && peace {
-        Ok(format!("{next} invented, at most {fullest} held; all live ones and the newcomer in"))
+        Ok(format!(
+            "{next} invented, at most {fullest} held; all live ones and the newcomer in"
+        ))
     } else {
-        let in_table = cast.trackers().iter().map(|(_, tracker)| tracker.len()).max();
+        let in_table = cast
+            .trackers()
+            .iter()
+            .map(|(_, tracker)| tracker.len())
+            .max();
         Err(format!(
             "fullest {fullest} of {HARD_LIMIT}, live ones missed {lost} times, flood over: {over} \
              ({in_table:?} held), all in: {peace}"

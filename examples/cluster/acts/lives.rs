@@ -20,8 +20,12 @@ pub async fn start(stage: &Stage) -> Outcome {
     let (suspicions, deaths) = (cast.total(|s| s.suspicions), cast.total(|s| s.deaths));
     let peace = stage.until(10, || stage.in_peace(&all)).await;
     match (alive, peace, deaths) {
-        (true, true, 0) => Ok(format!("all Alive after {took:.1} periods, {suspicions} suspicions")),
-        _ => Err(format!("all Alive: {alive}, still: {peace}, deaths: {deaths}")),
+        (true, true, 0) => Ok(format!(
+            "all Alive after {took:.1} periods, {suspicions} suspicions"
+        )),
+        _ => Err(format!(
+            "all Alive: {alive}, still: {peace}, deaths: {deaths}"
+        )),
     }
 }
 
@@ -46,7 +50,9 @@ pub async fn kill(stage: &Stage) -> Outcome {
             }
         }
         victims.iter().all(|victim| {
-            cast.all_see(*victim, |seen| seen.is_some_and(|state| state.status == Status::Dead))
+            cast.all_see(*victim, |seen| {
+                seen.is_some_and(|state| state.status == Status::Dead)
+            })
         })
     };
     let dead = stage.until(40, &mut look).await;
@@ -64,7 +70,10 @@ pub async fn kill(stage: &Stage) -> Outcome {
     }
     let all_dead = periods(died, cast.surroundings.clock.now());
     if dead && skipped == 0 {
-        Ok(format!("Dead at all {} after {all_dead:.1} periods", cast.len() - victims.len()))
+        Ok(format!(
+            "Dead at all {} after {all_dead:.1} periods",
+            cast.len() - victims.len()
+        ))
     } else {
         Err(format!("Dead at all: {dead}; {skipped} saw no suspicion"))
     }
@@ -77,11 +86,14 @@ pub async fn freeze(stage: &Stage) -> Outcome {
     let before = cast.incarnation(role::FREEZES);
     cast.surroundings.loss.store(cast.loss(), Ordering::Relaxed);
     cast.freeze(role::FREEZES, true);
-    let is_suspected = |seen: crate::cast::Seen| {
-        seen.is_some_and(|state| state.status == Status::Suspect)
-    };
+    let is_suspected =
+        |seen: crate::cast::Seen| seen.is_some_and(|state| state.status == Status::Suspect);
     let suspected = stage
-        .until(25, || cast.views_of(role::FREEZES).into_iter().any(|(_, seen)| is_suspected(seen)))
+        .until(25, || {
+            cast.views_of(role::FREEZES)
+                .into_iter()
+                .any(|(_, seen)| is_suspected(seen))
+        })
         .await;
     // Let it spread, but not end.
     stage.watch(1, || {}).await;
@@ -99,7 +111,10 @@ pub async fn freeze(stage: &Stage) -> Outcome {
     let died = cast.total(|stats| stats.deaths) - deaths;
     let (from, to) = (before.unwrap_or_default(), after.unwrap_or_default());
     if suspected && refuted && peace && died == 0 {
-        Ok(format!("suspected@{from}, refuted with {to}, at {} % loss", cast.loss()))
+        Ok(format!(
+            "suspected@{from}, refuted with {to}, at {} % loss",
+            cast.loss()
+        ))
     } else {
         Err(format!(
             "suspected: {suspected}, refuted: {refuted} ({from} to {to}), all well: {peace}, deaths: {died}"
@@ -117,6 +132,8 @@ pub async fn restart(stage: &Stage) -> Outcome {
     if back && refused == 0 {
         Ok(format!("back at incarnation {incarnation}, let in at once"))
     } else {
-        Err(format!("back: {back} at {incarnation}, refusals: {refused}"))
+        Err(format!(
+            "back: {back} at {incarnation}, refusals: {refused}"
+        ))
     }
 }

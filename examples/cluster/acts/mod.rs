@@ -77,7 +77,10 @@ impl Stage {
             disseminations: Vec::new(),
             over: false,
         };
-        Arc::new(Self { cast, progress: Mutex::new(progress) })
+        Arc::new(Self {
+            cast,
+            progress: Mutex::new(progress),
+        })
     }
 
     pub fn progress(&self) -> Progress {
@@ -98,14 +101,44 @@ impl Stage {
                 self.end($expected, outcome);
             }};
         }
-        act!("start at once", "all Alive everywhere, no death", 5, lives::start);
-        act!("kill", "Suspect, then Dead at every survivor", 12, lives::kill);
-        act!("loss and a freeze", "suspected, refuted higher, nobody Dead", 8, lives::freeze);
+        act!(
+            "start at once",
+            "all Alive everywhere, no death",
+            5,
+            lives::start
+        );
+        act!(
+            "kill",
+            "Suspect, then Dead at every survivor",
+            12,
+            lives::kill
+        );
+        act!(
+            "loss and a freeze",
+            "suspected, refuted higher, nobody Dead",
+            8,
+            lives::freeze
+        );
         act!("restart", "rejoins above its death", 4, lives::restart);
         act!("zombie", "an old incarnation is refused", 4, lies::zombie);
-        act!("flood", "the limit holds, the live stay, a newcomer gets in", 22, lies::flood);
-        act!("leave", "Left everywhere, no suspicion", 4, farewells::leave);
-        act!("sweep", "evicted, and buried gossip stays out", 32, farewells::sweep);
+        act!(
+            "flood",
+            "the limit holds, the live stay, a newcomer gets in",
+            22,
+            lies::flood
+        );
+        act!(
+            "leave",
+            "Left everywhere, no suspicion",
+            4,
+            farewells::leave
+        );
+        act!(
+            "sweep",
+            "evicted, and buried gossip stays out",
+            32,
+            farewells::sweep
+        );
     }
 
     fn begin(&self, title: &'static str, periods: u32) {
@@ -121,7 +154,13 @@ impl Stage {
         let ok = outcome.is_ok();
         let (title, took) = (progress.title, progress.began.elapsed());
         let seen = outcome.unwrap_or_else(|instead| instead);
-        progress.scenes.push(Scene { title, expected, seen, ok, took });
+        progress.scenes.push(Scene {
+            title,
+            expected,
+            seen,
+            ok,
+            took,
+        });
     }
 
     /// Waits until something is so; false if it takes more than so many periods.

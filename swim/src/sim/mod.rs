@@ -73,8 +73,14 @@ struct Event {
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    Arrives { node: usize, from: SocketAddr, bytes: Vec<u8> },
-    Timer { node: usize },
+    Arrives {
+        node: usize,
+        from: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    Timer {
+        node: usize,
+    },
 }
 
 impl World {
@@ -149,7 +155,11 @@ impl World {
     #[must_use]
     pub fn total(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
         let running = self.nodes.iter().filter_map(|node| node.protocol.as_ref());
-        running.map(Protocol::stats).chain(self.past.iter().copied()).map(|stats| counter(&stats)).sum()
+        running
+            .map(Protocol::stats)
+            .chain(self.past.iter().copied())
+            .map(|stats| counter(&stats))
+            .sum()
     }
 
     /// A random number below `n`.
@@ -230,7 +240,11 @@ impl World {
     /// Lets time pass.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.queue.peek().is_some_and(|Reverse(event)| event.at <= end) {
+        while self
+            .queue
+            .peek()
+            .is_some_and(|Reverse(event)| event.at <= end)
+        {
             if let Some(Reverse(event)) = self.queue.pop() {
                 self.now = event.at;
                 match event.what {
@@ -260,7 +274,11 @@ impl World {
 
     fn plan(&mut self, at: Timestamp, what: What) -> u64 {
         self.events += 1;
-        self.queue.push(Reverse(Event { at, number: self.events, what }));
+        self.queue.push(Reverse(Event {
+            at,
+            number: self.events,
+            what,
+        }));
         self.events
     }
 
@@ -315,7 +333,11 @@ impl World {
             };
             let delays = self.network.carry(node, receiver, &mut self.random);
             for delay in delays.into_iter().flatten() {
-                let arrives = What::Arrives { node: receiver, from, bytes: bytes.clone() };
+                let arrives = What::Arrives {
+                    node: receiver,
+                    from,
+                    bytes: bytes.clone(),
+                };
                 self.plan(self.now + delay, arrives);
             }
         }

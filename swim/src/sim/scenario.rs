@@ -45,7 +45,11 @@ const PATIENCE: u32 = 100;
 /// The configuration that the simulation uses: periods of a second.
 #[must_use]
 pub fn config() -> Config {
-    Config { probe_timeout: Duration::from_millis(200), introductions: 64, ..Config::default() }
+    Config {
+        probe_timeout: Duration::from_millis(200),
+        introductions: 64,
+        ..Config::default()
+    }
 }
 
 /// Plays a whole life of `nodes` nodes (at least 16) with all choices made by `seed`.
@@ -130,7 +134,11 @@ impl Play {
     /// Kills a node and reads from the trackers' stamps who suspected it when.
     fn time_death(&mut self, victim: usize) -> (Option<f64>, Option<f64>, Option<u32>) {
         // At no special moment of anybody's period.
-        let pause = self.world.config().period.mul_f64(self.world.below(1000) as f64 / 1000.0);
+        let pause = self
+            .world
+            .config()
+            .period
+            .mul_f64(self.world.below(1000) as f64 / 1000.0);
         self.world.run(pause);
         let address = self.world.address(victim);
         let died = self.world.now();
@@ -157,14 +165,22 @@ impl Play {
         let stamps = suspected.iter().flatten();
         let (first, last) = (stamps.clone().min(), stamps.max());
         let dissemination = first.zip(last).map(|(first, last)| periods(*first, *last));
-        (first.map(|first| periods(died, *first)), dissemination, known)
+        (
+            first.map(|first| periods(died, *first)),
+            dissemination,
+            known,
+        )
     }
 
     /// Loss, duplication, reordering, a partition, nodes that freeze, die, come back with and
     /// without memory, and leave; all at once, for longer than a suspicion lasts.
     fn storm(&mut self, dead: usize) {
         let half = self.world.len() / 2;
-        let storm = self.world.config().suspicion_timeout(self.world.len()).as_secs_f64()
+        let storm = self
+            .world
+            .config()
+            .suspicion_timeout(self.world.len())
+            .as_secs_f64()
             / self.world.config().period.as_secs_f64();
         let part = (storm / 3.0).ceil() as u32;
         self.mark("loss");
@@ -180,7 +196,9 @@ impl Play {
         self.mark("partition");
         let shift = self.world.below(self.world.len());
         let size = self.world.len();
-        self.world.network.split(|node| (node + shift) % size < half);
+        self.world
+            .network
+            .split(|node| (node + shift) % size < half);
         self.run(part);
         frozen.into_iter().for_each(|node| self.world.resume(node));
         let leaving = self.pick();

@@ -59,7 +59,15 @@ impl Lockstep<'_> {
             .map(|(node, held)| (*node, Some(held)))
             .collect();
         same("all nodes", known, listed)?;
+        hints(model.len(), tracker.iter())?;
+        hints(model.len(), tracker.pin().iter())?;
         same("number of nodes", model.len(), tracker.len())?;
+        same("emptiness", model.is_empty(), tracker.is_empty())?;
+        same(
+            "entries that wait",
+            tracker.stats().waiting,
+            tracker.waiting(),
+        )?;
         for status in Status::ALL {
             same(
                 format_args!("nodes that are {status}"),
@@ -79,4 +87,15 @@ impl Lockstep<'_> {
         }
         Ok(())
     }
+}
+
+/// What an iterator says of how much is left is true all the way.
+fn hints(known: usize, mut nodes: impl Iterator) -> Result<(), Unequal> {
+    for left in (0..=known).rev() {
+        let (least, most) = nodes.size_hint();
+        let is_true = least <= left && most.is_some_and(|most| left <= most);
+        same(format_args!("hint of {left} nodes left"), true, is_true)?;
+        same("a node that is left", left > 0, nodes.next().is_some())?;
+    }
+    same("hint at the end", (0, Some(0)), nodes.size_hint())
 }
