@@ -36,3 +36,19 @@ pub fn section(name: &str, content: &str) -> io::Result<()> {
     let content = content.trim_end();
     std::fs::write(&path, format!("{before}{begin}\n{content}\n{end}{after}"))
 }
+
+/// The machine the figures come from, and how busy it was with other things: to be asked first.
+pub fn conditions() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("an unknown processor", |(_, model)| model.trim());
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or("?").to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "{model}, {cores} cores. When the measuring began, {load} threads of other programs wanted to run."
+    )
+}

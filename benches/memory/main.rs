@@ -6,6 +6,7 @@
 //! docs/performance.md.
 
 #[path = "../record.rs"]
+#[allow(dead_code, reason = "shared with the other benches")]
 mod record;
 #[path = "../subjects/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the other benches")]

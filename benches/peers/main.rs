@@ -131,16 +131,17 @@ fn pairs<'a>(
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::of(std::env::args())?;
     let effort = Effort {
-        generations: 3,
+        generations: if options.quick { 2 } else { 3 },
         rounds: 7,
-        least_rounds: if options.quick { 3 } else { 7 },
+        least_rounds: if options.quick { 4 } else { 7 },
         each: Duration::from_millis(if options.quick { 4 } else { 20 }),
     };
     let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
+    let machine = record::conditions();
     let begin = Instant::now();
     // On a quiet machine it takes half as long.
     let mut schedule = Schedule {
-        end: begin + Duration::from_secs(if options.quick { 150 } else { 3_600 }),
+        end: begin + Duration::from_secs(if options.quick { 140 } else { 3_600 }),
         slots: effort.generations
             * threads.len()
             * [Workload::ALL.as_slice(), &Workload::LARGE]
@@ -191,6 +192,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{all}\n{table}");
     record::json("peers.json", &figures)?;
     if options.record {
+        record::section("peers-machine", &machine)?;
         record::section("targets", &table)?;
         record::section("peers", &targets::wide(&figures))?;
         chart::draw_all(&figures, &record::root().join("docs"))?;
