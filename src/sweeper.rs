@@ -5,15 +5,14 @@
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use crate::bell::Listening;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Instant};
 use crate::time::Clock;
 use crate::tracker::{IncarnationTracker, SweepScope, Swept};
 
