@@ -125,8 +125,9 @@ impl Listening<'_> {
 
     /// A sweep begins: claims that are refused from here on ring again.
     pub(crate) fn take_note(&self) {
-        // Relaxed: see the fence.
-        self.0.pressed.store(false, Ordering::Relaxed);
+        // Relaxed: see the fence. An exchange, as in `ring`: the checker has a wrong idea of stores
+        // among exchanges.
+        self.0.pressed.swap(false, Ordering::Relaxed);
         // SeqCst: against the fence in `ring`: a claim that still saw the press is swept for now. Pinned
         // by `bell::a_refused_claim_is_swept_for`.
         fence(Ordering::SeqCst);

@@ -241,19 +241,34 @@ pub mod thread {
     use std::io;
     use std::sync::Arc;
 
-    use loom::sync::Notify;
+    use loom::sync::{Condvar, Mutex};
+
+    const SOUND: &str = "nobody panics with a token in hand";
 
     loom::thread_local! {
         static ME: RefCell<Option<Thread>> = RefCell::new(None);
     }
 
     /// A thread, and the token it parks on.
-    #[derive(Clone, Debug, Default)]
-    pub struct Thread(Arc<Notify>);
+    #[derive(Clone, Debug)]
+    pub struct Thread(Arc<(Mutex<bool>, Condvar)>);
 
     impl Thread {
+        fn new() -> Self {
+            Self(Arc::new((Mutex::new(false), Condvar::new())))
+        }
+
         pub fn unpark(&self) {
-            self.0.notify();
+            *self.0.0.lock().expect(SOUND) = true;
+            self.0.1.notify_one();
+        }
+
+        fn park(&self) {
+            let mut token = self.0.0.lock().expect(SOUND);
+            while !*token {
+                token = self.0.1.wait(token).expect(SOUND);
+            }
+            *token = false;
         }
 
         pub(crate) fn id(&self) -> usize {
@@ -262,11 +277,11 @@ pub mod thread {
     }
 
     pub fn current() -> Thread {
-        ME.with(|me| me.borrow_mut().get_or_insert_default().clone())
+        ME.with(|me| me.borrow_mut().get_or_insert_with(Thread::new).clone())
     }
 
     pub fn park() {
-        current().0.wait();
+        current().park();
     }
 
     /// For ever: who must be woken by a timeout was forgotten.
@@ -292,7 +307,7 @@ pub mod thread {
             self,
             main: impl FnOnce() + Send + 'static,
         ) -> io::Result<JoinHandle<()>> {
-            let thread = Thread::default();
+            let thread = Thread::new();
             let me = thread.clone();
             let inner = loom::thread::spawn(move || {
                 ME.with(|place| *place.borrow_mut() = Some(me));
