@@ -1,24 +1,36 @@
 //! The bell: how a claim that is refused for lack of room wakes the sweepers early.
 //!
-//! Only refused claims ring it, and only the first one after a sweep does more than one load: it
-//! presses the bell, and whoever sweeps next takes that back. The list of sleeping sweepers is behind
-//! a lock that a ringer only tries; one that does not get it has counted itself before it tried, and
-//! the holder looks at that count after letting go. So nobody here ever waits for a claim, nor a
-//! claim for anybody.
+//! Only refused claims ring it, and only the first one after a sweep does more than a fence and a load:
+//! it presses the bell, and whoever sweeps next takes that back. What a claim's caller had done before
+//! it was refused is seen by the sweep that takes back the press, so there is none that is pressed for
+//! and comes too early:
 //!
-//! Under the model checker nobody listens, so these are the standard library's atomics there too.
+//! ```text
+//! claim                                  sweeper
+//!   (make something evictable)             take the press back
+//!   refused                                fence
+//!   fence                                  sweep
+//!   pressed already? done                  pressed again? sweep; else sleep
+//!   press, wake the sleepers
+//! ```
+//!
+//! The list of sleeping sweepers is behind a lock that a ringer only tries; one that does not get it
+//! has counted itself before it tried, and the holder looks at that count after letting go. So nobody
+//! here ever waits for a claim, nor a claim for anybody.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::thread::{self, Thread};
+use std::sync::{PoisonError, TryLockError};
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, MutexGuard};
 
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     /// A claim was refused since the last sweep began.
     pressed: AtomicBool,
     /// How many sweepers are in the list.
-    listeners: AtomicUsize,
+    listeners: AtomicU64,
     /// Counts the times the bell was rung.
     rung: AtomicU64,
     list: Mutex<List>,
@@ -35,7 +47,11 @@ impl Bell {
     /// A claim was refused for lack of room.
     #[cold]
     pub(crate) fn ring(&self) {
-        // Relaxed, all: who begins to listen sweeps first, and the flag is behind `rung`.
+        // SeqCst: against the fence in `take_note`, and the one behind `listen`. Either the sweep that
+        // follows sees what was done before this call, or this sees the press taken back, or somebody
+        // who listens. Pinned by `bell::a_refused_claim_is_swept_for`.
+        fence(Ordering::SeqCst);
+        // Relaxed, all: the fence decides what is seen.
         if self.pressed.load(Ordering::Relaxed)
             || self.listeners.load(Ordering::Relaxed) == 0
             || self.pressed.swap(true, Ordering::Relaxed)
@@ -45,7 +61,7 @@ impl Bell {
         // Release: who hears this ring sees the bell pressed.
         self.rung.fetch_add(1, Ordering::Release);
         // SeqCst: against the fence of a holder who lets go of the list. Either we find it free, or
-        // the holder finds our ring.
+        // the holder finds our ring. Pinned by `bell::a_ring_while_the_list_is_held`.
         fence(Ordering::SeqCst);
         self.wake();
     }
@@ -72,7 +88,7 @@ impl Bell {
     fn let_go(&self, list: MutexGuard<'_, List>) -> bool {
         let heard = list.heard;
         drop(list);
-        // SeqCst: against the fence in `ring`.
+        // SeqCst: against the fences in `ring`. Pinned by `bell::a_ring_while_the_list_is_held`.
         fence(Ordering::SeqCst);
         // Relaxed: the fence decides what is seen.
         self.rung.load(Ordering::Relaxed) == heard
@@ -82,7 +98,8 @@ impl Bell {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut list.sleepers);
         // Relaxed: a number; see `ring`.
-        self.listeners.store(list.sleepers.len(), Ordering::Relaxed);
+        self.listeners
+            .store(list.sleepers.len() as u64, Ordering::Relaxed);
         if !self.let_go(list) {
             self.wake();
         }
@@ -108,8 +125,12 @@ impl Listening<'_> {
 
     /// A sweep begins: claims that are refused from here on ring again.
     pub(crate) fn take_note(&self) {
-        // Relaxed: a claim refused before this is served by the sweep that follows.
-        self.0.pressed.store(false, Ordering::Relaxed);
+        // Relaxed: see the fence. An exchange, as in `ring`: the checker has a wrong idea of stores
+        // among exchanges.
+        self.0.pressed.swap(false, Ordering::Relaxed);
+        // SeqCst: against the fence in `ring`: a claim that still saw the press is swept for now. Pinned
+        // by `bell::a_refused_claim_is_swept_for`.
+        fence(Ordering::SeqCst);
     }
 }
 
@@ -128,6 +149,7 @@ impl Drop for Listening<'_> {
 mod tests {
     use super::*;
     use std::sync::Barrier;
+    use std::thread;
     use std::time::Duration;
 
     #[test]

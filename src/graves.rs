@@ -48,9 +48,11 @@ impl<K: Eq + Hash> Graves<K> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        // Relaxed: a number. Where absence must be certain, the caller has seen the eviction that
-        // the count went before.
-        self.count.load(Ordering::Relaxed) as usize
+        // Acquire: who finds a grave ended finds the life that ended it. Pinned by
+        // `graves::a_judgement_while_a_join_ends_the_grave`. (Nothing is needed to find one that was
+        // dug: where absence must be certain, the caller has seen the eviction that the count went
+        // before.)
+        self.count.load(Ordering::Acquire) as usize
     }
 
     fn expired(&self, grave: Grave, now: Timestamp) -> bool {
@@ -114,8 +116,8 @@ impl<K: Eq + Hash> Graves<K> {
     }
 
     fn uncount(&self) {
-        // Relaxed: after the removal, so the count is never below the truth.
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        // After the removal, so the count is never below the truth. Release: see `len`.
+        self.count.fetch_sub(1, Ordering::Release);
     }
 
     /// Makes room: the oldest eighth goes (at least one), so that a flood of deaths pays for a

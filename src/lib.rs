@@ -57,7 +57,16 @@ mod watch;
 #[cfg(all(loom, feature = "loom"))]
 #[doc(hidden)]
 pub mod model {
-    pub use crate::sync::{atomic, with_shadows, without_notices};
+    pub use crate::sync::{atomic, thread, with_shadows, without_notices};
+
+    /// Listens to a tracker's bell, as its sweepers do, and stops listening.
+    pub fn listen_for_a_moment<K, S>(tracker: &crate::IncarnationTracker<K, S>)
+    where
+        K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
+        S: core::hash::BuildHasher,
+    {
+        drop(tracker.core().bell.listen());
+    }
 }
 
 #[cfg(doctest)]

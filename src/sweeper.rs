@@ -5,15 +5,14 @@
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use crate::bell::Listening;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Instant};
 use crate::time::Clock;
 use crate::tracker::{IncarnationTracker, SweepScope, Swept};
 
@@ -139,8 +138,10 @@ impl Sweeper {
 
     /// Has the thread sweep at once, and does not wait for it.
     pub fn sweep_now(&self) {
-        // Release: what the caller did before is seen by the sweep.
-        self.shared.asked.store(true, Ordering::Release);
+        // Release: what the caller did before is seen by the sweep. Pinned by
+        // `bell::who_asks_for_a_sweep_is_swept_for`. (An exchange, as on the other side: the checker
+        // has a wrong idea of stores among exchanges.)
+        self.shared.asked.swap(true, Ordering::Release);
         self.wake();
     }
 
@@ -243,7 +244,7 @@ where
             if self.shared.stop.load(Ordering::Relaxed) {
                 return false;
             }
-            // Acquire: see `Sweeper::sweep_now`.
+            // Acquire: see `Sweeper::sweep_now`. Pinned by `bell::who_asks_for_a_sweep_is_swept_for`.
             if self.shared.asked.swap(false, Ordering::Acquire) {
                 return true;
             }

@@ -41,8 +41,14 @@ mod imp {
         }
     }
 
+    /// Threads that wait for each other.
+    pub(crate) mod thread {
+        pub(crate) use std::thread::{Builder, JoinHandle, Thread, current, park_timeout};
+    }
+
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
     pub(crate) use std::thread_local;
+    pub(crate) use std::time::Instant;
 }
 
 #[cfg(all(loom, feature = "loom"))]

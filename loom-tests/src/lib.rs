@@ -14,19 +14,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many preemptions each arm explores. Nearly all known bugs of such code need at most two; every
-/// weakening in the list is caught with the bounds its model has.
+/// How many preemptions each arm explores, and why that is enough. (A thread that ends or waits is
+/// followed by another one for free: a bound of one still has both threads run in any order, and one of
+/// them as a whole between any two steps of the other.) Every weakening in the list is caught with the
+/// bounds its model has.
 #[derive(Clone, Copy)]
 pub struct Bounds {
-    pub plain: usize,
-    pub shadowed: usize,
+    plain: usize,
+    shadowed: usize,
+    why: &'static str,
+}
+
+impl Bounds {
+    pub const fn new(plain: usize, shadowed: usize, why: &'static str) -> Self {
+        Self {
+            plain,
+            shadowed,
+            why,
+        }
+    }
 }
 
 /// The bounds of most models.
-pub const USUAL: Bounds = Bounds {
-    plain: 2,
-    shadowed: 2,
-};
+pub const USUAL: Bounds = Bounds::new(
+    2,
+    2,
+    "two roles, each with one step that decides: one is interrupted between two of its steps, and the \
+     other between two of its own",
+);
 
 /// No bound at all.
 pub const UNBOUNDED: usize = usize::MAX;
@@ -100,11 +115,31 @@ impl Model {
         self
     }
 
+    /// Its bounds, and why they are enough.
+    pub fn bounds(&self) -> String {
+        let Bounds {
+            plain,
+            shadowed,
+            why,
+        } = self.bounds;
+        let number = |bound: usize| match bound {
+            UNBOUNDED => "any".to_owned(),
+            bound => bound.to_string(),
+        };
+        format!(
+            "{} plain, {} shadowed: {why}",
+            number(plain),
+            number(shadowed)
+        )
+    }
+
     /// Explores all arrangements in both arms; panics (or aborts) at the first bad execution.
     pub fn check(&self) -> Outcome {
         let begin = Instant::now();
         let executions = Arc::new(AtomicUsize::new(0));
-        let Bounds { plain, shadowed } = bounds_by_hand().unwrap_or(self.bounds);
+        let Bounds {
+            plain, shadowed, ..
+        } = bounds_by_hand().unwrap_or(self.bounds);
         for main in 0..self.roles {
             for (shadows, bound) in [(false, plain), (true, shadowed)] {
                 let mut checker = loom::model::Builder::new();
@@ -135,8 +170,9 @@ impl Model {
 fn bounds_by_hand() -> Option<Bounds> {
     let bounds = std::env::var("MODEL_BOUNDS").ok()?;
     let (plain, shadowed) = bounds.split_once(',')?;
-    Some(Bounds {
-        plain: plain.parse().ok()?,
-        shadowed: shadowed.parse().ok()?,
-    })
+    Some(Bounds::new(
+        plain.parse().ok()?,
+        shadowed.parse().ok()?,
+        "by hand",
+    ))
 }

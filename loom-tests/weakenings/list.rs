@@ -19,6 +19,10 @@ const SLAB: &str = "src/table/slab.rs";
 const LIMBO: &str = "src/table/limbo.rs";
 const PINNED: &str = "src/table/pinned.rs";
 const TABLE: &str = "src/table/mod.rs";
+const BELL: &str = "src/bell.rs";
+const GRAVES: &str = "src/graves.rs";
+const SWEEP: &str = "src/tracker/sweep.rs";
+const SWEEPER: &str = "src/sweeper.rs";
 const NOTIFY: &str = "src/notify.rs";
 const CORE: &str = "src/tracker/core.rs";
 const RECLAIM: &str = "src/reclaim/asymmetric.rs";
@@ -72,7 +76,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a claim takes a fresh word",
-        file: "src/table/pinned.rs",
+        file: PINNED,
         from: "self.entry.raise(from, to, now)",
         to: "self.entry.raise(from.and_then(|_| self.entry.word()), to, now)",
         also: None,
@@ -331,11 +335,168 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a join ends any grave",
-        file: "src/graves.rs",
+        file: GRAVES,
         from: "|grave| grave.word < word)",
         to: "|_| { let _ = word; true })",
         also: None,
         model: "graves::a_join_ends_a_grave_while_the_joiner_dies",
+    },
+    // Evictions.
+    Weakening {
+        name: "an eviction releases nothing",
+        file: ENTRY,
+        from: "                // Release: who finds the node gone finds its grave, written before. Acquire: as in
+                // `raise`. Pinned by `graves::old_claim_against_burial`.
+                Ordering::AcqRel,",
+        to: "                Ordering::Acquire,",
+        also: None,
+        model: "graves::old_claim_against_burial",
+    },
+    Weakening {
+        name: "two sweeps select at once",
+        file: SWEEP,
+        from: "            .ok()
+            .map(|_| Self(flag))",
+        to: "            .ok();
+        Some(Self(flag))",
+        also: None,
+        model: "limits::two_sweeps_take_one_surplus",
+    },
+    // Graves that end.
+    Weakening {
+        name: "a judgement does not look again for the node",
+        file: CORE,
+        from: "            if known(pinned, hash, key).is_none() {
+                return judgement;
+            }",
+        to: "            return judgement;",
+        also: None,
+        model: "graves::a_judgement_while_a_join_ends_the_grave",
+    },
+    Weakening {
+        name: "the end of a grave releases nothing",
+        file: GRAVES,
+        from: "self.count.fetch_sub(1, Ordering::Release);",
+        to: "self.count.fetch_sub(1, Ordering::Relaxed);",
+        also: None,
+        model: "graves::a_judgement_while_a_join_ends_the_grave",
+    },
+    Weakening {
+        name: "the number of graves acquires nothing",
+        file: GRAVES,
+        from: "self.count.load(Ordering::Acquire) as usize",
+        to: "self.count.load(Ordering::Relaxed) as usize",
+        also: None,
+        model: "graves::a_judgement_while_a_join_ends_the_grave",
+    },
+    Weakening {
+        name: "a grave is counted after it is dug",
+        file: GRAVES,
+        from: "        self.reserve();
+        if !self.map.upsert(key, grave, deepen) {
+            self.uncount();
+        }",
+        to: "        if self.map.upsert(key, grave, deepen) {
+            self.reserve();
+        }",
+        also: None,
+        model: "graves::old_claim_against_burial",
+    },
+    Weakening {
+        name: "a grave whose time is over counts",
+        file: GRAVES,
+        from: "grave.word > known.word || self.expired(*known, now)",
+        to: "grave.word > known.word",
+        also: None,
+        model: "graves::a_burial_over_a_grave_whose_time_is_over",
+    },
+    Weakening {
+        name: "a lost race for a vacant entry keeps its place",
+        file: CORE,
+        from: "            self.table.release();
+            return Err(life);",
+        to: "            return Err(life);",
+        also: None,
+        model: "limits::two_claims_of_one_node_for_the_last_place",
+    },
+    // Merging.
+    Weakening {
+        name: "merging loses entries",
+        file: LIMBO,
+        from: "merged.entries.append(&mut batch.entries);",
+        to: "batch.entries.clear();",
+        also: None,
+        model: "recycling::what_a_view_holds_up_is_merged_and_let_go",
+    },
+    // The bell.
+    Weakening {
+        name: "no claim rings",
+        file: CORE,
+        from: "        self.bell.ring();
+",
+        to: "",
+        also: None,
+        model: "bell::a_refused_claim_is_swept_for",
+    },
+    Weakening {
+        name: "the ringer is not fenced from looking for a press",
+        file: BELL,
+        from: "        // who listens. Pinned by `bell::a_refused_claim_is_swept_for`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: None,
+        model: "bell::a_refused_claim_is_swept_for",
+    },
+    Weakening {
+        name: "taking the press back is not fenced",
+        file: BELL,
+        from: "        // by `bell::a_refused_claim_is_swept_for`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: None,
+        model: "bell::a_second_refusal_is_swept_for",
+    },
+    Weakening {
+        name: "the press is taken back after the sweep",
+        file: SWEEPER,
+        from: "            bell.take_note();
+            let made_room = self.sweep(&mut on_swept);",
+        to: "            let made_room = self.sweep(&mut on_swept);
+            bell.take_note();",
+        also: None,
+        model: "bell::a_refused_claim_is_swept_for",
+    },
+    Weakening {
+        name: "the bell is not counted before its list is tried",
+        file: BELL,
+        from: "        self.rung.fetch_add(1, Ordering::Release);",
+        to: "",
+        also: None,
+        model: "bell::a_ring_while_the_list_is_held",
+    },
+    Weakening {
+        name: "the holder of the bell is deaf",
+        file: BELL,
+        from: "self.rung.load(Ordering::Relaxed) == heard",
+        to: "self.rung.load(Ordering::Relaxed) == heard || true",
+        also: None,
+        model: "bell::a_ring_while_the_list_is_held",
+    },
+    Weakening {
+        name: "asking for a sweep releases nothing",
+        file: SWEEPER,
+        from: "self.shared.asked.swap(true, Ordering::Release);",
+        to: "self.shared.asked.swap(true, Ordering::Relaxed);",
+        also: None,
+        model: "bell::who_asks_for_a_sweep_is_swept_for",
+    },
+    Weakening {
+        name: "being asked for a sweep acquires nothing",
+        file: SWEEPER,
+        from: "self.shared.asked.swap(false, Ordering::Acquire)",
+        to: "self.shared.asked.swap(false, Ordering::Relaxed)",
+        also: None,
+        model: "bell::who_asks_for_a_sweep_is_swept_for",
     },
     // Handles.
     Weakening {

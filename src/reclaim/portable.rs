@@ -6,7 +6,8 @@
 use crossbeam_epoch as epoch;
 
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::atomic::plain::AtomicBool;
+use crate::sync::atomic::{Ordering, fence};
 use crate::sync::thread_local;
 
 use core::cell::RefCell;

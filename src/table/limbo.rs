@@ -23,7 +23,7 @@ use crate::sync::cell::UnsafeCell;
 const WORTH_COLLECTING: usize = if cfg!(loom) { 1 } else { 32 };
 
 /// So many batches of one rank that still wait become one.
-const MERGED: usize = 8;
+const MERGED: usize = if cfg!(loom) { 2 } else { 8 };
 
 #[derive(Debug)]
 pub(super) struct Limbo {

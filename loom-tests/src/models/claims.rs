@@ -40,10 +40,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "claims::stamp_before_publish",
-            Bounds {
-                plain: 3,
-                shadowed: 3,
-            },
+            Bounds::new(
+                3,
+                3,
+                "the reader looks twice (word, stamp) while the writer writes twice: each can be cut once, and one is spare",
+            ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -63,10 +64,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "claims::a_handles_reader_never_sees_an_older_stamp",
-            Bounds {
-                plain: 3,
-                shadowed: 3,
-            },
+            Bounds::new(
+                3,
+                3,
+                "as for one claim, and one preemption more for the second",
+            ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -100,10 +102,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "claims::update_against_sweep_on_the_exact_word",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "the claim as a whole between the sweep's judgement and its exchange is one preemption; the plain arm cuts the claim, too",
+            ),
             || world(builder(), &[(NODE, Claim::dead(1))]),
             &[
                 |w: &World| {

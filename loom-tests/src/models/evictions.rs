@@ -3,7 +3,7 @@
 use incarnation::{Claim, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
-use crate::{Bounds, Model, USUAL};
+use crate::{Model, USUAL};
 
 const THIRD: u8 = 3;
 
@@ -113,10 +113,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "evictions::two_sweeps_evict_once",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder(), &[(NODE, Claim::dead(1))]),
             &[
                 |w: &World| {

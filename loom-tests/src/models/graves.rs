@@ -1,11 +1,14 @@
 //! Graves: there is no instant at which a dead node is remembered nowhere.
 
+use std::time::Duration;
+
 use incarnation::{Claim, Rejection, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
 
 const THIRD: u8 = 3;
+const SHORT: Duration = Duration::from_secs(10);
 
 fn buried(incarnation: u64) -> Verdict {
     Verdict::Rejected(Rejection::Buried {
@@ -23,6 +26,23 @@ fn stays_dead(w: &World) {
     );
 }
 
+fn sweep(w: &World) {
+    let _ = w.tracker.sweep(later());
+}
+
+/// The node died at 5, and is remembered by its grave alone.
+fn only_a_grave() -> World {
+    let w = world(builder().max_graves(2), &[(NODE, Claim::dead(5))]);
+    w.tracker.remove(&NODE, BEGIN);
+    w
+}
+
+/// What a claim of Alive at 5 must hear while the node of [`only_a_grave`] joins at 6.
+fn is_told_of_either(verdict: Verdict) -> bool {
+    let current = Claim::alive(6);
+    [Verdict::Stale { current }, buried(5)].contains(&verdict)
+}
+
 /// An old claim, a removal that may hold the permit meanwhile, and the removal of the dead node.
 const HANDED_OVER: [fn(&World); 3] = [
     |w| {
@@ -37,6 +57,14 @@ const HANDED_OVER: [fn(&World); 3] = [
         w.tracker.pin().remove(&NODE, later());
     },
 ];
+
+const THREE: Bounds = Bounds::new(
+    2,
+    0,
+    "three threads, so one arm of two: the claim is cut by a removal that holds the permit, and that by \
+     the burial. What is shown is an order of steps behind a fence and a permit; what the shadows are \
+     for is shown by the models with two threads",
+);
 
 pub fn models() -> Vec<Model> {
     vec![
@@ -77,12 +105,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "graves::a_burial_whose_unlinking_is_handed_over",
-            // Three threads, so one arm with two preemptions: the claim is interrupted by a removal
-            // that holds the permit, and that by the burial.
-            Bounds {
-                plain: 2,
-                shadowed: 0,
-            },
+            THREE,
             || {
                 let nodes = [
                     (NODE, Claim::dead(5)),
@@ -96,11 +119,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "graves::a_burial_at_the_head_is_handed_over",
-            // As above.
-            Bounds {
-                plain: 2,
-                shadowed: 0,
-            },
+            THREE,
             || {
                 let nodes = [
                     (OTHER, Claim::alive(1)),
@@ -114,10 +133,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "graves::a_whole_life_inside_an_old_claim",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "the whole life lies between two steps of the old claim, which is one preemption; the plain arm cuts the life, too",
+            ),
             || world(builder().max_graves(2), &[]),
             &[
                 |w: &World| {
@@ -147,16 +167,99 @@ pub fn models() -> Vec<Model> {
             stays_dead,
         ),
         Model::new(
-            "graves::a_join_ends_a_grave_while_the_joiner_dies",
-            Bounds {
-                plain: 2,
-                shadowed: 0,
+            "graves::two_sweeps_bury_one_node",
+            USUAL,
+            || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
+            &[sweep, sweep],
+            stays_dead,
+        ),
+        Model::new(
+            "graves::a_newer_claim_against_a_burial",
+            USUAL,
+            || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
+            &[
+                |w: &World| {
+                    let verdict = w.claim(Claim::alive(6), later());
+                    let previous = Claim::dead(5);
+                    assert!([Verdict::Joined, Verdict::Applied { previous }].contains(&verdict));
+                },
+                sweep,
+            ],
+            // The burial may have come, and then the claim: whoever lives is not bothered by its grave.
+            |w: &World| {
+                assert_eq!(w.state(NODE), Some(Claim::alive(6)));
+                let verdict = w.tracker.update(&NODE, Claim::suspect(6), later());
+                assert!(verdict.accepted());
             },
+        ),
+        Model::new(
+            "graves::a_judgement_while_a_join_ends_the_grave",
+            USUAL,
+            only_a_grave,
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(6), BEGIN);
+                },
+                |w: &World| {
+                    // Dead and buried, or alive, but at no instant unknown.
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(5), BEGIN);
+                    assert!(is_told_of_either(verdict), "{verdict}");
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.graves(), 0),
+        ),
+        Model::new(
+            "graves::an_old_claim_while_a_join_ends_the_grave",
+            Bounds::new(
+                2,
+                1,
+                "the join as a whole between two steps of the old claim takes one; the plain arm cuts \
+                 the join, too",
+            ),
+            only_a_grave,
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(6), BEGIN);
+                },
+                |w: &World| {
+                    let verdict = w.tracker.update(&NODE, Claim::alive(5), BEGIN);
+                    assert!(is_told_of_either(verdict), "{verdict}");
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), Some(Claim::alive(6)));
+                assert_eq!(w.tracker.graves(), 0);
+            },
+        ),
+        Model::new(
+            "graves::a_burial_over_a_grave_whose_time_is_over",
+            USUAL,
             || {
-                let w = world(builder().max_graves(2), &[(NODE, Claim::dead(5))]);
+                let builder = builder().max_graves(2).grave_retention(SHORT);
+                let w = world(builder, &[(NODE, Claim::dead(9))]);
                 w.tracker.remove(&NODE, BEGIN);
+                // Of another life, lower than what the old grave says, since nobody looks at that.
+                assert_eq!(w.claim(Claim::dead(5), later()), Verdict::Joined);
+                assert_eq!(w.tracker.graves(), 1);
                 w
             },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, later());
+                },
+                sweep,
+            ],
+            stays_dead,
+        ),
+        Model::new(
+            "graves::a_join_ends_a_grave_while_the_joiner_dies",
+            Bounds::new(
+                2,
+                1,
+                "the death lies as a whole between the join and the end of its grave, which takes one; \
+                 the plain arm cuts the burial, too",
+            ),
+            only_a_grave,
             &[
                 |w: &World| {
                     let _ = w.claim(Claim::alive(6), BEGIN);

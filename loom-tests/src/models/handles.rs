@@ -3,7 +3,7 @@
 use incarnation::Claim;
 
 use crate::world::{BEGIN, Handle, NODE, OTHER, Tracker, World, builder, world};
-use crate::{Bounds, Model, USUAL};
+use crate::{Model, USUAL};
 use std::sync::Mutex;
 
 struct Parts {
@@ -15,10 +15,7 @@ pub fn models() -> Vec<Model> {
     vec![
         Model::new(
             "handles::recycled_with_the_very_same_word",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -38,10 +35,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "handles::a_read_never_shows_another_life",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {

@@ -60,10 +60,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "inserts::at_a_head_that_is_being_unlinked",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -81,10 +78,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "inserts::two_inserts_and_a_removal",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "a life as a whole inside the other insertion takes one; the plain arm cuts that life, too",
+            ),
             || world(builder(), &[]),
             &[
                 |w: &World| {

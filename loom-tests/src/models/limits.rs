@@ -1,18 +1,19 @@
 //! The hard limit holds at every instant.
 
-use incarnation::{Claim, Rejection, Verdict};
+use incarnation::{Claim, Rejection, SweepScope, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
+
+fn sweep_by_capacity(w: &World) {
+    let _ = w.tracker.sweep_with(SweepScope::Capacity, BEGIN, |_| {});
+}
 
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
             "limits::two_inserts_for_one_place",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder().hard_limit(1), &[]),
             &[
                 |w: &World| {
@@ -49,6 +50,50 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |_| {},
+        ),
+        Model::new(
+            "limits::two_claims_of_one_node_for_the_last_place",
+            Bounds::new(
+                2,
+                1,
+                "one claim as a whole between two steps of the other takes one; the plain arm cuts it, too",
+            ),
+            || world(builder().hard_limit(1), &[]),
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(1), BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.claim(Claim::suspect(1), BEGIN);
+                },
+            ],
+            |w: &World| {
+                let full = Verdict::Rejected(Rejection::AtCapacity);
+                let verdicts = w.verdicts();
+                assert!(verdicts.contains(&Verdict::Joined));
+                // The place that the faster one takes is the node's, but nobody can tell before it
+                // joined: until then the slower one may find the table full.
+                if !verdicts.contains(&full) {
+                    assert_eq!(w.state(NODE), Some(Claim::suspect(1)));
+                }
+                // No reservation is left behind.
+                assert_eq!(w.tracker.len(), 1);
+                w.tracker.remove(&NODE, BEGIN);
+                assert_eq!(w.tracker.len(), 0);
+            },
+        ),
+        Model::new(
+            "limits::two_sweeps_take_one_surplus",
+            USUAL,
+            || {
+                let nodes = [(NODE, Claim::dead(1)), (OTHER, Claim::dead(2))];
+                world(builder(), &nodes)
+            },
+            &[sweep_by_capacity, sweep_by_capacity],
+            |w: &World| {
+                assert_eq!(w.tracker.len(), 1);
+                assert_eq!(w.tracker.iter().count(), 1);
+            },
         ),
     ]
 }

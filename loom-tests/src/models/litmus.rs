@@ -20,10 +20,11 @@ pub fn models() -> Vec<Model> {
     vec![
         Model::new(
             "litmus::load_then_exchange_is_explored",
-            Bounds {
-                plain: UNBOUNDED,
-                shadowed: UNBOUNDED,
-            },
+            Bounds::new(
+                UNBOUNDED,
+                UNBOUNDED,
+                "so few steps that all of them can be explored",
+            ),
             || Litmus {
                 x: AtomicU64::new(0),
                 y: AtomicU64::new(0),

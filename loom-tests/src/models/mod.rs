@@ -1,5 +1,6 @@
 //! The models, one file a promise.
 
+mod bell;
 mod claims;
 mod evictions;
 mod graves;
@@ -15,6 +16,16 @@ mod views;
 
 use crate::Model;
 
+/// Those that run over the portable scheme of reclamation, too: what they show hangs on the scheme.
+#[cfg(incarnation_portable)]
+const OF_RECLAMATION: [&str; EXPECTED] = [
+    "views::lookup_across_unlink_and_recycling",
+    "views::a_held_view_reads_on",
+    "views::a_view_keeps_what_it_saw_and_lets_it_go",
+    "handles::recycled_with_the_very_same_word",
+    "handles::outlive_the_tracker",
+];
+
 /// Every model. `EXPECTED` below is what the runner insists on.
 pub fn all() -> Vec<Model> {
     let files = [
@@ -29,13 +40,21 @@ pub fn all() -> Vec<Model> {
         handles::models(),
         limits::models(),
         local::models(),
+        bell::models(),
         notify::models()
             .into_iter()
             .map(crate::Model::telling)
             .collect(),
     ];
-    files.into_iter().flatten().collect()
+    let all = files.into_iter().flatten();
+    #[cfg(incarnation_portable)]
+    let all = all.filter(|model| OF_RECLAMATION.contains(&model.name));
+    all.collect()
 }
 
 /// How many models there are; fewer is a failure.
-pub const EXPECTED: usize = 50;
+#[cfg(not(incarnation_portable))]
+pub const EXPECTED: usize = 62;
+/// The same over the portable scheme.
+#[cfg(incarnation_portable)]
+pub const EXPECTED: usize = 5;

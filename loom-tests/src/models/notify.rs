@@ -165,10 +165,12 @@ pub fn models() -> Vec<Model> {
         Model::new(
             // The second writer may find the first one's mark and rely on it.
             "notify::a_mark_that_another_writer_set",
-            Bounds {
-                plain: 4,
-                shadowed: 1,
-            },
+            Bounds::new(
+                4,
+                1,
+                "a look begins between a load and a mark of the first writer, and ends while the second \
+                 one relies on it: four switches. With shadows one must do for three threads",
+            ),
             with_news,
             &[
                 claim,
@@ -200,10 +202,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "notify::a_change_against_two_waiters",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "three threads: the plain arm cuts the writer and a waiter; the shadowed one has a waiter enlist between two steps of the writer",
+            ),
             || {
                 let watched = watched();
                 watched.with(1, Watcher::drain);

@@ -3,16 +3,13 @@
 use incarnation::Claim;
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
-use crate::{Bounds, Model};
+use crate::{Bounds, Model, USUAL};
 
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
             "recycling::a_recycled_entry_is_whole",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -29,10 +26,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "recycling::the_free_list_goes_on_where_it_says",
-            Bounds {
-                plain: 2,
-                shadowed: 0,
-            },
+            USUAL,
             // The entry that is recycled used to point to the other one.
             || {
                 let nodes = [(OTHER, Claim::alive(2)), (NODE, Claim::alive(1))];
@@ -55,10 +49,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "recycling::a_batch_is_whole",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "the sweep as a whole between the publishing of the batch and the rest of the removal takes one; the plain arm cuts the sweep, too",
+            ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -75,10 +70,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "recycling::two_collectors_share_the_work",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "one collector takes the stack between two steps of the other, which takes one; the plain arm cuts it, too",
+            ),
             || {
                 let w = world(
                     builder(),
@@ -106,6 +102,35 @@ pub fn models() -> Vec<Model> {
                 let _ = w.tracker.update(&OTHER, Claim::alive(4), BEGIN);
                 assert_eq!(w.state(NODE), Some(Claim::alive(3)));
                 assert_eq!(w.state(OTHER), Some(Claim::alive(4)));
+            },
+        ),
+        Model::new(
+            "recycling::what_a_view_holds_up_is_merged_and_let_go",
+            USUAL,
+            || {
+                let nodes = [(OTHER, Claim::alive(1)), (NODE, Claim::alive(1))];
+                world(builder(), &nodes)
+            },
+            &[
+                |w: &World| {
+                    let view = w.tracker.pin();
+                    for (_, state) in view.iter() {
+                        assert_eq!(state.claim(), Claim::alive(1));
+                    }
+                },
+                |w: &World| {
+                    w.tracker.remove(&NODE, BEGIN);
+                    w.tracker.remove(&OTHER, BEGIN);
+                },
+            ],
+            |w: &World| {
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.waiting(), 0);
+                // Both entries can be had again, each once.
+                let _ = w.tracker.update(&3, Claim::alive(3), BEGIN);
+                let _ = w.tracker.update(&4, Claim::alive(4), BEGIN);
+                assert_eq!(w.state(3), Some(Claim::alive(3)));
+                assert_eq!(w.state(4), Some(Claim::alive(4)));
             },
         ),
     ]

@@ -3,7 +3,7 @@
 use incarnation::Claim;
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
-use crate::{Bounds, Model, USUAL};
+use crate::{Model, USUAL};
 
 /// Each key only ever with its own words.
 fn scan(w: &World) {
@@ -26,10 +26,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "scans::scanner_and_recycling",
-            Bounds {
-                plain: 2,
-                shadowed: 2,
-            },
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[scan, |w: &World| {
                 w.tracker.remove(&NODE, BEGIN);

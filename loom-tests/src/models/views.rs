@@ -16,10 +16,12 @@ fn reader_is_consistent(w: &World) {
     assert!(state.is_none() || state == Some(Claim::alive(1)));
 }
 
-const READERS: Bounds = Bounds {
-    plain: 2,
-    shadowed: 2,
-};
+const READERS: Bounds = Bounds::new(
+    3,
+    2,
+    "the reader is cut between its pin and its read, the other between unlinking, ticket and scan of the \
+     records; one is spare",
+);
 
 pub fn models() -> Vec<Model> {
     vec![
@@ -45,10 +47,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "views::a_held_view_reads_on",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "removal and reuse as a whole between two reads of the view take one; the plain arm cuts them, too",
+            ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -81,10 +84,11 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "views::a_view_keeps_what_it_saw_and_lets_it_go",
-            Bounds {
-                plain: 2,
-                shadowed: 1,
-            },
+            Bounds::new(
+                2,
+                1,
+                "the removal as a whole inside the view takes one; the plain arm cuts it, too",
+            ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
