@@ -2,6 +2,7 @@
 //! says, and for every ordering that names a model a weakening of that file which the model must catch.
 #![cfg(loom)]
 
+#[allow(dead_code, reason = "what a text is replaced by is no concern here")]
 #[path = "../weakenings/list.rs"]
 mod list;
 
@@ -70,7 +71,11 @@ fn every_weakening_applies_and_names_models() {
     let models = models();
     let mut names = BTreeSet::new();
     for weakening in LIST {
-        assert!(names.insert(weakening.name), "{} is there twice", weakening.name);
+        assert!(
+            names.insert(weakening.name),
+            "{} is there twice",
+            weakening.name
+        );
         let is_there = models.iter().any(|model| model.contains(weakening.model));
         assert!(is_there, "{}: no model {}", weakening.name, weakening.model);
         for (file, from) in places(weakening) {
@@ -95,7 +100,9 @@ fn what_is_said_to_be_pinned_is_weakened_there_and_caught_by_that_model() {
             if !models.contains(name.as_str()) {
                 wrong.push(format!("{file}: no model {name}"));
             } else if !weakened {
-                wrong.push(format!("{file}: nothing is weakened that {name} must catch"));
+                wrong.push(format!(
+                    "{file}: nothing is weakened that {name} must catch"
+                ));
             }
         }
     }
