@@ -224,7 +224,7 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
     };
     let ends = meanwhile(&[&accuse, &accuse], || {
         let mut ends = Vec::new();
-        for life in 0..LIVES {
+        for (life, accused) in accusations.iter().enumerate() {
             let node = (life % 2) as u32;
             while tracker.update(&node, word, NOW) != Verdict::Joined {
                 // Every free entry waits for a thread that holds a view and is not running.
@@ -234,7 +234,7 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
             *handed_out.lock().unwrap() = Some((life, handle));
             thread::yield_now();
             // Now and then an accusation must come in time, however busy the machine is.
-            while life % 64 == 0 && accusations[life].load(Ordering::SeqCst) == 0 {
+            while life % 64 == 0 && accused.load(Ordering::SeqCst) == 0 {
                 thread::yield_now();
             }
             ends.push(tracker.remove(&node, NOW).unwrap().claim());
