@@ -41,6 +41,7 @@ mod probe;
 mod reclaim;
 pub mod rule;
 mod sample;
+mod snapshot;
 mod stats;
 #[cfg(feature = "stream")]
 mod stream;
@@ -71,6 +72,7 @@ pub use local::{Local, LocalError};
 pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+pub use snapshot::{Digest, MergeReport, Record, Snapshot, SnapshotError};
 pub use stats::{Evictions, Rejections, Stats};
 #[cfg(feature = "stream")]
 pub use stream::Changes;

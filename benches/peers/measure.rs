@@ -246,7 +246,10 @@ impl Results {
 }
 
 /// Measures one workload on all subjects, round by round.
-#[allow(clippy::too_many_arguments, reason = "called once, with the parts of a run")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "called once, with the parts of a run"
+)]
 pub fn measure_all(
     part: Part,
     workload: Workload,
