@@ -31,7 +31,7 @@ mod counters;
 mod graves;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-#[cfg(feature = "metrics")]
+#[cfg(any(feature = "foca", feature = "metrics", feature = "serde"))]
 mod integrations;
 mod local;
 mod notify;

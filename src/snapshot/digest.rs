@@ -7,6 +7,8 @@
 use core::hash::{BuildHasher, Hash};
 
 use super::{Alongside, Keyed, Record, Snapshot};
+#[cfg(feature = "serde")]
+use super::{SnapshotError, check_grave, sort_once_each};
 use crate::rule::Word;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
@@ -83,13 +85,15 @@ impl<K> Default for Digest<K> {
     }
 }
 
+#[cfg(feature = "serde")]
 impl<K: Ord> Digest<K> {
-    /// `None` if the rows are not in strictly ascending order.
-    #[cfg(feature = "serde")]
-    pub(crate) fn of_rows(rows: Vec<Known<K>>) -> Option<Self> {
-        rows.windows(2)
-            .all(|pair| pair[0].node < pair[1].node)
-            .then_some(Self { rows })
+    /// A digest of rows in any order.
+    pub(crate) fn of_rows(mut rows: Vec<Known<K>>) -> Result<Self, SnapshotError> {
+        for row in &rows {
+            row.grave.map_or(Ok(()), check_grave)?;
+        }
+        sort_once_each(&mut rows)?;
+        Ok(Self { rows })
     }
 }
 

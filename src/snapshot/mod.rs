@@ -8,9 +8,13 @@
 
 mod digest;
 mod merge;
+#[cfg(feature = "persist")]
+mod saved;
 mod take;
 
 pub use digest::Digest;
+#[cfg(feature = "serde")]
+pub(crate) use digest::Known;
 pub use merge::MergeReport;
 
 use core::fmt;
@@ -136,16 +140,11 @@ impl<K: Ord> Snapshot<K> {
         mut nodes: Vec<Record<K>>,
         mut graves: Vec<Record<K>>,
     ) -> Result<Self, SnapshotError> {
-        if let Some(grave) = graves.iter().find(|grave| !grave.status().is_gone()) {
-            return Err(SnapshotError::GraveOfTheLiving {
-                status: grave.status(),
-            });
+        for grave in &graves {
+            check_grave(grave.word)?;
         }
         for rows in [&mut nodes, &mut graves] {
-            rows.sort_by(|a, b| a.node.cmp(&b.node));
-            if rows.windows(2).any(|pair| pair[0].node >= pair[1].node) {
-                return Err(SnapshotError::Twice);
-            }
+            sort_once_each(rows)?;
         }
         let mut snapshot = Self { nodes, graves };
         snapshot.leave_out_what_says_nothing();
@@ -203,6 +202,24 @@ impl<K> Snapshot<K> {
         }
         self
     }
+}
+
+fn check_grave(word: Word) -> Result<(), SnapshotError> {
+    let status = word.status();
+    if status.is_gone() {
+        Ok(())
+    } else {
+        Err(SnapshotError::GraveOfTheLiving { status })
+    }
+}
+
+/// Sorts rows by their keys, which must differ.
+fn sort_once_each<T: Keyed>(rows: &mut [T]) -> Result<(), SnapshotError> {
+    rows.sort_by(|a, b| a.key().cmp(b.key()));
+    if rows.windows(2).any(|pair| pair[0].key() == pair[1].key()) {
+        return Err(SnapshotError::Twice);
+    }
+    Ok(())
 }
 
 fn find<'r, K: Ord>(rows: &'r [Record<K>], node: &K) -> Option<&'r Record<K>> {
