@@ -64,7 +64,8 @@ impl MergeReport {
             .about_self
             .is_none_or(|known| Word::of(known) < Word::of(claim))
         {
-            self.about_self = Some(claim);
+            // As a packet would bring it: the trust was the merge's.
+            self.about_self = Some(Claim::new(claim.status(), claim.incarnation()));
         }
     }
 
