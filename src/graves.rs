@@ -6,6 +6,7 @@
 //! Bounded: past its limit the oldest go.
 #![forbid(unsafe_code)]
 
+use core::cell::Cell;
 use core::hash::Hash;
 use core::time::Duration;
 
@@ -21,6 +22,17 @@ pub(crate) struct Grave {
     pub(crate) word: Word,
     /// The stamp of that word.
     pub(crate) died: Timestamp,
+}
+
+/// What a burial changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Burial {
+    /// The death is remembered now.
+    New,
+    /// It was remembered already, or a later one is.
+    Known,
+    /// Its time is over, or no deaths are remembered here.
+    NotKept,
 }
 
 #[derive(Debug)]
@@ -43,7 +55,7 @@ impl<K: Eq + Hash> Graves<K> {
     }
 
     /// Whether any are kept at all.
-    fn are_kept(&self) -> bool {
+    pub(crate) fn are_kept(&self) -> bool {
         self.max > 0
     }
 
@@ -69,29 +81,33 @@ impl<K: Eq + Hash> Graves<K> {
     }
 
     /// Remembers a death that is not over by `now`; where one is remembered already, the later word
-    /// of the two. Whether the death is remembered.
-    pub(crate) fn bury(&self, key: &K, grave: Grave, now: Timestamp) -> bool
+    /// of the two.
+    pub(crate) fn bury(&self, key: &K, grave: Grave, now: Timestamp) -> Burial
     where
         K: Clone,
     {
         if !self.are_kept() || self.expired(grave, now) {
-            return false;
+            return Burial::NotKept;
         }
+        let burial = Cell::new(Burial::Known);
         let deepen = |known: &mut Grave| {
             // A grave whose time is over and that no sweep has ended yet counts for nothing.
             if grave.word > known.word || self.expired(*known, now) {
                 *known = grave;
+                burial.set(Burial::New);
             }
         };
         if self.map.modify(key, deepen) {
-            return true;
+            return burial.get();
         }
         let key = key.clone();
         self.reserve();
-        if !self.map.upsert(key, grave, deepen) {
+        if self.map.upsert(key, grave, deepen) {
+            burial.set(Burial::New);
+        } else {
             self.uncount();
         }
-        true
+        burial.get()
     }
 
     fn reserve(&self) {
@@ -173,10 +189,14 @@ impl<K: Eq + Hash> Graves<K> {
         ended
     }
 
-    /// Calls `each` for every grave, in no particular order.
-    #[allow(dead_code, reason = "for snapshots")]
-    pub(crate) fn for_each(&self, each: impl FnMut(&K, Grave)) {
-        self.map.for_each(each);
+    /// Calls `each` for every grave that is not over by `now`, in no particular order. A grave that
+    /// ends or is dug meanwhile is met or not.
+    pub(crate) fn for_each(&self, now: Timestamp, mut each: impl FnMut(&K, Grave)) {
+        self.map.for_each(|key, grave| {
+            if !self.expired(grave, now) {
+                each(key, grave);
+            }
+        });
     }
 }
 
@@ -213,7 +233,7 @@ mod tests {
             graves.bury(&death, grave(1, death), NOW);
             assert!(graves.len() <= 16);
             let mut kept = Vec::new();
-            graves.for_each(|key, _| kept.push(*key));
+            graves.for_each(NOW, |key, _| kept.push(*key));
             assert_eq!(kept.len(), graves.len());
             kept.sort_unstable();
             let oldest = death + 1 - kept.len() as u64;

@@ -31,7 +31,7 @@ mod counters;
 mod graves;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-#[cfg(feature = "metrics")]
+#[cfg(any(feature = "foca", feature = "metrics", feature = "serde"))]
 mod integrations;
 mod local;
 mod notify;
@@ -41,6 +41,7 @@ mod probe;
 mod reclaim;
 pub mod rule;
 mod sample;
+mod snapshot;
 mod stats;
 #[cfg(feature = "stream")]
 mod stream;
@@ -80,6 +81,7 @@ pub use local::{Local, LocalError};
 pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+pub use snapshot::{Digest, MergeReport, Record, Snapshot, SnapshotError};
 pub use stats::{Evictions, Rejections, Stats};
 #[cfg(feature = "stream")]
 pub use stream::Changes;

@@ -7,6 +7,7 @@
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::rule::Rejection;
 use crate::tally::Event;
 use crate::tracker::IncarnationTracker;
 
@@ -93,6 +94,18 @@ pub struct Rejections {
 }
 
 impl Rejections {
+    pub(crate) fn count(&mut self, reason: Rejection) {
+        *match reason {
+            Rejection::OutOfRange => &mut self.out_of_range,
+            Rejection::Unrefutable => &mut self.unrefutable,
+            Rejection::SuspiciousJump { .. } => &mut self.suspicious_jump,
+            Rejection::Unconfirmed => &mut self.unconfirmed,
+            Rejection::AtCapacity => &mut self.at_capacity,
+            Rejection::Buried { .. } => &mut self.buried,
+            Rejection::Zombie { .. } => &mut self.zombie,
+        } += 1;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {

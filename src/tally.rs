@@ -1,8 +1,8 @@
 //! Counts of what is rare: a node joined, left, was refused; a sweep ran.
 //!
 //! Each on a line of the thread that it befell; lookups, duplicates and stale claims touch nothing
-//! here. The algorithms rely on none of these numbers (only [`ProbeOrder`](crate::ProbeOrder) on the
-//! joins, which move before it must see one), so under the model checker they stay the standard
+//! here. The algorithms rely on none of these numbers but the joins, which move before
+//! [`ProbeOrder`](crate::ProbeOrder) must see one, and before a snapshot can miss one, so under the model checker they stay the standard
 //! library's and cost it nothing.
 #![forbid(unsafe_code)]
 

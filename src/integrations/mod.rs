@@ -2,6 +2,8 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "serde")]
+mod serde;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::describe_metrics;

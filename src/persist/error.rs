@@ -66,6 +66,11 @@ pub enum PersistError {
         /// `max_incarnation`.
         max: Incarnation,
     },
+    /// A key can't be serialized, so the snapshot was not written.
+    Unencodable {
+        /// What its serializing says.
+        why: String,
+    },
 }
 
 /// What the operating system said: an [`io::Error`] that can be cloned, and is equal to another of
@@ -147,6 +152,7 @@ impl fmt::Display for PersistError {
                 f,
                 "incarnations up to {mark} may have been used, and {max} is the highest"
             ),
+            Self::Unencodable { why } => write!(f, "can't serialize a key: {why}"),
         }
     }
 }

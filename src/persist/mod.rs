@@ -1,5 +1,5 @@
 //! What outlives the process: the local node's incarnation, so that a restarted node never repeats
-//! itself (feature `persist`).
+//! itself (feature `persist`). Snapshots are [saved](crate::Snapshot::save) by the same means.
 //!
 //! Files are replaced as a whole (written aside, forced to disk, moved into place, the directory
 //! forced to disk too), carry a version and a checksum, and are written by one process at a time.

@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 
 use crate::bell::Bell;
 use crate::counters::Counters;
-use crate::graves::{Grave, Graves};
+use crate::graves::{Burial, Grave, Graves};
 use crate::local::Local;
 use crate::notify::Notify;
 use crate::rule::{
@@ -428,7 +428,7 @@ where
                 word,
                 died: last.last_update,
             };
-            buried = self.graves.bury(node.key(), grave, now);
+            buried = self.graves.bury(node.key(), grave, now) != Burial::NotKept;
         }
         pinned.evict(node, word)?;
         self.changed(node, Some(word), None);

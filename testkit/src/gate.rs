@@ -1,9 +1,10 @@
 //! Keys that stop a thread in the middle of an operation, to make rare interleavings certain.
 //!
-//! A table clones a key at known moments: before it links an unknown node, and before it writes a
-//! grave. A [`GatedKey`] can hold the thread there until the test has done what should come between.
+//! A table clones a key at known moments: before it links an unknown node, before it writes a
+//! grave, and when a snapshot comes by. A [`GatedKey`] can hold the thread there until the test has done what should come between.
 #![forbid(unsafe_code)]
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,7 +36,7 @@ impl Gate {
         }
     }
 
-    /// Has the next thread that clones a key wait there.
+    /// Has the next thread that clones a key wait there. One that is held goes on, to its next key.
     pub fn shut(&self) {
         self.set(State::Shut);
     }
@@ -99,6 +100,18 @@ impl PartialEq for GatedKey {
 }
 
 impl Eq for GatedKey {}
+
+impl PartialOrd for GatedKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GatedKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
 
 impl Hash for GatedKey {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -1,0 +1,180 @@
+//! What can be serialized: statuses, incarnations, claims, snapshots and digests.
+//!
+//! Formats for people get names (`"suspect"`), others the rank (3), the number that words hold, too. Reading
+//! checks everything: no incarnation above what a table holds, no second row of a node, no grave of
+//! the living. So what was read is as good as what was made here, and merging can rely on it.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::borrow::Cow;
+
+use ::serde::de::Error;
+use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::rule::{Claim, Incarnation, Status, Word};
+use crate::snapshot::{Digest, Known, Record, Snapshot};
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.as_str())
+        } else {
+            serializer.serialize_u8(self.rank())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let name = Cow::<'de, str>::deserialize(deserializer)?;
+            name.parse().map_err(D::Error::custom)
+        } else {
+            let rank = u8::deserialize(deserializer)?;
+            Self::from_rank(rank).ok_or_else(|| D::Error::custom("not the rank of a status"))
+        }
+    }
+}
+
+/// As its number.
+impl Serialize for Incarnation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
+    }
+}
+
+/// Any number: whether a table takes it is the table's policy.
+impl<'de> Deserialize<'de> for Incarnation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::new)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Claim")]
+struct ClaimForm {
+    status: Status,
+    incarnation: Incarnation,
+}
+
+/// Status and incarnation. Trust does not travel: what is read back is not trusted.
+impl Serialize for Claim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ClaimForm {
+            status: self.status(),
+            incarnation: self.incarnation(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = ClaimForm::deserialize(deserializer)?;
+        Ok(Self::new(form.status, form.incarnation))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Record")]
+struct RecordForm<K> {
+    node: K,
+    status: Status,
+    incarnation: Incarnation,
+    age: Duration,
+}
+
+impl<K: Serialize> Serialize for Record<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RecordForm {
+            node: self.node(),
+            status: self.status(),
+            incarnation: self.incarnation(),
+            age: self.age(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de>> Deserialize<'de> for Record<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = RecordForm::deserialize(deserializer)?;
+        let claim = Claim::new(form.status, form.incarnation);
+        Self::new(form.node, claim, form.age).ok_or_else(too_high)
+    }
+}
+
+fn too_high<E: Error>() -> E {
+    E::custom("an incarnation above what a table holds")
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Snapshot")]
+struct SnapshotForm<R> {
+    nodes: R,
+    graves: R,
+}
+
+impl<K: Serialize> Serialize for Snapshot<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SnapshotForm {
+            nodes: self.nodes(),
+            graves: self.graves(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Snapshot<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = SnapshotForm::<Vec<Record<K>>>::deserialize(deserializer)?;
+        Self::new(form.nodes, form.graves).map_err(D::Error::custom)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Known")]
+struct KnownForm<K> {
+    node: K,
+    state: Option<Claim>,
+    grave: Option<Claim>,
+}
+
+impl<K: Serialize> Serialize for Known<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        KnownForm {
+            node: &self.node,
+            state: self.state.map(Word::claim),
+            grave: self.grave.map(Word::claim),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de>> Deserialize<'de> for Known<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = KnownForm::deserialize(deserializer)?;
+        let word = |claim: Option<Claim>| match claim {
+            None => Ok(None),
+            Some(claim) => Word::of(claim).map(Some).ok_or_else(too_high),
+        };
+        Ok(Self {
+            node: form.node,
+            state: word(form.state)?,
+            grave: word(form.grave)?,
+        })
+    }
+}
+
+/// As the list of its rows.
+impl<K: Serialize> Serialize for Digest<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.rows.serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Digest<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of_rows(Vec::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,266 @@
+//! Snapshots: what a tracker knows at a moment, owned, to be kept, sent or merged.
+//!
+//! Programs take them to answer a peer that joins, to compare notes with one now and then
+//! (push-pull), and to come back after a restart knowing whom they knew. Ages stand where the table
+//! has stamps, since a stamp of one process means nothing to another. What a snapshot says is legal
+//! by construction, whoever made it; merging it is the ordinary rule, nothing else.
+#![forbid(unsafe_code)]
+
+mod digest;
+mod merge;
+#[cfg(feature = "persist")]
+mod saved;
+mod take;
+
+pub use digest::Digest;
+#[cfg(feature = "serde")]
+pub(crate) use digest::Known;
+pub use merge::MergeReport;
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::rule::{Claim, Incarnation, Status, Word};
+
+/// What is known of one node, or remembered of one death.
+///
+/// ```
+/// use incarnation::{Claim, Record, Status};
+/// use std::time::Duration;
+/// let record = Record::new("a:1", Claim::suspect(4), Duration::from_secs(2)).unwrap();
+/// assert_eq!((record.status(), record.incarnation().get()), (Status::Suspect, 4));
+/// assert!(Record::new("a:1", Claim::alive(u64::MAX), Duration::ZERO).is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record<K> {
+    node: K,
+    word: Word,
+    age: Duration,
+}
+
+impl<K> Record<K> {
+    /// A record; `None` if the incarnation is above [`Incarnation::MAX`], which no table holds.
+    #[must_use]
+    pub fn new(node: K, claim: Claim, age: Duration) -> Option<Self> {
+        Some(Self {
+            node,
+            word: Word::of(claim)?,
+            age,
+        })
+    }
+
+    /// The node.
+    #[must_use]
+    pub const fn node(&self) -> &K {
+        &self.node
+    }
+
+    /// What is said of it: status and incarnation, as a claim that can be sent on (not trusted).
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        self.word.claim()
+    }
+
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.word.status()
+    }
+
+    /// Its incarnation.
+    #[must_use]
+    pub const fn incarnation(&self) -> Incarnation {
+        self.word.incarnation()
+    }
+
+    /// How long this has been so, at least: the time from the stamp to the snapshot.
+    #[must_use]
+    pub const fn age(&self) -> Duration {
+        self.age
+    }
+}
+
+/// What a tracker knew at a moment; made by [`IncarnationTracker::snapshot`](crate::IncarnationTracker::snapshot).
+///
+/// Two lists, each in the order of the keys, so that equal knowledge makes equal snapshots: the nodes,
+/// one row each, and the graves (deaths remembered of nodes that left the table). A node that was
+/// introduced again over its grave is in both; a grave that says no more than the node's row is left out.
+///
+/// With the feature `serde` it can be serialized (for keys that can), and reading one back checks it
+/// as [`new`](Self::new) does; with `persist` it can be saved to a file as well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Snapshot<K> {
+    /// Strictly ascending by key.
+    nodes: Vec<Record<K>>,
+    /// Strictly ascending by key; Dead and Left only, each above the row of its node.
+    graves: Vec<Record<K>>,
+}
+
+/// Records that make no snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// A node has two rows, or two graves.
+    Twice,
+    /// A grave of a node that was neither Dead nor Left.
+    GraveOfTheLiving {
+        /// What it was.
+        status: Status,
+    },
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Twice => f.write_str("a node has more than one row"),
+            Self::GraveOfTheLiving { status } => write!(f, "a grave of a node that is {status}"),
+        }
+    }
+}
+
+impl core::error::Error for SnapshotError {}
+
+impl<K: Ord> Snapshot<K> {
+    /// A snapshot of records from elsewhere, in any order: another membership store, a
+    /// configuration. Sorts them; cheap if they are sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] if a node has two rows or two graves, or a grave is of no death.
+    ///
+    /// ```
+    /// use incarnation::{Claim, Record, Snapshot};
+    /// use std::time::Duration;
+    /// let seeds = ["b:1", "a:1"].map(|node| Record::new(node, Claim::unconfirmed(0), Duration::ZERO));
+    /// let snapshot = Snapshot::new(seeds.into_iter().flatten().collect(), Vec::new())?;
+    /// assert_eq!(*snapshot.nodes()[0].node(), "a:1");
+    /// # Ok::<(), incarnation::SnapshotError>(())
+    /// ```
+    pub fn new(
+        mut nodes: Vec<Record<K>>,
+        mut graves: Vec<Record<K>>,
+    ) -> Result<Self, SnapshotError> {
+        for grave in &graves {
+            check_grave(grave.word)?;
+        }
+        for rows in [&mut nodes, &mut graves] {
+            sort_once_each(rows)?;
+        }
+        let mut snapshot = Self { nodes, graves };
+        snapshot.leave_out_what_says_nothing();
+        Ok(snapshot)
+    }
+
+    /// A grave that is not above the row of its node.
+    fn leave_out_what_says_nothing(&mut self) {
+        let mut nodes = Alongside::new(&self.nodes);
+        self.graves.retain(|grave| {
+            nodes
+                .at(&grave.node)
+                .is_none_or(|row| row.word < grave.word)
+        });
+    }
+
+    /// The row of a node. Cost: a binary search.
+    #[must_use]
+    pub fn node(&self, node: &K) -> Option<&Record<K>> {
+        find(&self.nodes, node)
+    }
+
+    /// The grave of a node. Cost: a binary search.
+    #[must_use]
+    pub fn grave(&self, node: &K) -> Option<&Record<K>> {
+        find(&self.graves, node)
+    }
+}
+
+impl<K> Snapshot<K> {
+    /// The nodes, one row each, in the order of their keys.
+    #[must_use]
+    pub fn nodes(&self) -> &[Record<K>] {
+        &self.nodes
+    }
+
+    /// The deaths that are remembered, in the order of their keys.
+    #[must_use]
+    pub fn graves(&self) -> &[Record<K>] {
+        &self.graves
+    }
+
+    /// Whether it says nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.graves.is_empty()
+    }
+
+    /// The same snapshot after some time: everything in it is older by so much. For one that lay in
+    /// a file, or travelled long.
+    #[must_use]
+    pub fn aged(mut self, by: Duration) -> Self {
+        for record in self.nodes.iter_mut().chain(&mut self.graves) {
+            record.age = record.age.saturating_add(by);
+        }
+        self
+    }
+}
+
+fn check_grave(word: Word) -> Result<(), SnapshotError> {
+    let status = word.status();
+    if status.is_gone() {
+        Ok(())
+    } else {
+        Err(SnapshotError::GraveOfTheLiving { status })
+    }
+}
+
+/// Sorts rows by their keys, which must differ.
+fn sort_once_each<T: Keyed>(rows: &mut [T]) -> Result<(), SnapshotError> {
+    rows.sort_by(|a, b| a.key().cmp(b.key()));
+    if rows.windows(2).any(|pair| pair[0].key() == pair[1].key()) {
+        return Err(SnapshotError::Twice);
+    }
+    Ok(())
+}
+
+fn find<'r, K: Ord>(rows: &'r [Record<K>], node: &K) -> Option<&'r Record<K>> {
+    let place = rows.binary_search_by(|row| row.node.cmp(node)).ok()?;
+    rows.get(place)
+}
+
+/// Walks a list in the order of its keys, alongside another list in that order.
+struct Alongside<'r, T> {
+    rest: &'r [T],
+}
+
+/// What is ordered by a key.
+trait Keyed {
+    type Key: Ord;
+
+    fn key(&self) -> &Self::Key;
+}
+
+impl<K: Ord> Keyed for Record<K> {
+    type Key = K;
+
+    fn key(&self) -> &K {
+        &self.node
+    }
+}
+
+impl<'r, T: Keyed> Alongside<'r, T> {
+    fn new(rows: &'r [T]) -> Self {
+        Self { rest: rows }
+    }
+
+    /// The row of a key that is not below those asked for before.
+    fn at(&mut self, key: &T::Key) -> Option<&'r T> {
+        while let Some((first, rest)) = self.rest.split_first() {
+            match first.key().cmp(key) {
+                core::cmp::Ordering::Less => self.rest = rest,
+                core::cmp::Ordering::Equal => return Some(first),
+                core::cmp::Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+}
