@@ -11,10 +11,11 @@ use incarnation_testkit::{fuzz, lockstep};
 type Body = fn(&[u8]);
 
 /// The targets and their bodies; a target that is not here has no test.
-const TARGETS: [(&str, Body); 4] = [
+const TARGETS: [(&str, Body); 5] = [
     ("datagram", incarnation_swim::fuzz::datagram),
     ("durable", durable),
     ("operations", fuzz::operations),
+    ("snapshot", snapshot),
     ("traces", fuzz::traces),
 ];
 
@@ -24,8 +25,21 @@ fn durable(bytes: &[u8]) {
     fuzz::durable(bytes, |bytes| DurableIncarnation::decode(bytes).ok());
 }
 
+#[cfg(feature = "persist")]
+fn snapshot(bytes: &[u8]) {
+    use incarnation::Snapshot;
+    fuzz::snapshot(
+        bytes,
+        |bytes| Snapshot::decode(bytes).ok(),
+        |snapshot| snapshot.encode().unwrap(),
+    );
+}
+
 #[cfg(not(feature = "persist"))]
 fn durable(_: &[u8]) {}
+
+#[cfg(not(feature = "persist"))]
+fn snapshot(_: &[u8]) {}
 
 fn in_fuzz(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

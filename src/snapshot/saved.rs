@@ -20,8 +20,8 @@ const CONTENT: Content = Content { id: 2, version: 1 };
 const GLANCE: u64 = 64;
 
 impl<K: Serialize> Snapshot<K> {
-    /// The snapshot as bytes that carry a version and a checksum: compact (some 20 to 30 bytes a node
-    /// with a socket address for a key), the same on every platform. What the key makes of itself with
+    /// The snapshot as bytes that carry a version and a checksum: compact (10 to 25 bytes a node with
+    /// an IPv4 socket address for a key, 12 more with IPv6), the same on every platform. What the key makes of itself with
     /// `serde` is part of the format.
     ///
     /// # Errors

@@ -5,8 +5,9 @@
 //! protocol's own, `incarnation_swim::fuzz::datagram`.
 
 use std::path::Path;
+use std::time::Duration;
 
-use incarnation::Incarnation;
+use incarnation::{Incarnation, IncarnationTracker, Snapshot, Timestamp};
 
 use crate::ops::{SETUP_BYTES, STEP_BYTES, Setup, Step};
 use crate::{lockstep, replay, trace};
@@ -106,4 +107,72 @@ fn mark_of(bytes: &[u8]) -> Option<Incarnation> {
     let mark = u64::from_le_bytes(*bytes.get(20..)?.first_chunk()?);
     let is_whole = mark <= Incarnation::MAX.get() && bytes == file_of(mark);
     is_whole.then(|| Incarnation::new(mark))
+}
+
+/// Snapshots of nodes with short names, as the target for them reads and writes them.
+pub type SmallSnapshot = Snapshot<u16>;
+
+/// Any bytes as a saved snapshot, and the same bytes as the payload of one: what is read keeps the rules
+/// that every snapshot keeps, whoever wrote it; it can be written and read again; merging it is idempotent, and
+/// whoever merged it lacks nothing of it but what was refused.
+///
+/// # Panics
+///
+/// If one of these is not so.
+pub fn snapshot(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Option<SmallSnapshot>,
+    encode: impl Fn(&SmallSnapshot) -> Vec<u8>,
+) {
+    for bytes in [bytes.to_vec(), snapshot_file(bytes)] {
+        let Some(read) = decode(&bytes) else { continue };
+        let nodes = read.nodes();
+        let graves = read.graves();
+        assert!(nodes.is_sorted_by(|a, b| a.node() < b.node()));
+        assert!(graves.is_sorted_by(|a, b| a.node() < b.node()));
+        for grave in graves {
+            assert!(grave.status().is_gone());
+            if let Some(row) = read.node(grave.node()) {
+                let order = |incarnation: Incarnation, rank: u8| (incarnation, rank);
+                let grave = order(grave.incarnation(), grave.status().rank());
+                assert!(order(row.incarnation(), row.status().rank()) < grave);
+            }
+        }
+        assert_eq!(decode(&encode(&read)).as_ref(), Some(&read));
+        check_merge(&read);
+    }
+}
+
+fn check_merge(snapshot: &SmallSnapshot) {
+    let now = Timestamp::from_millis(1_000_000);
+    let tracker: IncarnationTracker<u16> = IncarnationTracker::builder()
+        .max_nodes(64)
+        .grave_retention(Duration::from_secs(900))
+        .build()
+        .expect("these limits agree");
+    let rows = snapshot.nodes().len() + snapshot.graves().len();
+    let report = tracker.merge(snapshot, now);
+    let unasked = report.unchanged + report.skipped;
+    let refused = usize::try_from(report.rejections.total()).expect("a number of rows");
+    assert_eq!(
+        report.joined + report.applied + report.buried + unasked + refused,
+        rows
+    );
+    assert!(tracker.len() <= 128, "the hard limit is twice the other");
+    let once = tracker.snapshot(now);
+    // A table with too many graves forgets the oldest, and then has something to learn again.
+    if snapshot.graves().len() <= 64 {
+        let again = tracker.merge(snapshot, now);
+        assert!(!again.is_change(), "{again:?}");
+        assert_eq!(tracker.snapshot(now), once);
+    }
+    assert!(tracker.delta(&once.digest(), now).is_empty());
+}
+
+/// The file of a snapshot with this payload: magic, content 2 of version 1, length, payload, CRC-32.
+pub fn snapshot_file(payload: &[u8]) -> Vec<u8> {
+    let mut file = b"\x89INC\r\n\x1a\n\x02\0\x01\0".to_vec();
+    file.extend((payload.len() as u64).to_le_bytes());
+    file.extend(payload);
+    with_checksum(&file)
 }

@@ -6,6 +6,7 @@
 mod datagrams;
 mod durable;
 mod operations;
+mod snapshots;
 mod traces;
 
 use std::error::Error;
@@ -21,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("datagram", datagrams::seeds()),
         ("durable", durable::seeds()),
         ("operations", operations::seeds()),
+        ("snapshot", snapshots::seeds()?),
         ("traces", traces::seeds()?),
     ] {
         let directory = seeds.join(target);

@@ -1,0 +1,267 @@
+//! Snapshots as bytes, files and text: what was saved comes back as it was, and what is not exactly
+//! what was saved is a typed error; nothing of it gets into a table.
+#![cfg(feature = "persist")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use incarnation::persist::{DurableIncarnation, FormatError, PersistError};
+use incarnation::{Claim, Digest, IncarnationTracker, Record, Snapshot, Status, Timestamp};
+use tempfile::TempDir;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn record<K>(node: K, claim: Claim) -> Record<K> {
+    Record::new(node, claim, SECOND * 3).unwrap()
+}
+
+fn small() -> Snapshot<u32> {
+    let nodes = vec![
+        record(300, Claim::suspect(7)),
+        record(2, Claim::alive(1 << 60)),
+    ];
+    Snapshot::new(nodes, vec![record(9, Claim::left(4))]).unwrap()
+}
+
+/// By the layout documented in `src/persist/envelope.rs`, written down a second time here.
+fn file(content: u16, version: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x89INC\r\n\x1a\n".to_vec();
+    bytes.extend(content.to_le_bytes());
+    bytes.extend(version.to_le_bytes());
+    bytes.extend((payload.len() as u64).to_le_bytes());
+    bytes.extend(payload);
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+fn place() -> (TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("members");
+    (directory, path)
+}
+
+/// Why a file with these bytes is refused; it must stay as it is.
+fn refusal_of(path: &Path, bytes: &[u8]) -> FormatError {
+    fs::write(path, bytes).unwrap();
+    let PersistError::Format { path: named, error } = Snapshot::<u32>::load(path).unwrap_err()
+    else {
+        panic!("another error");
+    };
+    assert_eq!(named, path);
+    assert_eq!(fs::read(path).unwrap(), bytes, "untouched");
+    assert_eq!(Snapshot::<u32>::decode(bytes), Err(error));
+    error
+}
+
+#[test]
+fn the_bytes_are_laid_out_as_documented() {
+    // Two rows in the order of keys, a grave: key, rank, incarnation, seconds, nanoseconds, as LEB128.
+    let mut payload = vec![2, 2, 2];
+    payload.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]);
+    payload.extend([3, 0]);
+    payload.extend([0xac, 0x02, 3, 7, 3, 0]);
+    payload.extend([1, 9, 5, 4, 3, 0]);
+    assert_eq!(small().encode().unwrap(), file(2, 1, &payload));
+    assert_eq!(Snapshot::decode(&file(2, 1, &payload)), Ok(small()));
+}
+
+#[test]
+fn what_was_saved_comes_back_and_ages_while_it_lies() {
+    let (_directory, path) = place();
+    assert_eq!(
+        Snapshot::<u32>::load(&path).unwrap(),
+        None,
+        "nothing there yet"
+    );
+    let tracker: IncarnationTracker = IncarnationTracker::builder().build().unwrap();
+    let now = Timestamp::from_millis(1_000_000);
+    for port in 1..=1_000_u16 {
+        let claim = [Claim::alive(3), Claim::suspect(4), Claim::dead(5)][usize::from(port % 3)];
+        let _ = tracker.update(&SocketAddr::from(([10, 0, 0, 1], port)), claim, now);
+    }
+    assert!(
+        tracker
+            .remove(&SocketAddr::from(([10, 0, 0, 1], 2)), now)
+            .is_some()
+    );
+    let snapshot = tracker.snapshot(now + SECOND);
+    for _ in 0..2 {
+        // The second replaces the first.
+        snapshot.save(&path).unwrap();
+        assert_eq!(Snapshot::load(&path).unwrap().as_ref(), Some(&snapshot));
+    }
+    let bytes = fs::metadata(&path).unwrap().len();
+    assert!(
+        (10_000..20_000).contains(&bytes),
+        "{bytes} bytes of a thousand nodes"
+    );
+    // After a restart, a minute later, by a clock that begins an hour after its origin.
+    let again: IncarnationTracker = IncarnationTracker::builder().build().unwrap();
+    let start = Timestamp::ZERO + SECOND * 3_600;
+    let loaded = Snapshot::load(&path).unwrap().unwrap().aged(SECOND * 60);
+    let report = again.merge(&loaded, start);
+    assert_eq!((report.joined, report.buried, again.len()), (999, 1, 999));
+    let state = again.get(&SocketAddr::from(([10, 0, 0, 1], 3))).unwrap();
+    assert_eq!(
+        (state.claim(), state.last_update),
+        (Claim::alive(3), Timestamp::ZERO + SECOND * 3_539)
+    );
+    assert!(again.can_suspect(&SocketAddr::from(([10, 0, 0, 1], 3))));
+}
+
+#[test]
+fn truncated_flipped_extended_or_foreign_bytes_are_refused_and_stay() {
+    let (_directory, path) = place();
+    let good = small().encode().unwrap();
+    for end in 0..good.len() {
+        let error = refusal_of(&path, &good[..end]);
+        assert!(
+            matches!(error, FormatError::Truncated { .. }),
+            "{end}: {error}"
+        );
+    }
+    for bit in 0..good.len() * 8 {
+        let mut damaged = good.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        refusal_of(&path, &damaged);
+    }
+    let longer = [&good[..], b"\0"].concat();
+    assert!(matches!(
+        refusal_of(&path, &longer),
+        FormatError::TrailingBytes { .. }
+    ));
+    assert_eq!(refusal_of(&path, b"members:\n - a"), FormatError::Foreign);
+    let payload = &good[20..good.len() - 4];
+    assert_eq!(
+        refusal_of(&path, &file(2, 2, payload)),
+        FormatError::Version {
+            found: 2,
+            supported: 1
+        }
+    );
+    assert_eq!(
+        refusal_of(&path, &file(1, 1, payload)),
+        FormatError::OtherContent { found: 1 }
+    );
+}
+
+#[test]
+fn undamaged_bytes_that_say_the_impossible_are_refused() {
+    let (_directory, path) = place();
+    let alive = [1, 2, 1, 0, 0];
+    let dead = [1, 4, 1, 0, 0];
+    let impossible: [&[u8]; 9] = [
+        &[],
+        &[0],
+        &[0, 0, 0],
+        // A row twice, a grave of the living, a status that is none.
+        &[&[2], &alive[..], &alive, &[0]].concat(),
+        &[&[0, 1], &alive[..]].concat(),
+        &[1, 1, 6, 1, 0, 0, 0],
+        // 2^61, and more rows than there can be.
+        &[
+            1, 1, 2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0, 0, 0,
+        ],
+        &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+        &[&[1], &alive[..4]].concat(),
+    ];
+    for payload in impossible {
+        let error = refusal_of(&path, &file(2, 1, payload));
+        assert_eq!(error, FormatError::Payload, "{payload:?}");
+    }
+    // These are possible, so it was not something else that was refused above.
+    for payload in [&[0, 0][..], &[&[1], &alive[..], &[1], &dead].concat()] {
+        assert!(
+            Snapshot::<u32>::decode(&file(2, 1, payload)).is_ok(),
+            "{payload:?}"
+        );
+    }
+}
+
+#[test]
+fn neither_a_directory_nor_a_durable_incarnation_is_overwritten() {
+    let (_directory, path) = place();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(
+        small().save(&path),
+        Err(PersistError::NotAFile { .. })
+    ));
+    assert!(matches!(
+        Snapshot::<u32>::load(&path),
+        Err(PersistError::NotAFile { .. })
+    ));
+    fs::remove_dir(&path).unwrap();
+    let durable = DurableIncarnation::open(&path).unwrap();
+    assert!(matches!(
+        small().save(&path),
+        Err(PersistError::Locked { .. })
+    ));
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .local_durable(durable)
+        .build()
+        .unwrap();
+    drop(tracker);
+    let there = fs::read(&path).unwrap();
+    let Err(PersistError::Format { error, .. }) = small().save(&path) else {
+        panic!("it was overwritten");
+    };
+    assert_eq!(error, FormatError::OtherContent { found: 1 });
+    assert_eq!(fs::read(&path).unwrap(), there);
+}
+
+#[test]
+fn a_directory_that_is_gone_is_an_error_and_nothing_is_written() {
+    let (directory, path) = place();
+    drop(directory);
+    assert!(matches!(small().save(&path), Err(PersistError::Io { .. })));
+    assert!(!path.exists());
+}
+
+#[test]
+fn text_names_statuses_and_reading_it_checks_everything() {
+    let text = serde_json::to_string(&small()).unwrap();
+    assert!(
+        text.contains(r#""node":300,"status":"suspect","incarnation":7"#),
+        "{text}"
+    );
+    assert_eq!(
+        serde_json::from_str::<Snapshot<u32>>(&text).unwrap(),
+        small()
+    );
+    let digest = small().digest();
+    let text = serde_json::to_string(&digest).unwrap();
+    assert_eq!(serde_json::from_str::<Digest<u32>>(&text).unwrap(), digest);
+    for status in Status::ALL {
+        let text = serde_json::to_string(&status).unwrap();
+        assert_eq!(text, format!("\"{}\"", status.as_str()));
+        assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
+    }
+    // Trust does not travel.
+    let text = serde_json::to_string(&Claim::dead(5).trusted()).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Claim>(&text).unwrap(),
+        Claim::dead(5)
+    );
+    let grave = r#"{"node":1,"status":"alive","incarnation":1,"age":{"secs":0,"nanos":0}}"#;
+    let wrong = [
+        format!(r#"{{"nodes":[],"graves":[{grave}]}}"#),
+        format!(r#"{{"nodes":[{grave},{grave}],"graves":[]}}"#),
+        r#"{"nodes":[]}"#.to_owned(),
+    ];
+    for text in wrong {
+        assert!(
+            serde_json::from_str::<Snapshot<u32>>(&text).is_err(),
+            "{text}"
+        );
+    }
+    let digests = [
+        r#"[{"node":1,"state":null,"grave":{"status":"alive","incarnation":1}}]"#,
+        r#"[{"node":1,"state":null,"grave":null},{"node":1,"state":null,"grave":null}]"#,
+        r#"[{"node":1,"state":{"status":"alive","incarnation":2305843009213693952},"grave":null}]"#,
+    ];
+    for text in digests {
+        assert!(serde_json::from_str::<Digest<u32>>(text).is_err(), "{text}");
+    }
+}
