@@ -101,16 +101,17 @@ impl<K: Eq + Hash> Graves<K> {
             return burial.get();
         }
         let key = key.clone();
-        self.reserve();
+        // Given back unless the grave is dug, also if the key's `Hash` or `Eq` panics: a count that is
+        // never so low again would have everybody make room for ever.
+        let reserved = self.reserve();
         if self.map.upsert(key, grave, deepen) {
+            core::mem::forget(reserved);
             burial.set(Burial::New);
-        } else {
-            self.uncount();
         }
         burial.get()
     }
 
-    fn reserve(&self) {
+    fn reserve(&self) -> Reserved<'_, K> {
         // Relaxed, all: who must find the count raised has seen the eviction that follows it.
         let mut count = self.count.load(Ordering::Relaxed);
         loop {
@@ -125,7 +126,7 @@ impl<K: Eq + Hash> Graves<K> {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => return Reserved(self),
                 Err(now) => count = now,
             }
         }
@@ -197,6 +198,15 @@ impl<K: Eq + Hash> Graves<K> {
                 each(key, grave);
             }
         });
+    }
+}
+
+/// A place counted for a grave that is not dug yet.
+struct Reserved<'a, K: Eq + Hash>(&'a Graves<K>);
+
+impl<K: Eq + Hash> Drop for Reserved<'_, K> {
+    fn drop(&mut self) {
+        self.0.uncount();
     }
 }
 

@@ -77,19 +77,19 @@ impl Evictions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejections {
-    /// [`Rejection::OutOfRange`](crate::Rejection::OutOfRange).
+    /// [`Rejection::OutOfRange`].
     pub out_of_range: u64,
-    /// [`Rejection::Unrefutable`](crate::Rejection::Unrefutable).
+    /// [`Rejection::Unrefutable`].
     pub unrefutable: u64,
-    /// [`Rejection::SuspiciousJump`](crate::Rejection::SuspiciousJump).
+    /// [`Rejection::SuspiciousJump`].
     pub suspicious_jump: u64,
-    /// [`Rejection::Unconfirmed`](crate::Rejection::Unconfirmed).
+    /// [`Rejection::Unconfirmed`].
     pub unconfirmed: u64,
-    /// [`Rejection::AtCapacity`](crate::Rejection::AtCapacity).
+    /// [`Rejection::AtCapacity`].
     pub at_capacity: u64,
-    /// [`Rejection::Buried`](crate::Rejection::Buried).
+    /// [`Rejection::Buried`].
     pub buried: u64,
-    /// [`Rejection::Zombie`](crate::Rejection::Zombie).
+    /// [`Rejection::Zombie`].
     pub zombie: u64,
 }
 

@@ -392,13 +392,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a grave is counted after it is dug",
         file: GRAVES,
-        from: "        self.reserve();
-        if !self.map.upsert(key, grave, deepen) {
-            self.uncount();
-        }",
+        from: "        let reserved = self.reserve();
+        if self.map.upsert(key, grave, deepen) {
+            core::mem::forget(reserved);",
         to: "        if self.map.upsert(key, grave, deepen) {
-            self.reserve();
-        }",
+            core::mem::forget(self.reserve());",
         also: None,
         model: "graves::old_claim_against_burial",
     },

@@ -5,11 +5,15 @@
 use core::hash::Hash;
 
 #[cfg(not(all(loom, feature = "loom")))]
-type Inner<K, V> = dashmap::DashMap<K, V, ahash::RandomState>;
+use self::kept::Kept;
+
+#[cfg(not(all(loom, feature = "loom")))]
+type Inner<K, V> = dashmap::DashMap<Kept<K>, V, ahash::RandomState>;
 #[cfg(all(loom, feature = "loom"))]
 type Inner<K, V> = loom::sync::Mutex<Vec<(K, V)>>;
 
-/// No reference into the map is ever handed out, so none can be held while another operation waits.
+/// No reference into the map is ever handed out, so none can be held while another operation waits. A
+/// panic in `Eq` or `Hash` of a key is the caller's and leaves the map as it was, one in `Drop` is nobody's.
 #[derive(Debug)]
 pub(crate) struct Map<K: Eq + Hash, V>(Inner<K, V>);
 
@@ -41,7 +45,7 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
 
     /// Inserts a value, or changes the one that is there; whether it was inserted.
     pub(crate) fn upsert(&self, key: K, value: V, change: impl FnOnce(&mut V)) -> bool {
-        match self.0.entry(key) {
+        match self.0.entry(Kept::new(key)) {
             dashmap::Entry::Occupied(mut known) => {
                 change(known.get_mut());
                 false
@@ -64,7 +68,7 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
 
     pub(crate) fn for_each(&self, mut each: impl FnMut(&K, V)) {
         for pair in &self.0 {
-            each(pair.key(), *pair.value());
+            each(core::borrow::Borrow::borrow(pair.key()), *pair.value());
         }
     }
 }
@@ -134,5 +138,55 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
                 each(key, *value);
             }
         });
+    }
+}
+
+#[cfg(not(all(loom, feature = "loom")))]
+mod kept {
+    use core::borrow::Borrow;
+    use core::hash::{Hash, Hasher};
+    use core::mem::ManuallyDrop;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// A key that the map drops, under a lock and in the middle of its other work: a panic in that ends here,
+    /// as where entries are recycled.
+    #[derive(Debug)]
+    pub(super) struct Kept<K>(ManuallyDrop<K>);
+
+    impl<K> Kept<K> {
+        pub(super) fn new(key: K) -> Self {
+            Self(ManuallyDrop::new(key))
+        }
+    }
+
+    impl<K> Drop for Kept<K> {
+        fn drop(&mut self) {
+            // SAFETY: here only, and nobody uses it afterwards.
+            let drop_key = AssertUnwindSafe(|| unsafe { ManuallyDrop::drop(&mut self.0) });
+            if let Err(panic) = catch_unwind(drop_key) {
+                // Its own drop might panic again.
+                core::mem::forget(panic);
+            }
+        }
+    }
+
+    impl<K> Borrow<K> for Kept<K> {
+        fn borrow(&self) -> &K {
+            &self.0
+        }
+    }
+
+    impl<K: PartialEq> PartialEq for Kept<K> {
+        fn eq(&self, other: &Self) -> bool {
+            *self.0 == *other.0
+        }
+    }
+
+    impl<K: Eq> Eq for Kept<K> {}
+
+    impl<K: Hash> Hash for Kept<K> {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
     }
 }
