@@ -207,13 +207,13 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the ticket is drawn before the unlinking",
         file: PINNED,
-        from: "        self.table.clear_up(hash, &mut unlinked);
-        self.table.count_debris(unlinked.len());
-        if !unlinked.is_empty() {
-            let ticket = self.table.domain.ticket(&self.guard);",
-        to: "        let ticket = self.table.domain.ticket(&self.guard);
-        self.table.clear_up(hash, &mut unlinked);
-        if !unlinked.is_empty() {",
+        from: "        table.clear_up(hash, &mut self.unlinked);
+        table.count_debris(self.unlinked.len() - before);",
+        to: "        let ticket = table.domain.ticket(&self.pinned.guard);
+        table.clear_up(hash, &mut self.unlinked);
+        if self.unlinked.len() > before {
+            table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
+        }",
         also: None,
         model: "views::",
     },
@@ -421,8 +421,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "merging loses entries",
         file: LIMBO,
-        from: "merged.entries.append(&mut batch.entries);",
-        to: "batch.entries.clear();",
+        from: "merged.entries.append(batch.entries);",
+        to: "drop(batch.entries);",
         also: None,
         model: "recycling::what_a_view_holds_up_is_merged_and_let_go",
     },

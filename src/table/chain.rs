@@ -9,6 +9,7 @@ use core::hint::select_unpredictable;
 
 use super::Table;
 use super::entry::{Entry, Index, Life};
+use super::indexes::Indexes;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What walking a chain came to.
@@ -96,7 +97,7 @@ impl<K> Table<K> {
     }
 
     /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the permit's holder.
-    pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Vec<Index>) {
+    pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Indexes) {
         let head = &self.heads[head];
         let mut previous: Option<&Entry<K>> = None;
         // Acquire: as in `first`.

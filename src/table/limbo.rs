@@ -12,7 +12,7 @@
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
 
-use super::entry::Index;
+use super::indexes::Indexes;
 use super::slab::Slab;
 use crate::reclaim::{Domain, Ticket};
 use crate::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ struct Batch {
 #[derive(Debug)]
 struct Retired {
     ticket: Ticket,
-    entries: Vec<Index>,
+    entries: Indexes,
     /// How often it was made of others.
     rank: u8,
 }
@@ -79,7 +79,7 @@ impl Limbo {
     }
 
     /// Adds entries that were unlinked before the ticket was taken.
-    pub(super) fn add(&self, ticket: Ticket, entries: Vec<Index>) {
+    pub(super) fn add(&self, ticket: Ticket, entries: Indexes) {
         // Relaxed: see the field.
         self.waiting
             .fetch_add(entries.len(), core::sync::atomic::Ordering::Relaxed);
@@ -173,8 +173,8 @@ fn merge(mut batches: Vec<Retired>, domain: &Domain) -> Vec<Retired> {
             let mut merged = of_rank.pop();
             if let Some(merged) = &mut merged {
                 merged.rank = rank;
-                for mut batch in of_rank.drain(..) {
-                    merged.entries.append(&mut batch.entries);
+                for batch in of_rank.drain(..) {
+                    merged.entries.append(batch.entries);
                 }
                 // Later than all their unlinkings, as theirs were.
                 merged.ticket = domain.ticket(&domain.pin());
@@ -226,7 +226,9 @@ mod tests {
             let index = slab.take().unwrap();
             // SAFETY: just taken.
             unsafe { slab.entry(index).occupy(0, number as u64) };
-            limbo.add(domain.ticket(&guard), vec![index]);
+            let mut entries = Indexes::default();
+            entries.push(index);
+            limbo.add(domain.ticket(&guard), entries);
             if limbo.is_due() {
                 limbo.collect(&domain, &slab);
                 let batches = limbo.batches();

@@ -11,6 +11,7 @@
 
 mod chain;
 mod entry;
+mod indexes;
 mod limbo;
 mod pinned;
 mod prefetch;
@@ -20,7 +21,7 @@ mod stripe;
 mod zeroed;
 
 pub(crate) use entry::{Index, Life};
-pub(crate) use pinned::{Link, Node, Pinned};
+pub(crate) use pinned::{Link, Node, Pinned, Retiring};
 pub(crate) use stripe::of_this_thread as stripe_of_this_thread;
 
 use core::sync::atomic::AtomicI64;

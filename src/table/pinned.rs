@@ -10,6 +10,7 @@ use equivalent::Equivalent;
 use super::Table;
 use super::chain::Step;
 use super::entry::{Entry, Index, Life};
+use super::indexes::Indexes;
 use crate::reclaim::Guard;
 use crate::rule::Word;
 use crate::time::Timestamp;
@@ -60,7 +61,46 @@ impl<'p, K> Vacant<'p, K> {
 impl<K> Drop for Vacant<'_, K> {
     fn drop(&mut self) {
         if self.node.entry.life() == Life::Vacant && self.node.entry.evict(None).is_ok() {
-            self.pinned.bury_entry(self.node);
+            self.pinned.retiring().unlink(self.node);
+        }
+    }
+}
+
+/// What is unlinked under one pin, retired together when this is dropped: as long as the pin is held
+/// nothing of it could be used again anyway, and one ticket serves all.
+pub(crate) struct Retiring<'p, K> {
+    pinned: &'p Pinned<'p, K>,
+    unlinked: Indexes,
+}
+
+impl<'p, K> Retiring<'p, K> {
+    /// Ends a life if its word is still the judged one, and has the entry unlinked.
+    ///
+    /// The reservation of the life is given back here.
+    pub(crate) fn evict(&mut self, node: Node<'p, K>, judged: Word) -> Result<(), Life> {
+        node.entry.evict(Some(judged))?;
+        self.pinned.table.release();
+        self.unlink(node);
+        Ok(())
+    }
+
+    /// Unlinks an evicted entry, if nobody else is at it.
+    fn unlink(&mut self, node: Node<'p, K>) {
+        let table = self.pinned.table;
+        // SAFETY: the node was found linked or live, and we are still pinned.
+        let hash = unsafe { node.entry.hash() };
+        let before = self.unlinked.len();
+        table.clear_up(hash, &mut self.unlinked);
+        table.count_debris(self.unlinked.len() - before);
+    }
+}
+
+impl<K> Drop for Retiring<'_, K> {
+    fn drop(&mut self) {
+        if !self.unlinked.is_empty() {
+            let table = self.pinned.table;
+            let ticket = table.domain.ticket(&self.pinned.guard);
+            table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
         }
     }
 }
@@ -134,26 +174,11 @@ impl<'t, K> Pinned<'t, K> {
         })
     }
 
-    /// Ends a life if its word is still the judged one, and has the entry unlinked and retired.
-    ///
-    /// The reservation of the life is given back here.
-    pub(crate) fn evict(&self, node: Node<'_, K>, judged: Word) -> Result<(), Life> {
-        node.entry.evict(Some(judged))?;
-        self.table.release();
-        self.bury_entry(node);
-        Ok(())
-    }
-
-    /// Unlinks an evicted entry, if nobody else is at it, and retires what was unlinked.
-    fn bury_entry(&self, node: Node<'_, K>) {
-        let mut unlinked = Vec::new();
-        // SAFETY: the node was found linked or live, and we are still pinned.
-        let hash = unsafe { node.entry.hash() };
-        self.table.clear_up(hash, &mut unlinked);
-        self.table.count_debris(unlinked.len());
-        if !unlinked.is_empty() {
-            let ticket = self.table.domain.ticket(&self.guard);
-            self.table.limbo.add(ticket, unlinked);
+    /// The way to end lives: what is unlinked is retired when the answer is dropped.
+    pub(crate) fn retiring(&self) -> Retiring<'_, K> {
+        Retiring {
+            pinned: self,
+            unlinked: Indexes::default(),
         }
     }
 

@@ -15,7 +15,7 @@
 
 use core::mem;
 
-use super::entry::Index;
+use super::indexes::Indexes;
 use super::{HEADS_PER_SHARD, Table};
 use crate::sync::atomic::plain::{AtomicBool, AtomicU64};
 use crate::sync::atomic::{Ordering, fence};
@@ -39,7 +39,7 @@ unsafe impl Send for Shard {}
 impl<K> Table<K> {
     /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
     /// or leaves it to the one who is at it. What was unlinked is added to `unlinked`.
-    pub(super) fn clear_up(&self, hash: u32, unlinked: &mut Vec<Index>) {
+    pub(super) fn clear_up(&self, hash: u32, unlinked: &mut Indexes) {
         let head = self.head_of(hash);
         let shard = &self.shards[head / HEADS_PER_SHARD];
         // Release: whoever counts this eviction sees the evicted word.

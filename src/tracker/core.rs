@@ -19,7 +19,7 @@ use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
 use crate::sync::atomic::AtomicBool;
-use crate::table::{Life, Link, Node, Pinned, Table};
+use crate::table::{Life, Link, Node, Pinned, Retiring, Table};
 use crate::tally::{Event, Tally};
 use crate::time::Timestamp;
 use crate::tracker::{NodeState, SweepReason};
@@ -412,10 +412,10 @@ where
 
     /// Takes a node out of the table if its word is still the judged one. A Dead or Left one is
     /// buried first, unless its grave would be over by then, or it is to be forgotten.
-    pub(crate) fn evict(
+    pub(crate) fn evict<'p>(
         &self,
-        pinned: &Pinned<'_, K>,
-        node: Node<'_, K>,
+        retiring: &mut Retiring<'p, K>,
+        node: Node<'p, K>,
         word: Word,
         exit: Exit,
     ) -> Result<NodeState, Life> {
@@ -430,7 +430,7 @@ where
             };
             buried = self.graves.bury(node.key(), grave, now) != Burial::NotKept;
         }
-        pinned.evict(node, word)?;
+        retiring.evict(node, word)?;
         self.changed(node, Some(word), None);
         self.tally.count(exit);
         if buried {

@@ -232,13 +232,14 @@ where
         let mark = pinned.mark();
         let start = start.max(1);
         let last = start.saturating_add(u32::try_from(places - 1).unwrap_or(u32::MAX));
+        let mut retiring = pinned.retiring();
         let mut done = Vec::new();
         pinned.scan(start, last.min(mark), |node, word| {
             let state = NodeState::new(word, node.stamp());
             let reason = match self.lifetimes.fate(scope, word, state.last_update, now) {
                 Fate::Stays => None,
                 Fate::Goes(reason) => self
-                    .evict(&pinned, node, word, Exit::Swept(reason, now))
+                    .evict(&mut retiring, node, word, Exit::Swept(reason, now))
                     .ok()
                     .map(|_| reason),
                 Fate::Dies => self.declare_dead(node, word, now),
@@ -252,6 +253,7 @@ where
                 });
             }
         });
+        drop(retiring);
         tell(done, on_swept);
         if last >= mark { 0 } else { last + 1 }
     }
@@ -292,6 +294,7 @@ where
                 return;
             }
             let goal = self.lifetimes.goal();
+            let mut retiring = pinned.retiring();
             for candidate in self.candidates(&pinned, self.table.live() - goal) {
                 // Whatever else left meanwhile counts too.
                 if self.table.live() <= goal {
@@ -300,7 +303,7 @@ where
                 let Candidate { node, word, .. } = candidate;
                 // A candidate that moved meanwhile stays, and is not replaced by another.
                 let exit = Exit::Swept(SweepReason::Capacity, now);
-                if let Ok(last) = self.evict(&pinned, node, word, exit) {
+                if let Ok(last) = self.evict(&mut retiring, node, word, exit) {
                     report.count(SweepReason::Capacity);
                     done.push(Done {
                         node,

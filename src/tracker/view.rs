@@ -193,9 +193,9 @@ where
         self.take_out_node(found, life, now, is_expected)
     }
 
-    pub(super) fn take_out_node(
-        &self,
-        node: Node<'_, K>,
+    pub(super) fn take_out_node<'v>(
+        &'v self,
+        node: Node<'v, K>,
         mut life: Life,
         now: Option<Timestamp>,
         is_expected: impl Fn(Word) -> bool,
@@ -208,7 +208,10 @@ where
             if !is_expected(word) {
                 return Err(Some(NodeState::new(word, node.stamp())));
             }
-            match self.core.evict(&self.pinned, node, word, exit) {
+            match self
+                .core
+                .evict(&mut self.pinned.retiring(), node, word, exit)
+            {
                 Ok(last) => return Ok(last),
                 Err(now_there) => life = now_there,
             }
