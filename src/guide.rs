@@ -21,6 +21,9 @@ pub mod async_code {}
 #[doc = include_str!("../docs/guide/sweeping.md")]
 pub mod sweeping {}
 
+#[doc = include_str!("../docs/guide/snapshots.md")]
+pub mod snapshots {}
+
 #[doc = include_str!("../docs/guide/limits.md")]
 pub mod limits {}
 

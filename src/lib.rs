@@ -18,13 +18,14 @@
 //! [Getting started](guide::getting_started); [the rule](guide::the_rule);
 //! [consistency](guide::consistency): what a reader may and may not see;
 //! [performance and patterns](guide::patterns); [async](guide::async_code);
-//! [sweeping](guide::sweeping); [limits and hostile input](guide::limits);
+//! [sweeping](guide::sweeping); [snapshots, push-pull, restarts](guide::snapshots); [limits and hostile input](guide::limits);
 //! [migrating](guide::migrating) from a queue, from `RwLock<HashMap>`, from the original tracker.
 //!
 //! # Features
 //!
-//! None is on by default: `persist` (an incarnation that survives crashes), `stream` (subscribers as
-//! `futures::Stream`), `metrics` and `tracing` (a tracker's numbers and events for those facades).
+//! None is on by default: `persist` (an incarnation that survives crashes, snapshots in files), `serde`
+//! (snapshots, digests and claims can be sent), `stream` (subscribers as `futures::Stream`), `metrics` and
+//! `tracing` (a tracker's numbers and events for those facades).
 
 mod bell;
 mod counters;
