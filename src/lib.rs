@@ -28,6 +28,7 @@
 //! `tracing` (a tracker's numbers and events for those facades).
 
 mod bell;
+mod caught;
 mod counters;
 mod graves;
 #[cfg(any(doc, doctest))]

@@ -73,7 +73,7 @@ impl Evictions {
     }
 }
 
-/// Claims refused, by [`Rejection`](crate::Rejection).
+/// Claims refused, by [`Rejection`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejections {

@@ -7,9 +7,9 @@
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::bell::Listening;
+use crate::caught::caught;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Instant};
@@ -220,20 +220,13 @@ where
             self.tracker
                 .sweep_with(SweepScope::Everything, now, &mut *on_swept)
         };
-        let report = catch_unwind(AssertUnwindSafe(sweep));
-        if report.is_err() {
+        let report = caught(sweep);
+        if report.is_none() {
             self.shared.panics.fetch_add(1, Ordering::Relaxed);
         }
         // Release: see `Sweeper::sweeps`.
         self.shared.sweeps.fetch_add(1, Ordering::Release);
-        match report {
-            Ok(report) => report.evicted() > 0,
-            Err(payload) => {
-                // Its drop may panic in its turn.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-                false
-            }
-        }
+        report.is_some_and(|report| report.evicted() > 0)
     }
 
     /// Sleeps until the next sweep is due; false once the thread is to end.

@@ -323,11 +323,11 @@ pub const LIST: &[Weakening] = &[
         from: "        let mut buried = false;
         if word",
         to: "        let mut buried = false;
-        pinned.evict(node, word)?;
+        retiring.evict(node, word)?;
         if word",
         also: Some((
             CORE,
-            "        pinned.evict(node, word)?;
+            "        retiring.evict(node, word)?;
         self.changed",
             "        self.changed",
         )),

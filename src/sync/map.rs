@@ -146,7 +146,8 @@ mod kept {
     use core::borrow::Borrow;
     use core::hash::{Hash, Hasher};
     use core::mem::ManuallyDrop;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::caught::caught;
 
     /// A key that the map drops, under a lock and in the middle of its other work: a panic in that ends here,
     /// as where entries are recycled.
@@ -162,11 +163,7 @@ mod kept {
     impl<K> Drop for Kept<K> {
         fn drop(&mut self) {
             // SAFETY: here only, and nobody uses it afterwards.
-            let drop_key = AssertUnwindSafe(|| unsafe { ManuallyDrop::drop(&mut self.0) });
-            if let Err(panic) = catch_unwind(drop_key) {
-                // Its own drop might panic again.
-                core::mem::forget(panic);
-            }
+            caught(|| unsafe { ManuallyDrop::drop(&mut self.0) });
         }
     }
 

@@ -11,9 +11,9 @@
 
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
-use core::panic::AssertUnwindSafe;
 
 use super::zeroed::Zeroable;
+use crate::caught::caught;
 use crate::rule::Word;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, plain};
 use crate::sync::cell::UnsafeCell;
@@ -116,11 +116,7 @@ impl<K> Entry<K> {
         self.word.store(EVICTED, Ordering::Relaxed);
         self.key.with_mut(|place| {
             // SAFETY: it holds a key, by the caller's word, and nobody reads it any more.
-            let drop_key = AssertUnwindSafe(|| unsafe { (*place).assume_init_drop() });
-            if let Err(panic) = std::panic::catch_unwind(drop_key) {
-                // Its own drop might panic again.
-                core::mem::forget(panic);
-            }
+            caught(|| unsafe { (*place).assume_init_drop() });
         });
     }
 
