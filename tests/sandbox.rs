@@ -1,0 +1,101 @@
+//! Where a sandbox refuses `membarrier(2)`, readers use real fences, and nothing else is different.
+//!
+//! The one test here forbids it to its own process, before that has asked for it.
+#![cfg(target_os = "linux")]
+
+use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
+use incarnation_testkit::race::meanwhile;
+
+const NOW: Timestamp = Timestamp::ZERO;
+
+/// Has the kernel answer `membarrier` with EPERM from now on, in this thread and those it starts.
+fn forbid_membarrier() {
+    let statement = |code, k| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    };
+    let number = libc::SYS_membarrier as u32;
+    let mut program = [
+        // The number of the system call is the first field of `seccomp_data`.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        libc::sock_filter {
+            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 1,
+            k: number,
+        },
+        statement(
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+        ),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: numbers, and a filter that lives as long as the call.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(
+            libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter),
+            0
+        );
+        let query = libc::syscall(libc::SYS_membarrier, 0, 0, 0);
+        assert_eq!(query, -1, "it is forbidden now");
+    }
+}
+
+#[test]
+fn without_membarrier_views_protect_and_entries_are_recycled() {
+    forbid_membarrier();
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+        .max_nodes(16)
+        .hard_limit(16)
+        .build()
+        .unwrap();
+    let view = tracker.pin();
+    let _ = tracker.update(&1, Claim::alive(1), NOW);
+    assert!(tracker.remove(&1, NOW).is_some());
+    let _ = tracker.sweep(NOW);
+    assert_eq!(tracker.waiting(), 1, "the view holds it");
+    drop(view);
+    let _ = tracker.sweep(NOW);
+
+    // Far more lives than there are entries, under readers who would notice another's.
+    let read = || {
+        let view = tracker.pin();
+        for (node, state) in view.iter() {
+            assert_eq!(u64::from(*node), state.incarnation.get());
+        }
+        for node in 0..32 {
+            if let Some(handle) = tracker.handle(&node)
+                && let Some(state) = handle.state()
+            {
+                assert_eq!(u64::from(node), state.incarnation.get());
+            }
+        }
+    };
+    meanwhile(&[&read, &read], || {
+        let mut lives = 0;
+        for node in (0..32).cycle() {
+            if tracker.update(&node, Claim::alive(u64::from(node)), NOW) == Verdict::Joined {
+                lives += 1;
+                assert!(tracker.remove(&node, NOW).is_some());
+            } else {
+                // All entries wait for a reader that is not running.
+                std::thread::yield_now();
+            }
+            if lives == 5_000 {
+                break;
+            }
+        }
+    });
+    for _ in 0..8 {
+        let _ = tracker.sweep(NOW);
+    }
+    assert_eq!((tracker.len(), tracker.waiting()), (0, 0));
+}
