@@ -79,6 +79,8 @@ struct Readme;
 pub use counters::Counts;
 #[cfg(feature = "metrics")]
 pub use integrations::describe_metrics;
+#[cfg(feature = "foca")]
+pub use integrations::foca;
 pub use local::{Local, LocalError};
 pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;

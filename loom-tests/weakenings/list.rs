@@ -398,7 +398,7 @@ pub const LIST: &[Weakening] = &[
         to: "        if self.map.upsert(key, grave, deepen) {
             core::mem::forget(self.reserve());",
         also: None,
-        model: "graves::old_claim_against_burial",
+        model: "graves::a_burial_while_other_graves_end",
     },
     Weakening {
         name: "a grave whose time is over counts",
@@ -444,15 +444,6 @@ pub const LIST: &[Weakening] = &[
         to: "",
         also: None,
         model: "bell::a_refused_claim_is_swept_for",
-    },
-    Weakening {
-        name: "taking the press back is not fenced",
-        file: BELL,
-        from: "        // by `bell::a_refused_claim_is_swept_for`.
-        fence(Ordering::SeqCst);",
-        to: "",
-        also: None,
-        model: "bell::a_second_refusal_is_swept_for",
     },
     Weakening {
         name: "the press is taken back after the sweep",

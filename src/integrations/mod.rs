@@ -1,5 +1,7 @@
 //! What ties trackers to other crates: optional, one file each, behind a feature of the same name.
 
+#[cfg(feature = "foca")]
+pub mod foca;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "serde")]

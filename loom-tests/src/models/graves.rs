@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incarnation::{Claim, Rejection, Verdict};
+use incarnation::{Claim, Rejection, Snapshot, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
@@ -102,6 +102,32 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             stays_dead,
+        ),
+        Model::new(
+            "graves::a_burial_while_other_graves_end",
+            USUAL,
+            || {
+                let builder = builder().max_graves(2).grave_retention(SHORT);
+                let w = world(builder, &[(NODE, Claim::dead(5))]);
+                // Remembered for longer than the other one.
+                let _ = w.tracker.update(&OTHER, Claim::dead(5), BEGIN + SHORT);
+                w.tracker.remove(&OTHER, BEGIN + SHORT);
+                w
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    // As nothing else would, a merge of nothing ends the graves that are over.
+                    let nothing = Snapshot::new(Vec::new(), Vec::new()).unwrap();
+                    let after = BEGIN + SHORT + SHORT / 2;
+                    let _ = w.tracker.merge(&nothing, after);
+                    let verdict = w.tracker.update(&OTHER, Claim::alive(5), after);
+                    assert_eq!(verdict, buried(5));
+                },
+            ],
+            |_| {},
         ),
         Model::new(
             "graves::a_burial_whose_unlinking_is_handed_over",
