@@ -2,6 +2,7 @@
 //! thread-local, from the destructor of one.
 
 use std::cell::RefCell;
+use std::sync::Mutex;
 use std::thread;
 
 use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp, Verdict, View};
@@ -10,11 +11,18 @@ type Tracker = IncarnationTracker<u32>;
 
 const NOW: Timestamp = Timestamp::ZERO;
 
-/// With a reclamation of its own, and for as long as the process: what is in a thread-local must live as long.
+/// With a reclamation of its own.
 fn tracker() -> &'static Tracker {
     let builder = Tracker::builder().max_nodes(64);
-    let tracker = builder.reclaimer(Reclaimer::private()).build().unwrap();
-    Box::leak(Box::new(tracker))
+    keep(builder.reclaimer(Reclaimer::private()).build().unwrap())
+}
+
+/// For as long as the process, as what is in a thread-local must; and where leak checkers find it.
+fn keep(tracker: Tracker) -> &'static Tracker {
+    static KEPT: Mutex<Vec<&'static Tracker>> = Mutex::new(Vec::new());
+    let tracker = Box::leak(Box::new(tracker));
+    KEPT.lock().unwrap().push(tracker);
+    tracker
 }
 
 /// Puts a node in and takes it out again: an entry that waits until no view can see it.
@@ -148,7 +156,7 @@ fn in_a_fork(work: impl FnOnce() -> bool) -> bool {
 #[test]
 fn after_a_fork_the_child_goes_on_and_another_threads_view_holds_nothing_up() {
     // The reclamation that all trackers share: there the child forgets the threads that it has not.
-    let tracker: &Tracker = Box::leak(Box::new(Tracker::builder().max_nodes(64).build().unwrap()));
+    let tracker: &Tracker = keep(Tracker::builder().max_nodes(64).build().unwrap());
     let _ = tracker.update(&7, Claim::alive(1), NOW);
     let (ready, is_ready) = std::sync::mpsc::channel();
     let (end, may_end) = std::sync::mpsc::channel::<()>();
