@@ -24,7 +24,7 @@
 //! # Features
 //!
 //! None is on by default: `persist` (an incarnation that survives crashes, snapshots in files), `serde`
-//! (snapshots, digests and claims can be sent), `stream` (subscribers as `futures::Stream`), `metrics` and
+//! (snapshots, digests and claims can be sent), `foca` (a mirror of that engine's members), `stream` (subscribers as `futures::Stream`), `metrics` and
 //! `tracing` (a tracker's numbers and events for those facades).
 
 mod bell;

@@ -71,7 +71,6 @@ const OWN_BITS: u32 = u16::BITS;
 /// The limits of a tracker that mirrors at most so many members: it keeps no graves and evicts nobody, since
 /// whom to forget is foca's decision. Set no [`local_node`](Builder::local_node) on it: foca's list is without
 /// its own node, but may hold a former identity of it.
-#[must_use]
 pub fn builder<K>(members: usize) -> Builder<K>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,

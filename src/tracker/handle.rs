@@ -59,7 +59,7 @@ impl<K: Eq + Hash + Clone, S> Clone for NodeHandle<K, S> {
 pub struct Slot {
     /// Below [`IncarnationTracker::capacity`]; no other live node has it.
     pub index: usize,
-    /// Tells the lives that used the index apart.
+    /// Tells the lives that used the index apart. Never 0, so what is zero in an array belongs to none.
     pub generation: u64,
 }
 
@@ -111,8 +111,8 @@ where
     pub fn slot(&self) -> Slot {
         Slot {
             index: self.index.get() as usize - 1,
-            // Even numbers are free entries'.
-            generation: self.generation / 2,
+            // Even numbers are free entries', and lives have odd ones.
+            generation: self.generation.div_ceil(2),
         }
     }
 
