@@ -49,7 +49,7 @@ impl Bell {
     pub(crate) fn ring(&self) {
         // SeqCst: against the fence in `take_note`, and the one behind `listen`. Either the sweep that
         // follows sees what was done before this call, or this sees the press taken back, or somebody
-        // who listens. Pinned by `bell::a_refused_claim_is_swept_for`.
+        // who listens. Pinned by `bell::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);
         // Relaxed, all: the fence decides what is seen.
         if self.pressed.load(Ordering::Relaxed)

@@ -237,8 +237,9 @@ where
             if self.shared.stop.load(Ordering::Relaxed) {
                 return false;
             }
-            // Acquire: see `Sweeper::sweep_now`. Pinned by `bell::who_asks_for_a_sweep_is_swept_for`.
-            if self.shared.asked.swap(false, Ordering::Acquire) {
+            // Relaxed: the fence in `take_note`, which comes before the sweep, acquires what
+            // `Sweeper::sweep_now` released.
+            if self.shared.asked.swap(false, Ordering::Relaxed) {
                 return true;
             }
             let passed = ended.elapsed();

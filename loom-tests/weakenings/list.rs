@@ -439,11 +439,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the ringer is not fenced from looking for a press",
         file: BELL,
-        from: "        // who listens. Pinned by `bell::a_refused_claim_is_swept_for`.
+        from: "        // who listens. Pinned by `bell::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
         to: "",
         also: None,
-        model: "bell::a_refused_claim_is_swept_for",
+        model: "bell::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
         name: "the press is taken back after the sweep",
@@ -476,14 +476,6 @@ pub const LIST: &[Weakening] = &[
         file: SWEEPER,
         from: "self.shared.asked.swap(true, Ordering::Release);",
         to: "self.shared.asked.swap(true, Ordering::Relaxed);",
-        also: None,
-        model: "bell::who_asks_for_a_sweep_is_swept_for",
-    },
-    Weakening {
-        name: "being asked for a sweep acquires nothing",
-        file: SWEEPER,
-        from: "self.shared.asked.swap(false, Ordering::Acquire)",
-        to: "self.shared.asked.swap(false, Ordering::Relaxed)",
         also: None,
         model: "bell::who_asks_for_a_sweep_is_swept_for",
     },

@@ -75,6 +75,27 @@ pub fn models() -> Vec<Model> {
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
         ),
         Model::new(
+            "bell::a_refusal_inside_a_view_is_swept_for",
+            SWEPT_FOR,
+            full,
+            &[|w: &World| {
+                let sweeper = sweeper(w);
+                assert_eq!(w.tracker.update(&OTHER, Claim::alive(2), later()), FULL);
+                // Here no pin of the second refused claim fences what was done before it.
+                w.tracker.with(|view| {
+                    let died = view.update(&NODE, Claim::dead(1), BEGIN);
+                    assert!(died.accepted());
+                    let _ = view.update(&OTHER, Claim::alive(2), later());
+                });
+                // No further claim: that one must be enough.
+                while w.state(NODE).is_some() {
+                    thread::park();
+                }
+                assert_eq!(sweeper.panics(), 0);
+            }],
+            |w: &World| assert_eq!(w.state(NODE), None),
+        ),
+        Model::new(
             "bell::a_ring_while_the_list_is_held",
             Bounds::new(
                 2,
