@@ -24,22 +24,44 @@ pub(crate) struct Grave {
     pub(crate) died: Timestamp,
 }
 
+/// A grave as it was found: who joins above it ends this one, not what others have buried since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) grave: Grave,
+    /// The last burial in it; no two have the same.
+    burial: u64,
+}
+
 /// What a burial changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Burial {
     /// The death is remembered now.
-    New,
-    /// It was remembered already, or a later one is.
+    New(Found),
+    /// It was remembered already.
+    Again(Found),
+    /// A later one is remembered.
     Known,
     /// Its time is over, or no deaths are remembered here.
     NotKept,
 }
 
+impl Burial {
+    /// The grave it is in, if it is in one.
+    pub(crate) fn found(self) -> Option<Found> {
+        match self {
+            Self::New(found) | Self::Again(found) => Some(found),
+            Self::Known | Self::NotKept => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Graves<K: Eq + Hash> {
-    map: Map<K, Grave>,
+    map: Map<K, Found>,
     /// How many graves there are or are about to be; never less than there are.
     count: AtomicU64,
+    /// How many burials there were.
+    burials: AtomicU64,
     max: u64,
     retention: Duration,
 }
@@ -49,6 +71,7 @@ impl<K: Eq + Hash> Graves<K> {
         Self {
             map: Map::new(max),
             count: AtomicU64::new(0),
+            burials: AtomicU64::new(0),
             max: max as u64,
             retention,
         }
@@ -71,13 +94,20 @@ impl<K: Eq + Hash> Graves<K> {
         now.since(grave.died) > self.retention
     }
 
-    /// What is remembered of a node. Cost without graves: one load.
+    /// A node's grave, even if its time is over. Cost without graves: one load.
     #[inline]
-    pub(crate) fn look(&self, key: &K, now: Timestamp) -> Option<Grave> {
+    pub(crate) fn find(&self, key: &K) -> Option<Found> {
         if self.len() == 0 {
             return None;
         }
-        self.map.get(key).filter(|grave| !self.expired(*grave, now))
+        self.map.get(key)
+    }
+
+    /// What counts of it by `now`.
+    #[inline]
+    pub(crate) fn current(&self, found: Option<Found>, now: Timestamp) -> Option<Grave> {
+        let grave = found?.grave;
+        (!self.expired(grave, now)).then_some(grave)
     }
 
     /// Remembers a death that is not over by `now`; where one is remembered already, the later word
@@ -89,12 +119,20 @@ impl<K: Eq + Hash> Graves<K> {
         if !self.are_kept() || self.expired(grave, now) {
             return Burial::NotKept;
         }
+        let new = Found {
+            grave,
+            // Relaxed: it only must be another one each time.
+            burial: self.burials.fetch_add(1, Ordering::Relaxed),
+        };
         let burial = Cell::new(Burial::Known);
-        let deepen = |known: &mut Grave| {
+        let deepen = |known: &mut Found| {
             // A grave whose time is over and that no sweep has ended yet counts for nothing.
-            if grave.word > known.word || self.expired(*known, now) {
-                *known = grave;
-                burial.set(Burial::New);
+            if grave.word > known.grave.word || self.expired(known.grave, now) {
+                *known = new;
+                burial.set(Burial::New(new));
+            } else if grave.word == known.grave.word {
+                known.burial = new.burial;
+                burial.set(Burial::Again(*known));
             }
         };
         if self.map.modify(key, deepen) {
@@ -104,9 +142,9 @@ impl<K: Eq + Hash> Graves<K> {
         // Given back unless the grave is dug, also if the key's `Hash` or `Eq` panics: a count that is
         // never so low again would have everybody make room for ever.
         let reserved = self.reserve();
-        if self.map.upsert(key, grave, deepen) {
+        if self.map.upsert(key, new, deepen) {
             core::mem::forget(reserved);
-            burial.set(Burial::New);
+            burial.set(Burial::New(new));
         }
         burial.get()
     }
@@ -142,14 +180,14 @@ impl<K: Eq + Hash> Graves<K> {
     fn trim(&self) {
         let goal = self.max - (self.max / 8).max(1);
         let mut deaths = Vec::with_capacity(self.len());
-        self.map.for_each(|_, grave| deaths.push(grave.died));
+        self.map.for_each(|_, found| deaths.push(found.grave.died));
         let surplus = deaths.len().saturating_sub(goal as usize);
         if surplus == 0 {
             return;
         }
         let (_, youngest_to_go, _) = deaths.select_nth_unstable(surplus - 1);
         let youngest_to_go = *youngest_to_go;
-        self.map.retain(|grave| {
+        self.map.retain(|Found { grave, .. }| {
             let keep = grave.died > youngest_to_go || self.len() as u64 <= goal;
             if !keep {
                 self.uncount();
@@ -158,10 +196,15 @@ impl<K: Eq + Hash> Graves<K> {
         });
     }
 
-    /// A node lives again at `word`: its grave ends, if it lies below.
+    /// A node lives again at `word`: the grave that it was found to have ends, if it lies below.
+    ///
+    /// Whatever was buried since stays. It may be the death of a later life, if this thread was held up
+    /// after it had joined.
     #[inline]
-    pub(crate) fn end_below(&self, key: &K, word: Word) {
-        if self.len() > 0 && self.map.remove_if(key, |grave| grave.word < word) {
+    pub(crate) fn end_below(&self, key: &K, found: Option<Found>, word: Word) {
+        let Some(found) = found else { return };
+        let is_it = |grave: &Found| grave.burial == found.burial;
+        if found.grave.word < word && self.map.remove_if(key, is_it) {
             self.uncount();
         }
     }
@@ -179,7 +222,7 @@ impl<K: Eq + Hash> Graves<K> {
             return 0;
         }
         let mut ended = 0;
-        self.map.retain(|grave| {
+        self.map.retain(|Found { grave, .. }| {
             let keep = !self.expired(*grave, now);
             if !keep {
                 self.uncount();
@@ -193,7 +236,7 @@ impl<K: Eq + Hash> Graves<K> {
     /// Calls `each` for every grave that is not over by `now`, in no particular order. A grave that
     /// ends or is dug meanwhile is met or not.
     pub(crate) fn for_each(&self, now: Timestamp, mut each: impl FnMut(&K, Grave)) {
-        self.map.for_each(|key, grave| {
+        self.map.for_each(|key, Found { grave, .. }| {
             if !self.expired(grave, now) {
                 each(key, grave);
             }
@@ -214,6 +257,12 @@ impl<K: Eq + Hash> Drop for Reserved<'_, K> {
 mod tests {
     use super::*;
     use crate::rule::Claim;
+
+    impl<K: Eq + Hash> Graves<K> {
+        fn look(&self, key: &K, now: Timestamp) -> Option<Grave> {
+            self.current(self.find(key), now)
+        }
+    }
 
     fn grave(incarnation: u64, died: u64) -> Grave {
         Grave {
@@ -255,10 +304,52 @@ mod tests {
     fn a_join_ends_only_a_grave_below_its_word() {
         let graves = Graves::new(4, LONG);
         graves.bury(&"a", grave(7, 0), NOW);
-        graves.end_below(&"a", Word::of(Claim::alive(7)).unwrap());
+        let end_below = |found, alive: u64| {
+            graves.end_below(&"a", found, Word::of(Claim::alive(alive)).unwrap());
+        };
+        let found = graves.find(&"a");
+        end_below(found, 7);
         assert_eq!(graves.len(), 1);
-        graves.end_below(&"a", Word::of(Claim::alive(8)).unwrap());
+        end_below(None, 8);
+        assert_eq!(graves.len(), 1);
+        end_below(found, 8);
         assert_eq!(graves.len(), 0);
+    }
+
+    #[test]
+    fn a_join_ends_only_the_burial_that_it_found() {
+        let graves = Graves::new(4, LONG);
+        graves.bury(&"a", grave(7, 0), NOW);
+        for word in [7, 6] {
+            let found = graves.find(&"a");
+            if word == 6 {
+                graves.forget(&"a");
+            }
+            graves.bury(&"a", grave(word, 0), NOW);
+            graves.end_below(&"a", found, Word::of(Claim::alive(9)).unwrap());
+            assert_eq!(graves.look(&"a", NOW), Some(grave(word, 0)));
+        }
+        assert_eq!(graves.len(), 1);
+    }
+
+    #[test]
+    fn burials_say_what_they_did() {
+        let graves = Graves::new(4, LONG);
+        let found = |burial: Burial| burial.found().map(|found| found.grave);
+        assert_eq!(
+            found(graves.bury(&"a", grave(7, 70), NOW)),
+            Some(grave(7, 70))
+        );
+        let again = graves.bury(&"a", grave(7, 80), NOW);
+        assert!(matches!(again, Burial::Again(_)));
+        assert_eq!(found(again), Some(grave(7, 70)));
+        assert_eq!(graves.bury(&"a", grave(6, 90), NOW), Burial::Known);
+        assert!(matches!(
+            graves.bury(&"a", grave(8, 90), NOW),
+            Burial::New(_)
+        ));
+        let late = NOW + LONG * 2;
+        assert_eq!(graves.bury(&"a", grave(9, 0), late), Burial::NotKept);
     }
 
     #[test]

@@ -13,7 +13,6 @@ use core::hash::{BuildHasher, Hash};
 
 use crate::sample::{below, shuffle};
 use crate::table::{Index, Pinned};
-use crate::tally::Event;
 use crate::tracker::{IncarnationTracker, NodeHandle, NodeState};
 
 /// All members of a tracker, one after the other in rounds, for a failure detector; made by
@@ -104,7 +103,7 @@ where
             rounds,
             ..
         } = self;
-        let joins = view.core.tally.of(Event::Joined);
+        let joins = view.core.tally.joins();
         if self.joins != Some(joins) {
             self.joins = Some(joins);
             admit_new(&view.pinned, members, turn, admitted, &mut random);

@@ -144,7 +144,7 @@ where
         let core = self.core();
         let of = |event| core.tally.of(event);
         Stats {
-            joins: of(Event::Joined),
+            joins: core.tally.joins(),
             evictions: Evictions {
                 unconfirmed_expired: of(Event::UnconfirmedExpired),
                 dead_retention: of(Event::DeadRetention),

@@ -1,24 +1,25 @@
 //! Counts of what is rare: a node joined, left, was refused; a sweep ran.
 //!
 //! Each on a line of the thread that it befell; lookups, duplicates and stale claims touch nothing
-//! here. The algorithms rely on none of these numbers but the joins, which move before
-//! [`ProbeOrder`](crate::ProbeOrder) must see one, and before a snapshot can miss one, so under the model checker they stay the standard
-//! library's and cost it nothing.
+//! here. The algorithms rely on none of these numbers but the joins: they move after the node is in the table
+//! and before its grave ends, so that [`ProbeOrder`](crate::ProbeOrder) sees each one, and neither a snapshot nor a
+//! judgement takes a node for unknown that was not. The model checker sees the joins, and the rest costs it
+//! nothing.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic;
 
 use crate::rule::Rejection;
 use crate::sync::Padded;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::table::stripe_of_this_thread;
 
 /// Lines of a large table.
 const STRIPES: usize = 8;
 
-/// What is counted.
+/// What is counted, besides joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    Joined,
     UnconfirmedExpired,
     DeadRetention,
     CapacityEvicted,
@@ -37,8 +38,8 @@ pub(crate) enum Event {
     Swept,
 }
 
-/// How many kinds of events there are.
-const EVENTS: usize = Event::Swept as usize + 1;
+/// How many kinds of events there are besides joins.
+const OTHERS: usize = Event::Swept as usize + 1;
 
 impl From<Rejection> for Event {
     fn from(reason: Rejection) -> Self {
@@ -54,8 +55,14 @@ impl From<Rejection> for Event {
     }
 }
 
+#[derive(Debug, Default)]
+struct Line {
+    joins: AtomicU64,
+    others: [atomic::AtomicU64; OTHERS],
+}
+
 #[derive(Debug)]
-pub(crate) struct Tally(Box<[Padded<[AtomicU64; EVENTS]>]>);
+pub(crate) struct Tally(Box<[Padded<Line>]>);
 
 impl Tally {
     pub(crate) fn new(large: bool) -> Self {
@@ -63,20 +70,36 @@ impl Tally {
         Self((0..stripes).map(|_| Padded::default()).collect())
     }
 
-    #[inline]
-    pub(crate) fn count(&self, event: impl Into<Event>) {
-        let line = &self.0[stripe_of_this_thread() % self.0.len()];
-        // Release: who sees the number sees what it counts; see `of`.
-        line[event.into() as usize].fetch_add(1, Ordering::Release);
+    fn line(&self) -> &Line {
+        &self.0[stripe_of_this_thread() % self.0.len()]
     }
 
-    /// How often it happened so far. Whoever asks again only when this has moved misses nothing: a
-    /// number that is seen comes with the event.
+    /// A node joined.
+    #[inline]
+    pub(crate) fn count_join(&self) {
+        // Release: who sees the number sees the node, or what became of it. Pinned by
+        // `graves::a_judgement_while_a_whole_life_ends_the_grave`, as is its other side.
+        self.line().joins.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many nodes joined so far. Whoever asks again only when this has moved misses nothing: a
+    /// number that is seen comes with the node.
+    pub(crate) fn joins(&self) -> u64 {
+        // Acquire: see there.
+        let joins = |line: &Padded<Line>| line.joins.load(Ordering::Acquire);
+        self.0.iter().map(joins).sum()
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, event: impl Into<Event>) {
+        // Relaxed: a number, and nothing else.
+        self.line().others[event.into() as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it happened so far.
     pub(crate) fn of(&self, event: Event) -> u64 {
-        self.0
-            .iter()
-            // Acquire: see `count`.
-            .map(|line| line[event as usize].load(Ordering::Acquire))
-            .sum()
+        // Relaxed: as above.
+        let count = |line: &Padded<Line>| line.others[event as usize].load(Ordering::Relaxed);
+        self.0.iter().map(count).sum()
     }
 }

@@ -312,8 +312,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "no second look at the graves",
         file: CORE,
-        from: "self.judge_unknown(node.key(), proposal, now)",
-        to: "judge(Situation::default(), proposal, &self.policy)",
+        from: "self.judge_buried(found, proposal, now) {",
+        to: "judge(Situation::default(), proposal, &self.policy) {",
         also: None,
         model: "graves::a_whole_life_inside_an_old_claim",
     },
@@ -336,10 +336,18 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a join ends any grave",
         file: GRAVES,
-        from: "|grave| grave.word < word)",
-        to: "|_| { let _ = word; true })",
+        from: "grave.burial == found.burial;",
+        to: "grave.burial <= u64::MAX;",
         also: None,
         model: "graves::a_join_ends_a_grave_while_the_joiner_dies",
+    },
+    Weakening {
+        name: "a join ends any grave below it",
+        file: GRAVES,
+        from: "grave.burial == found.burial;",
+        to: "grave.grave.word < word;",
+        also: None,
+        model: "graves::a_late_join_ends_no_later_grave",
     },
     // Evictions.
     Weakening {
@@ -366,12 +374,37 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a judgement does not look again for the node",
         file: CORE,
-        from: "            if known(pinned, hash, key).is_none() {
+        from: "            if known(pinned, hash, key).is_none() && self.tally.joins() == joins {
                 return judgement;
             }",
-        to: "            return judgement;",
+        to: "            let _ = joins;
+            return judgement;",
         also: None,
         model: "graves::a_judgement_while_a_join_ends_the_grave",
+    },
+    Weakening {
+        name: "a join is counted without releasing anything",
+        file: "src/tally.rs",
+        from: "joins.fetch_add(1, Ordering::Release)",
+        to: "joins.fetch_add(1, Ordering::Relaxed)",
+        also: None,
+        model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
+    },
+    Weakening {
+        name: "the number of joins acquires nothing",
+        file: "src/tally.rs",
+        from: "line.joins.load(Ordering::Acquire)",
+        to: "line.joins.load(Ordering::Relaxed)",
+        also: None,
+        model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
+    },
+    Weakening {
+        name: "a judgement misses a whole life",
+        file: CORE,
+        from: "known(pinned, hash, key).is_none() && self.tally.joins() == joins {",
+        to: "known(pinned, hash, key).is_none() && joins <= u64::MAX {",
+        also: None,
+        model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
     },
     Weakening {
         name: "the end of a grave releases nothing",
@@ -393,9 +426,9 @@ pub const LIST: &[Weakening] = &[
         name: "a grave is counted after it is dug",
         file: GRAVES,
         from: "        let reserved = self.reserve();
-        if self.map.upsert(key, grave, deepen) {
+        if self.map.upsert(key, new, deepen) {
             core::mem::forget(reserved);",
-        to: "        if self.map.upsert(key, grave, deepen) {
+        to: "        if self.map.upsert(key, new, deepen) {
             core::mem::forget(self.reserve());",
         also: None,
         model: "graves::a_burial_while_other_graves_end",
@@ -403,8 +436,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a grave whose time is over counts",
         file: GRAVES,
-        from: "grave.word > known.word || self.expired(*known, now)",
-        to: "grave.word > known.word",
+        from: "grave.word > known.grave.word || self.expired(known.grave, now)",
+        to: "grave.word > known.grave.word",
         also: None,
         model: "graves::a_burial_over_a_grave_whose_time_is_over",
     },

@@ -130,9 +130,19 @@ impl LockedPath {
         }
     }
 
+    /// Where files have no number to know them by: whether both names can still be asked after. (Windows
+    /// removes no file that is open.)
     #[cfg(not(unix))]
     fn check_lock(&self) -> Result<(), PersistError> {
-        Ok(())
+        let failed = |error| PersistError::io(Step::Lock, &self.lock_path, error);
+        self.lock.metadata().map_err(failed)?;
+        match fs::metadata(&self.lock_path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(PersistError::LockLost {
+                path: self.lock_path.clone(),
+            }),
+            Err(error) => Err(failed(error)),
+        }
     }
 }
 

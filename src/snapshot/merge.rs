@@ -71,8 +71,8 @@ impl MergeReport {
 
     fn count_burial(&mut self, burial: Burial) {
         match burial {
-            Burial::New => self.buried += 1,
-            Burial::Known => self.unchanged += 1,
+            Burial::New(_) => self.buried += 1,
+            Burial::Again(_) | Burial::Known => self.unchanged += 1,
             Burial::NotKept => self.skipped += 1,
         }
     }
@@ -213,7 +213,7 @@ where
                     if let Some((_, Life::Live(word))) = self.pinned.find(hash, &row.node)
                         && !was_live
                     {
-                        core.graves.end_below(&row.node, word);
+                        core.graves.end_below(&row.node, burial.found(), word);
                         continue;
                     }
                     return report.count_burial(burial);

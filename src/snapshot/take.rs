@@ -13,7 +13,6 @@ use core::time::Duration;
 
 use super::{Record, Snapshot};
 use crate::rule::{Status, Word};
-use crate::tally::Event;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
 use crate::tracker::core::Core;
@@ -79,10 +78,10 @@ where
         let mut nodes = Vec::with_capacity(self.len() + 1);
         let mut graves = Vec::with_capacity(self.graves());
         for _ in 0..2 {
-            let joins = core.tally.of(Event::Joined);
+            let joins = core.tally.joins();
             core.copy_nodes(now, &mut nodes);
             core.copy_graves(now, &mut graves);
-            if !core.graves.are_kept() || core.tally.of(Event::Joined) == joins {
+            if !core.graves.are_kept() || core.tally.joins() == joins {
                 break;
             }
         }

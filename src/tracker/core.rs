@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 
 use crate::bell::Bell;
 use crate::counters::Counters;
-use crate::graves::{Burial, Grave, Graves};
+use crate::graves::{Burial, Found, Grave, Graves};
 use crate::local::Local;
 use crate::notify::Notify;
 use crate::rule::{
@@ -156,13 +156,15 @@ where
             return Judgement::Keep(about_self(proposal));
         }
         loop {
+            let joins = self.tally.joins();
             if let Some((node, word)) = known(pinned, hash, key) {
                 return self.judge_known(node, word, proposal, now);
             }
             let judgement = self.within_capacity(self.judge_unknown(key, proposal, now));
             // If the node joined between the two looks, it may have ended the grave that the second
-            // one missed: then it was never as unknown as this judgement says.
-            if known(pinned, hash, key).is_none() {
+            // one missed: then it was never as unknown as this judgement says. It may even be gone
+            // again, into another grave; but who joins is counted before a grave is ended.
+            if known(pinned, hash, key).is_none() && self.tally.joins() == joins {
                 return judgement;
             }
         }
@@ -333,7 +335,8 @@ where
         // The graves again, now that the entry is linked: between the first look and the link the
         // node may have lived, died and been buried. Its burial came before its eviction, its
         // eviction before our link could succeed, so this look finds it.
-        let (to, verdict) = match self.judge_unknown(node.key(), proposal, now) {
+        let found = self.graves.find(node.key());
+        let (to, verdict) = match self.judge_buried(found, proposal, now) {
             Judgement::Write(to, verdict) => (to, verdict),
             Judgement::Keep(verdict) => return Ok(verdict),
         };
@@ -349,8 +352,8 @@ where
             return Err(life);
         }
         self.changed(node, None, Some(to));
-        self.tally.count(Event::Joined);
-        self.graves.end_below(node.key(), to);
+        self.tally.count_join();
+        self.graves.end_below(node.key(), found, to);
         Ok(verdict)
     }
 
@@ -395,7 +398,11 @@ where
     }
 
     fn judge_unknown(&self, key: &K, proposal: Proposal, now: Timestamp) -> Judgement {
-        let situation = match self.graves.look(key, now) {
+        self.judge_buried(self.graves.find(key), proposal, now)
+    }
+
+    fn judge_buried(&self, found: Option<Found>, proposal: Proposal, now: Timestamp) -> Judgement {
+        let situation = match self.graves.current(found, now) {
             None => Situation::default(),
             Some(Grave { word, died }) => Situation {
                 stored: None,

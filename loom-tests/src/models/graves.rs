@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incarnation::{Claim, Rejection, Snapshot, Verdict};
+use incarnation::{Claim, Record, Rejection, Snapshot, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
@@ -300,6 +300,57 @@ pub fn models() -> Vec<Model> {
                 assert_eq!(w.state(NODE), None);
                 assert_eq!(w.tracker.graves(), 1);
                 assert_eq!(w.tracker.judge(&NODE, Claim::alive(6), BEGIN), buried(6));
+            },
+        ),
+        Model::new(
+            "graves::a_judgement_while_a_whole_life_ends_the_grave",
+            Bounds::new(
+                3,
+                1,
+                "the judgement is cut before and after its look at the graves, and the life between its \
+                 two graves: three in the plain arm. There is no exchange in a judgement, which is what \
+                 the shadows are for",
+            ),
+            only_a_grave,
+            &[
+                |w: &World| {
+                    let view = w.tracker.pin();
+                    let _ = view.update(&NODE, Claim::dead(6), BEGIN);
+                    view.remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    // In one grave, dead, or in another grave, but at no instant unknown.
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(5), BEGIN);
+                    let current = Claim::dead(6);
+                    let answers = [buried(5), Verdict::Stale { current }, buried(6)];
+                    assert!(answers.contains(&verdict), "{verdict}");
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.graves(), 1),
+        ),
+        Model::new(
+            "graves::a_late_join_ends_no_later_grave",
+            USUAL,
+            only_a_grave,
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::alive(9), BEGIN);
+                },
+                |w: &World| {
+                    // Of a living one nothing is remembered, so it may come back lower than it was.
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                    let death = Record::new(NODE, Claim::dead(6), Duration::ZERO).unwrap();
+                    let heard = Snapshot::new(Vec::new(), vec![death]).unwrap();
+                    let _ = w.tracker.merge(&heard, BEGIN);
+                },
+            ],
+            // The join came last, or was undone.
+            |w: &World| match w.state(NODE) {
+                Some(state) => assert_eq!(state, Claim::alive(9)),
+                None => {
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(6), BEGIN);
+                    assert_eq!(verdict, buried(6));
+                }
             },
         ),
     ]

@@ -347,12 +347,6 @@ impl<'h> Search<'h> {
                 consider(raised(haunted, highest), node);
             }
         }
-        if node
-            .grave
-            .is_some_and(|grave| self.graves.vanishes(grave.word))
-        {
-            consider(Node::default(), Node::default());
-        }
     }
 
     fn violation(

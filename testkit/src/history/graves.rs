@@ -4,13 +4,12 @@
 //!
 //! - A death is buried *before* it is known whether the eviction succeeds. If a claim is faster, the
 //!   grave of a state the node really was in stays beside the living node.
-//! - Who joins ends a grave below its word *after* it has joined. Until then the grave may be found;
-//!   and a death below, buried meanwhile, may be ended along with it.
+//! - Who joins ends the grave below its word *after* it has joined. Until then the grave may be found.
 //!
 //! Both only ever concern a state that the node was in, and only while the operations
 //! responsible go on; so this works out from the spans when that was. Everything else is demanded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use incarnation::rule::{ProposalKind, Word};
 use incarnation::{Claim, SweepReason, Timestamp, Verdict};
@@ -22,7 +21,6 @@ use crate::model::Held;
 #[derive(Clone, Debug, Default)]
 pub struct Graves {
     lingering: Vec<Lingering>,
-    vanishing: BTreeSet<Word>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,11 +93,6 @@ impl Graves {
                 from: burial.began,
                 until: until.unwrap_or(u64::MAX),
             });
-            let is_passed_by =
-                |(span, above): &(Span, Option<Word>)| *above > Some(word) && span.overlaps(burial);
-            if enders.iter().any(is_passed_by) {
-                graves.vanishing.insert(word);
-            }
         }
         graves
     }
@@ -110,11 +103,6 @@ impl Graves {
             .iter()
             .filter(move |grave| grave.from <= during.ended && during.began <= grave.until)
             .map(|grave| grave.death)
-    }
-
-    /// Whether a grave may have been ended by a join that it came after.
-    pub fn vanishes(&self, word: Word) -> bool {
-        self.vanishing.contains(&word)
     }
 }
 
