@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
+use foca::{Member, State};
+use incarnation::foca::Mirror;
 use incarnation::{Claim, IncarnationTracker, SweepScope, Timestamp};
 
 type Tracker = IncarnationTracker<SocketAddr>;
@@ -158,6 +160,38 @@ fn threads(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Reconciling with the members of a foca: none changed, one did, and all are in another order.
+fn mirror(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("mirror of foca");
+    for nodes in [1_000, 10_000] {
+        let tracker = incarnation::foca::builder(nodes).build();
+        let tracker = tracker.expect("the limits fit each other");
+        let mut mirror = Mirror::new(tracker, |member: &SocketAddr| *member);
+        let alive = |number| Member::new(node(number), 0, State::Alive);
+        let mut members: Vec<_> = (0..nodes).map(alive).collect();
+        let _ = mirror.reconcile(&members, NOW);
+        let id = |name| BenchmarkId::new(name, nodes);
+        group.bench_function(id("nothing changed"), |bencher| {
+            bencher.iter(|| mirror.reconcile(&members, NOW));
+        });
+        let mut incarnation = 0;
+        group.bench_function(id("one changed"), |bencher| {
+            bencher.iter(|| {
+                incarnation += 1;
+                members[nodes / 2] = Member::new(node(nodes / 2), incarnation as u16, State::Alive);
+                mirror.reconcile(&members, NOW)
+            });
+        });
+        group.bench_function(id("all in another order"), |bencher| {
+            bencher.iter(|| {
+                members.reverse();
+                mirror.reconcile(&members, NOW)
+            });
+        });
+    }
+    group.finish();
+}
+
 fn building(criterion: &mut Criterion) {
     criterion.bench_function("a table of 1000 nodes, made and filled", |bencher| {
         bencher.iter_batched(|| (), |()| tracker(1000), BatchSize::PerIteration);
@@ -179,6 +213,7 @@ fn main() {
         group.finish();
     }
     threads(&mut criterion);
+    mirror(&mut criterion);
     building(&mut criterion);
     criterion.final_summary();
 }
