@@ -353,12 +353,14 @@ impl<K: Eq + Hash + Clone> Seen<K> {
 
     /// Tells of the nodes whose lives are over and that were not found living another.
     fn take_leave(&mut self, hash: impl Fn(&K) -> u64, each: &mut impl FnMut(&K, Change)) {
-        while let Some(record) = self.over.pop() {
-            let Some(record) = record else { continue };
+        while let Some(last) = self.over.last() {
+            // While the record is still there for the next drain, since this may panic.
+            let hash = last.as_ref().map_or(0, |record| hash(&record.key));
+            let Some(record) = self.over.pop().flatten() else {
+                continue;
+            };
             let spot = Spot::Over(self.over.len());
-            let known = self
-                .spots
-                .find_entry(hash(&record.key), |known| *known == spot);
+            let known = self.spots.find_entry(hash, |known| *known == spot);
             if let Ok(known) = known {
                 known.remove();
             }
