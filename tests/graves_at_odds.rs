@@ -236,8 +236,14 @@ mod stopping {
         pub(crate) static STOP: RefCell<Option<Gate>> = const { RefCell::new(None) };
     }
 
-    #[derive(Clone, Debug, Hash)]
+    #[derive(Clone, Debug)]
     pub(crate) struct Key(pub(crate) u64);
+
+    impl std::hash::Hash for Key {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
 
     impl PartialEq for Key {
         fn eq(&self, other: &Self) -> bool {

@@ -121,7 +121,8 @@ fn nobody_is_refused_for_lack_of_room_who_was_never_unknown_in_a_full_table() {
             HASH.set(Some((2, looks.clone())));
             EQ.set(Some((1, compares.clone())));
             let verdict = tracker.update(&Stopping(1), Claim::alive(6), NOW);
-            (HASH.take(), EQ.take());
+            HASH.take();
+            EQ.take();
             verdict
         });
         looks.wait_for_thread();
