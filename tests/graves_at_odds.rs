@@ -261,6 +261,8 @@ mod stopping {
 fn a_removal_waits_for_no_claim_that_stands_still() {
     use stopping::{Key, STOP};
     let tracker: IncarnationTracker<Key> = IncarnationTracker::builder()
+        // Few, so that their map has few parts.
+        .max_graves(100)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap();
