@@ -33,6 +33,7 @@ use core::mem;
 use core::task::Waker;
 use std::sync::{PoisonError, TryLockError};
 
+use crate::caught::caught;
 use crate::reclaim::Domain;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::sync::{Mutex, MutexGuard, Padded};
@@ -174,7 +175,8 @@ impl Notify {
             self.shared.waiting.store(false, Ordering::Relaxed);
             let unheard = self.let_go(list);
             for (_, waker) in waiters {
-                waker.wake();
+                // Who writes is not to blame for a waker, nor are the others who wait.
+                caught(|| waker.wake());
             }
             if !unheard {
                 return;
@@ -191,7 +193,8 @@ impl Notify {
         self.shared.rung.load(Ordering::Relaxed) != heard
     }
 
-    /// Does something with the list of waiters. Waits for others who do, who are no writers and quick.
+    /// Does something with the list of waiters. Waits for others who do, who are no writers and quick: so
+    /// `work` must neither clone nor drop a waker, which is a task's own code, and may come back here.
     fn with_list<R>(&self, work: impl FnOnce(&mut List) -> R) -> R {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut list);
@@ -267,23 +270,23 @@ impl Notify {
             self.cancel(subscription);
             return true;
         }
-        let is_new = self.with_list(|list| {
+        let waker = waker.clone();
+        let replaced = self.with_list(|list| {
             let known = list
                 .waiters
                 .iter_mut()
                 .find(|(id, _)| *id == subscription.id);
             match known {
-                Some((_, known)) => {
-                    known.clone_from(waker);
-                    false
-                }
+                Some((_, known)) => Some(mem::replace(known, waker)),
                 None => {
-                    list.waiters.push((subscription.id, waker.clone()));
+                    list.waiters.push((subscription.id, waker));
                     self.shared.waiting.store(true, Ordering::Relaxed);
-                    true
+                    None
                 }
             }
         });
+        let is_new = replaced.is_none();
+        drop(replaced);
         // Between enlisting and looking for marks, against the light fence of the writers. Without it
         // a writer may go by unseen: then the caller must look instead of sleeping. Pinned by
         // `notify::a_change_against_a_waiter`.
@@ -299,11 +302,17 @@ impl Notify {
         // Relaxed: the subscription's own enlisting is this thread's past, and who struck it off the
         // list was done before this reads a false.
         if self.shared.waiting.load(Ordering::Relaxed) {
-            self.with_list(|list| {
-                list.waiters.retain(|(id, _)| *id != subscription.id);
+            let cancelled = self.with_list(|list| {
+                let place = list
+                    .waiters
+                    .iter()
+                    .position(|(id, _)| *id == subscription.id);
+                let cancelled = place.map(|place| list.waiters.swap_remove(place));
                 let waiting = !list.waiters.is_empty();
                 self.shared.waiting.store(waiting, Ordering::Relaxed);
+                cancelled
             });
+            drop(cancelled);
         }
     }
 }

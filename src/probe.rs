@@ -105,8 +105,9 @@ where
         } = self;
         let joins = view.core.tally.joins();
         if self.joins != Some(joins) {
-            self.joins = Some(joins);
             admit_new(&view.pinned, members, turn, admitted, &mut random);
+            // Now that it went through: a panic of `random` leaves the rest to the next call.
+            self.joins = Some(joins);
         }
         let mut whole_round = *turn == 0;
         loop {
@@ -147,6 +148,9 @@ where
     }
 }
 
+/// So many that are gone may be in the order, beside as many as there are members, before they are taken out.
+const SPARE: usize = 64;
+
 /// Gives each life that is not in the order yet a random place in it.
 fn admit_new<K>(
     pinned: &Pinned<'_, K>,
@@ -159,14 +163,16 @@ fn admit_new<K>(
     if admitted.len() <= mark as usize {
         admitted.resize(mark as usize + 1, 0);
     }
+    let mut living = 0;
     pinned.scan(1, mark, |node, _| {
+        living += 1;
         let (index, generation) = (node.index(), node.generation());
         let known = &mut admitted[index.get() as usize];
         if *known == generation {
             return;
         }
-        *known = generation;
         let (place, last) = (below(members.len() + 1, random), members.len());
+        *known = generation;
         members.push(Member { index, generation });
         if place < *turn {
             // Among those that had their turn, where order no longer matters.
@@ -176,6 +182,17 @@ fn admit_new<K>(
             members.swap(place, last);
         }
     });
+    if members.len() > 2 * living + SPARE {
+        // Nodes come and go faster than the turn goes round: it would meet those that are gone too late.
+        let (mut place, mut had_their_turn) = (0, 0);
+        members.retain(|member| {
+            let lives = pinned.revisit(member.index, member.generation).is_some();
+            had_their_turn += usize::from(lives && place < *turn);
+            place += 1;
+            lives
+        });
+        *turn = had_their_turn;
+    }
 }
 
 impl<K: Eq + Hash, S> fmt::Debug for ProbeOrder<K, S> {

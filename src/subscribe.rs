@@ -102,8 +102,9 @@ struct Seen<K> {
     places: Vec<Option<Record<K>>>,
     /// Lives that were found to be over, until it is clear whether their nodes are, too.
     over: Vec<Option<Record<K>>>,
-    /// By key: where the node's record is. Every record has its key in here.
-    spots: HashTable<Spot>,
+    /// By key: where the node's record is. Every record has its key in here. The hash is kept beside it, so that
+    /// no key's code runs while the table grows or puts itself in order: a panic there would lose some.
+    spots: HashTable<(u64, Spot)>,
 }
 
 /// What was last seen of a node.
@@ -291,9 +292,9 @@ impl<K: Eq + Hash + Clone> Seen<K> {
             return;
         };
         let (hash, over) = (hash(&record.key), Spot::Over(self.over.len()));
-        if let Some(spot) = self
+        if let Some((_, spot)) = self
             .spots
-            .find_mut(hash, |spot| *spot == Spot::Place(place))
+            .find_mut(hash, |(_, spot)| *spot == Spot::Place(place))
         {
             *spot = over;
         }
@@ -325,20 +326,23 @@ impl<K: Eq + Hash + Clone> Seen<K> {
             Spot::Place(place) => places[place as usize].as_ref(),
             Spot::Over(number) => over[number].as_ref(),
         };
+        let hash = hash(&record.key);
         let known = spots.entry(
-            hash(&record.key),
-            |spot| key_at(spot).is_some_and(|known| known.key == record.key),
-            |spot| key_at(spot).map_or(0, |known| hash(&known.key)),
+            hash,
+            |(_, spot)| key_at(spot).is_some_and(|known| known.key == record.key),
+            |(hash, _)| *hash,
         );
         let previous = match known {
             Entry::Vacant(spot) => {
-                spot.insert(Spot::Place(place));
+                spot.insert((hash, Spot::Place(place)));
                 None
             }
-            Entry::Occupied(mut spot) => match mem::replace(spot.get_mut(), Spot::Place(place)) {
-                Spot::Place(before) => places[before as usize].take(),
-                Spot::Over(number) => over[number].take(),
-            },
+            Entry::Occupied(mut spot) => {
+                match mem::replace(&mut spot.get_mut().1, Spot::Place(place)) {
+                    Spot::Place(before) => places[before as usize].take(),
+                    Spot::Over(number) => over[number].take(),
+                }
+            }
         };
         let current = record.state();
         let record = places[place as usize].insert(record);
@@ -353,12 +357,14 @@ impl<K: Eq + Hash + Clone> Seen<K> {
 
     /// Tells of the nodes whose lives are over and that were not found living another.
     fn take_leave(&mut self, hash: impl Fn(&K) -> u64, each: &mut impl FnMut(&K, Change)) {
-        while let Some(record) = self.over.pop() {
-            let Some(record) = record else { continue };
+        while let Some(last) = self.over.last() {
+            // While the record is still there for the next drain, since this may panic.
+            let hash = last.as_ref().map_or(0, |record| hash(&record.key));
+            let Some(record) = self.over.pop().flatten() else {
+                continue;
+            };
             let spot = Spot::Over(self.over.len());
-            let known = self
-                .spots
-                .find_entry(hash(&record.key), |known| *known == spot);
+            let known = self.spots.find_entry(hash, |(_, known)| *known == spot);
             if let Ok(known) = known {
                 known.remove();
             }

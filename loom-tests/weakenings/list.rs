@@ -718,8 +718,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "one that gives up takes the others along",
         file: NOTIFY,
-        from: "list.waiters.retain(|(id, _)| *id != subscription.id);",
-        to: "list.waiters.clear();",
+        from: "let cancelled = place.map(|place| list.waiters.swap_remove(place));",
+        to: "let cancelled = place.map(|_| mem::take(&mut list.waiters));",
         also: None,
         model: "notify::one_gives_up_waiting_and_one_does_not",
     },

@@ -40,13 +40,30 @@ use crate::sync::atomic::{Ordering, fence};
 use crate::sync::{Arc, Padded, thread_local};
 
 /// A set of threads and trackers whose pins count for each other.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Domain(Arc<Registry>);
+
+impl Clone for Domain {
+    fn clone(&self) -> Self {
+        // Relaxed: made of one that counts already.
+        self.0.domains.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Domain {
+    fn drop(&mut self) {
+        // Relaxed: nothing is read on the strength of it; the registry's own count orders its end.
+        self.0.domains.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 #[derive(Debug)]
 struct Registry {
     /// Counts the tickets.
     epoch: AtomicU64,
+    /// How many domains stand for it. Once there is none there never is one again, and threads let go of it.
+    domains: AtomicU64,
     /// Whether readers may leave their fence to the freeing side.
     asymmetric: bool,
     /// Every record ever made, newest first. Records are reused, and freed with the registry.
@@ -123,6 +140,7 @@ impl Registry {
     fn new() -> Self {
         Self {
             epoch: AtomicU64::new(1),
+            domains: AtomicU64::new(1),
             asymmetric: membarrier::register(),
             records: AtomicPtr::new(ptr::null_mut()),
         }
@@ -259,11 +277,12 @@ impl Domain {
                 let record = if let Some((_, record)) = known {
                     *record
                 } else {
-                    // Registries that only this thread still knows of have no more use for it.
+                    // Registries that only threads still know of have no more use for it.
                     owned.0.retain(|(registry, record)| {
                         // SAFETY: the registry is alive, held by the pair.
                         let pinned = unsafe { &**record }.is_pinned();
-                        pinned || Arc::strong_count(registry) > 1
+                        // Relaxed: a stale number keeps it until the next time.
+                        pinned || registry.domains.load(Ordering::Relaxed) > 0
                     });
                     let record = self.0.take_record();
                     owned.0.push((self.0.clone(), record));

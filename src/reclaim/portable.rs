@@ -25,7 +25,21 @@ static PASSED: AtomicUsize = AtomicUsize::new(0);
 
 /// A set of threads and trackers whose pins count for each other.
 #[derive(Clone, Debug)]
-pub(crate) struct Domain(Option<epoch::Collector>);
+pub(crate) struct Domain(Option<Private>);
+
+/// A collector, and what tells threads that registered with it that it is still in use.
+#[derive(Clone, Debug)]
+struct Private {
+    collector: epoch::Collector,
+    used: std::sync::Arc<()>,
+}
+
+/// A thread's registration with a private collector.
+struct Registration {
+    collector: epoch::Collector,
+    used: std::sync::Weak<()>,
+    handle: epoch::LocalHandle,
+}
 
 /// While it is held, nothing that was linked when it was made is used again.
 #[derive(Debug)]
@@ -44,7 +58,7 @@ pub(crate) struct Horizon(());
 
 thread_local! {
     /// This thread's registrations with private collectors.
-    static HANDLES: RefCell<Vec<(epoch::Collector, epoch::LocalHandle)>> = RefCell::new(Vec::new());
+    static HANDLES: RefCell<Vec<Registration>> = RefCell::new(Vec::new());
 }
 
 impl Domain {
@@ -53,14 +67,17 @@ impl Domain {
     }
 
     pub(crate) fn private() -> Self {
-        Self(Some(epoch::Collector::new()))
+        Self(Some(Private {
+            collector: epoch::Collector::new(),
+            used: std::sync::Arc::default(),
+        }))
     }
 
     #[inline]
     pub(crate) fn pin(&self) -> Guard<'_> {
         let inner = match &self.0 {
             None => epoch::pin(),
-            Some(collector) => pin_private(collector),
+            Some(private) => pin_private(private),
         };
         Guard {
             inner,
@@ -133,16 +150,23 @@ impl Horizon {
     }
 }
 
-fn pin_private(collector: &epoch::Collector) -> epoch::Guard {
+fn pin_private(private: &Private) -> epoch::Guard {
+    let collector = &private.collector;
     HANDLES
         .try_with(|handles| {
             let mut handles = handles.borrow_mut();
-            if let Some((_, handle)) = handles.iter().find(|(known, _)| known == collector) {
-                return handle.pin();
+            if let Some(known) = handles.iter().find(|known| known.collector == *collector) {
+                return known.handle.pin();
             }
+            // Collectors that only threads still know of. (A guard that was leaked keeps what it needs.)
+            handles.retain(|known| known.used.strong_count() > 0);
             let handle = collector.register();
             let guard = handle.pin();
-            handles.push((collector.clone(), handle));
+            handles.push(Registration {
+                collector: collector.clone(),
+                used: std::sync::Arc::downgrade(&private.used),
+                handle,
+            });
             guard
         })
         // In a thread-local destructor: a registration for this pin alone.

@@ -20,11 +20,12 @@ const IDLE_FENCED: u64 = u64::MAX - 1;
 
 /// In [`Record::others`]: the last guard gives the record back. No thread keeps it: it was taken for
 /// one guard alone, or its thread ended while pinned.
-const PASSING: u64 = 1 << 32;
+const PASSING: u64 = 1 << 63;
 /// In [`Record::others`]: readers must use a real fence.
-const FENCED: u64 = 1 << 33;
-/// In [`Record::others`]: the number of guards.
-const GUARDS: u64 = PASSING - 1;
+const FENCED: u64 = 1 << 62;
+/// In [`Record::others`]: the number of guards. Leaked ones count for ever, so there must be more bits than a
+/// program can leak guards: with 32 it takes seconds, with these it takes a century.
+const GUARDS: u64 = FENCED - 1;
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -202,6 +203,32 @@ impl Record {
                 IDLE_FENCED
             });
             self.give_back();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaked_guards_never_count_as_a_flag() {
+        let registry = Registry::new();
+        for fenced in [false, true] {
+            let record = Record::new(fenced, 1);
+            record.enter(&registry);
+            // As if so many had been leaked.
+            record.others.set(record.others.get() + u64::from(u32::MAX));
+            record.enter(&registry);
+            record.leave();
+            record.enter(&registry);
+            record.enter(&registry);
+            record.leave();
+            record.leave();
+            assert!(record.is_pinned(), "by the first one, and by those leaked");
+            assert!(!record.take(2), "the thread still has it");
+            assert_eq!(record.others.get() & FENCED != 0, fenced);
+            assert_eq!(record.others.get() & GUARDS, u64::from(u32::MAX));
         }
     }
 }
