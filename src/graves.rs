@@ -13,6 +13,7 @@ use core::time::Duration;
 use crate::rule::Word;
 use crate::sync::Map;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::thread::yield_now;
 use crate::time::Timestamp;
 
 /// What is remembered of one death.
@@ -35,12 +36,12 @@ pub(crate) struct Found {
 /// What a burial changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Burial {
-    /// The death is remembered now.
+    /// There is a grave now, where there was none.
     New(Found),
-    /// It was remembered already.
-    Again(Found),
-    /// A later one is remembered.
-    Known,
+    /// The grave that there was remembers this death now.
+    Deeper(Found),
+    /// This death was remembered already, or a later one is.
+    Known(Found),
     /// Its time is over, or no deaths are remembered here.
     NotKept,
 }
@@ -49,8 +50,8 @@ impl Burial {
     /// The grave it is in, if it is in one.
     pub(crate) fn found(self) -> Option<Found> {
         match self {
-            Self::New(found) | Self::Again(found) => Some(found),
-            Self::Known | Self::NotKept => None,
+            Self::New(found) | Self::Deeper(found) | Self::Known(found) => Some(found),
+            Self::NotKept => None,
         }
     }
 }
@@ -124,15 +125,16 @@ impl<K: Eq + Hash> Graves<K> {
             // Relaxed: it only must be another one each time.
             burial: self.burials.fetch_add(1, Ordering::Relaxed),
         };
-        let burial = Cell::new(Burial::Known);
+        let burial = Cell::new(Burial::New(new));
         let deepen = |known: &mut Found| {
             // A grave whose time is over and that no sweep has ended yet counts for nothing.
             if grave.word > known.grave.word || self.expired(known.grave, now) {
                 *known = new;
-                burial.set(Burial::New(new));
-            } else if grave.word == known.grave.word {
+                burial.set(Burial::Deeper(new));
+            } else {
+                // From now on this death counts on it, too.
                 known.burial = new.burial;
-                burial.set(Burial::Again(*known));
+                burial.set(Burial::Known(*known));
             }
         };
         if self.map.modify(key, deepen) {
@@ -144,9 +146,18 @@ impl<K: Eq + Hash> Graves<K> {
         let reserved = self.reserve();
         if self.map.upsert(key, new, deepen) {
             core::mem::forget(reserved);
-            burial.set(Burial::New(new));
         }
         burial.get()
+    }
+
+    /// Takes back a burial: its eviction did not happen, and nobody has been buried there since.
+    ///
+    /// Only where there was no grave before. One that was deepened stays so, as if the node had died that moment
+    /// and come back the next.
+    pub(crate) fn take_back(&self, key: &K, burial: Burial) {
+        if let Burial::New(found) = burial {
+            self.end(key, found);
+        }
     }
 
     fn reserve(&self) -> Reserved<'_, K> {
@@ -154,7 +165,10 @@ impl<K: Eq + Hash> Graves<K> {
         let mut count = self.count.load(Ordering::Relaxed);
         loop {
             if count >= self.max {
-                self.trim();
+                if !self.trim() {
+                    // Others have counted theirs and are about to dig them.
+                    yield_now();
+                }
                 count = self.count.load(Ordering::Relaxed);
                 continue;
             }
@@ -176,24 +190,22 @@ impl<K: Eq + Hash> Graves<K> {
     }
 
     /// Makes room: the oldest eighth goes (at least one), so that a flood of deaths pays for a
-    /// look at all of them once in many burials. Threads at it at once share the work.
-    fn trim(&self) {
+    /// look at all of them once in many burials. Threads at it at once share the work. False if there is nobody to go.
+    fn trim(&self) -> bool {
         let goal = self.max - (self.max / 8).max(1);
         let mut deaths = Vec::with_capacity(self.len());
         self.map.for_each(|_, found| deaths.push(found.grave.died));
         let surplus = deaths.len().saturating_sub(goal as usize);
         if surplus == 0 {
-            return;
+            return false;
         }
         let (_, youngest_to_go, _) = deaths.select_nth_unstable(surplus - 1);
         let youngest_to_go = *youngest_to_go;
-        self.map.retain(|Found { grave, .. }| {
-            let keep = grave.died > youngest_to_go || self.len() as u64 <= goal;
-            if !keep {
-                self.uncount();
-            }
-            keep
-        });
+        self.map.remove_each(
+            |found| found.grave.died <= youngest_to_go && self.len() as u64 > goal,
+            || self.uncount(),
+        );
+        true
     }
 
     /// A node lives again at `word`: the grave that it was found to have ends, if it lies below.
@@ -202,9 +214,17 @@ impl<K: Eq + Hash> Graves<K> {
     /// after it had joined.
     #[inline]
     pub(crate) fn end_below(&self, key: &K, found: Option<Found>, word: Word) {
-        let Some(found) = found else { return };
+        if let Some(found) = found
+            && found.grave.word < word
+        {
+            self.end(key, found);
+        }
+    }
+
+    /// Ends a grave, unless there were burials in it since it was found.
+    fn end(&self, key: &K, found: Found) {
         let is_it = |grave: &Found| grave.burial == found.burial;
-        if found.grave.word < word && self.map.remove_if(key, is_it) {
+        if self.map.remove_if(key, is_it) {
             self.uncount();
         }
     }
@@ -222,14 +242,13 @@ impl<K: Eq + Hash> Graves<K> {
             return 0;
         }
         let mut ended = 0;
-        self.map.retain(|Found { grave, .. }| {
-            let keep = !self.expired(*grave, now);
-            if !keep {
+        self.map.remove_each(
+            |found| self.expired(found.grave, now),
+            || {
                 self.uncount();
                 ended += 1;
-            }
-            keep
-        });
+            },
+        );
         ended
     }
 
@@ -335,21 +354,38 @@ mod tests {
     #[test]
     fn burials_say_what_they_did() {
         let graves = Graves::new(4, LONG);
-        let found = |burial: Burial| burial.found().map(|found| found.grave);
-        assert_eq!(
-            found(graves.bury(&"a", grave(7, 70), NOW)),
-            Some(grave(7, 70))
-        );
-        let again = graves.bury(&"a", grave(7, 80), NOW);
-        assert!(matches!(again, Burial::Again(_)));
-        assert_eq!(found(again), Some(grave(7, 70)));
-        assert_eq!(graves.bury(&"a", grave(6, 90), NOW), Burial::Known);
-        assert!(matches!(
-            graves.bury(&"a", grave(8, 90), NOW),
-            Burial::New(_)
-        ));
+        let first = graves.bury(&"a", grave(7, 70), NOW);
+        assert!(matches!(first, Burial::New(_)));
+        for lower_or_same in [grave(7, 80), grave(6, 90)] {
+            let again = graves.bury(&"a", lower_or_same, NOW);
+            assert!(matches!(again, Burial::Known(found) if found.grave == grave(7, 70)));
+            assert_eq!(again.found(), graves.find(&"a"), "what is there now");
+        }
+        let deeper = graves.bury(&"a", grave(8, 90), NOW);
+        assert!(matches!(deeper, Burial::Deeper(found) if found.grave == grave(8, 90)));
         let late = NOW + LONG * 2;
         assert_eq!(graves.bury(&"a", grave(9, 0), late), Burial::NotKept);
+    }
+
+    #[test]
+    fn a_burial_is_taken_back_unless_others_count_on_it() {
+        let graves = Graves::new(4, LONG);
+        let mine = graves.bury(&"a", grave(7, 0), NOW);
+        graves.take_back(&"a", mine);
+        assert_eq!(graves.len(), 0);
+        for other in [6, 7, 8] {
+            let mine = graves.bury(&"a", grave(7, 0), NOW);
+            let _ = graves.bury(&"a", grave(other, 0), NOW);
+            graves.take_back(&"a", mine);
+            assert_eq!(graves.len(), 1, "{other}");
+            // Nor is one taken back that was there before.
+            let known = graves.bury(&"a", grave(7, 0), NOW);
+            graves.take_back(&"a", known);
+            let deeper = graves.bury(&"a", grave(9, 0), NOW);
+            graves.take_back(&"a", deeper);
+            assert_eq!(graves.look(&"a", NOW), Some(grave(9, 0)));
+            graves.forget(&"a");
+        }
     }
 
     #[test]

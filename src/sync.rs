@@ -43,7 +43,9 @@ mod imp {
 
     /// Threads that wait for each other.
     pub(crate) mod thread {
-        pub(crate) use std::thread::{Builder, JoinHandle, Thread, current, park_timeout};
+        pub(crate) use std::thread::{
+            Builder, JoinHandle, Thread, current, park_timeout, yield_now,
+        };
     }
 
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,29 +1,45 @@
-//! Views that overlap, none of which is held for long.
+//! Views of one thread that overlap without end hold up recycling like a single one; when they end, it goes on.
 
-use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp};
+use std::mem;
+
+use incarnation::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Verdict};
+
+const NOW: Timestamp = Timestamp::ZERO;
 
 #[test]
-fn views_that_are_each_dropped_soon_hold_nothing_up_for_ever() {
-    const NOW: Timestamp = Timestamp::ZERO;
+fn hand_over_hand_only_newcomers_are_refused_and_all_goes_on_afterwards() {
     let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
         .max_nodes(8)
         .hard_limit(8)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap();
-    // Hand over hand, as two tasks of one thread do that hold theirs across an await.
-    let mut view = tracker.pin();
-    for node in 0..10_000 {
-        let next = tracker.pin();
-        drop(std::mem::replace(&mut view, next));
+    let known = u64::MAX;
+    assert_eq!(tracker.update(&known, Claim::alive(1), NOW), Verdict::Joined);
+    let come_and_go = |node: u64| {
         let verdict = tracker.update(&node, Claim::alive(1), NOW);
-        assert!(
-            verdict.accepted(),
-            "{verdict} of {} nodes, {} entries wait",
-            tracker.len(),
-            tracker.waiting()
-        );
-        assert!(tracker.remove(&node, NOW).is_some());
+        let _ = tracker.remove(&node, NOW);
         let _ = tracker.sweep(NOW);
+        verdict
+    };
+
+    // The next is there before the last one goes, as with two tasks of one thread.
+    let mut view = tracker.pin();
+    let refused = (0..1000).find_map(|node| {
+        drop(mem::replace(&mut view, tracker.pin()));
+        let verdict = come_and_go(node);
+        (verdict != Verdict::Joined).then_some(verdict)
+    });
+    assert_eq!(refused, Some(Verdict::Rejected(Rejection::AtCapacity)));
+    let previous = Claim::alive(1);
+    let verdict = tracker.update(&known, Claim::alive(2), NOW);
+    assert_eq!(verdict, Verdict::Applied { previous });
+
+    drop(view);
+    for node in 0..1000 {
+        // Dropped before the next one is taken: nothing waits for long.
+        let view = tracker.pin();
+        drop(view);
+        assert_eq!(come_and_go(node), Verdict::Joined, "{node}");
     }
 }

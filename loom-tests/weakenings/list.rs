@@ -320,16 +320,15 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the burial comes after the eviction",
         file: CORE,
-        from: "        let mut buried = false;
+        from: "        let mut burial = Burial::NotKept;
         if word",
-        to: "        let mut buried = false;
+        to: "        let mut burial = Burial::NotKept;
         retiring.evict(node, word)?;
         if word",
         also: Some((
             CORE,
-            "        retiring.evict(node, word)?;
-        self.changed",
-            "        self.changed",
+            "if let Err(life) = retiring.evict(node, word) {",
+            "if let Err(life) = Ok(()) {",
         )),
         model: "graves::old_claim_against_burial",
     },

@@ -71,8 +71,8 @@ impl MergeReport {
 
     fn count_burial(&mut self, burial: Burial) {
         match burial {
-            Burial::New(_) => self.buried += 1,
-            Burial::Again(_) | Burial::Known => self.unchanged += 1,
+            Burial::New(_) | Burial::Deeper(_) => self.buried += 1,
+            Burial::Known(_) => self.unchanged += 1,
             Burial::NotKept => self.skipped += 1,
         }
     }

@@ -242,6 +242,7 @@ pub mod thread {
     use std::sync::Arc;
 
     use loom::sync::{Condvar, Mutex};
+    pub(crate) use loom::thread::yield_now;
 
     const SOUND: &str = "nobody panics with a token in hand";
 

@@ -5,15 +5,23 @@
 use core::hash::Hash;
 
 #[cfg(not(all(loom, feature = "loom")))]
-use self::kept::Kept;
+use self::kept::{Kept, Seeker};
 
 #[cfg(not(all(loom, feature = "loom")))]
-type Inner<K, V> = dashmap::DashMap<Kept<K>, V, ahash::RandomState>;
+#[derive(Debug)]
+struct Inner<K: Eq + Hash, V> {
+    map: dashmap::DashMap<Kept<K>, V, kept::Spread>,
+    hasher: ahash::RandomState,
+    /// How many keys came in: each has a number.
+    inserted: core::sync::atomic::AtomicU32,
+}
 #[cfg(all(loom, feature = "loom"))]
 type Inner<K, V> = loom::sync::Mutex<Vec<(K, V)>>;
 
-/// No reference into the map is ever handed out, so none can be held while another operation waits. A
-/// panic in `Eq` or `Hash` of a key is the caller's and leaves the map as it was, one in `Drop` is nobody's.
+/// No reference into the map is ever handed out, so none can be held while another operation waits.
+///
+/// Of a key's code only `Eq` runs under a lock: `Hash` runs once before, and keys are dropped after. So a panic in
+/// any of them is the caller's (one in `Drop` nobody's) and leaves the map as it was.
 #[derive(Debug)]
 pub(crate) struct Map<K: Eq + Hash, V>(Inner<K, V>);
 
@@ -22,19 +30,26 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
     /// `expected`: how many entries it is meant for; it allocates as they come.
     pub(crate) fn new(expected: usize) -> Self {
         let shards = (expected / 1024).next_power_of_two().clamp(2, 32);
-        Self(Inner::with_hasher_and_shard_amount(
-            ahash::RandomState::new(),
-            shards,
-        ))
+        Self(Inner {
+            map: dashmap::DashMap::with_hasher_and_shard_amount(kept::Spread, shards),
+            hasher: ahash::RandomState::new(),
+            inserted: core::sync::atomic::AtomicU32::new(0),
+        })
+    }
+
+    fn seek<'k>(&self, key: &'k K) -> Seeker<'k, K> {
+        Seeker::of_key(&self.0.hasher, key)
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        self.0.get(key).map(|value| *value)
+        let sought = self.seek(key);
+        self.0.map.get(sought.dynamic()).map(|value| *value)
     }
 
     /// Changes the value of a key that is there; whether it is.
     pub(crate) fn modify(&self, key: &K, change: impl FnOnce(&mut V)) -> bool {
-        match self.0.get_mut(key) {
+        let sought = self.seek(key);
+        match self.0.map.get_mut(sought.dynamic()) {
             Some(mut value) => {
                 change(&mut value);
                 true
@@ -45,9 +60,17 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
 
     /// Inserts a value, or changes the one that is there; whether it was inserted.
     pub(crate) fn upsert(&self, key: K, value: V, change: impl FnOnce(&mut V)) -> bool {
-        match self.0.entry(Kept::new(key)) {
+        // Relaxed: it only must be another one each time.
+        let number = self
+            .0
+            .inserted
+            .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        let key = Kept::new(&self.0.hasher, key, number);
+        match self.0.map.entry(key) {
             dashmap::Entry::Occupied(mut known) => {
                 change(known.get_mut());
+                // Lets go of the lock before the key is dropped.
+                drop(known.into_key());
                 false
             }
             dashmap::Entry::Vacant(place) => {
@@ -59,16 +82,31 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
 
     /// Removes a key if its value is so; whether it did.
     pub(crate) fn remove_if(&self, key: &K, is: impl FnOnce(&V) -> bool) -> bool {
-        self.0.remove_if(key, |_, value| is(value)).is_some()
+        let sought = self.seek(key);
+        let removed = self.0.map.remove_if(sought.dynamic(), |_, value| is(value));
+        removed.is_some()
     }
 
-    pub(crate) fn retain(&self, mut keep: impl FnMut(&V) -> bool) {
-        self.0.retain(|_, value| keep(value));
+    /// Removes all whose value is so, and calls `removed` after each. A value that comes meanwhile is met or not.
+    pub(crate) fn remove_each(&self, mut is: impl FnMut(&V) -> bool, mut removed: impl FnMut()) {
+        let mut found: Vec<Seeker<'_, K>> = Vec::new();
+        for pair in &self.0.map {
+            if is(pair.value()) {
+                found.push(pair.key().seeker());
+            }
+        }
+        // One by one, and not all at once under the locks, where the keys would be dropped.
+        for sought in found {
+            let pair = self.0.map.remove_if(sought.dynamic(), |_, value| is(value));
+            if pair.is_some() {
+                removed();
+            }
+        }
     }
 
     pub(crate) fn for_each(&self, mut each: impl FnMut(&K, V)) {
-        for pair in &self.0 {
-            each(core::borrow::Borrow::borrow(pair.key()), *pair.value());
+        for pair in &self.0.map {
+            each(pair.key().get(), *pair.value());
         }
     }
 }
@@ -128,8 +166,16 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         })
     }
 
-    pub(crate) fn retain(&self, mut keep: impl FnMut(&V) -> bool) {
-        self.locked(|pairs| pairs.retain(|pair| keep(&pair.1)));
+    pub(crate) fn remove_each(&self, mut is: impl FnMut(&V) -> bool, mut removed: impl FnMut()) {
+        self.locked(|pairs| {
+            pairs.retain(|pair| {
+                let goes = is(&pair.1);
+                if goes {
+                    removed();
+                }
+                !goes
+            });
+        });
     }
 
     pub(crate) fn for_each(&self, mut each: impl FnMut(&K, V)) {
@@ -142,48 +188,5 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
 }
 
 #[cfg(not(all(loom, feature = "loom")))]
-mod kept {
-    use core::borrow::Borrow;
-    use core::hash::{Hash, Hasher};
-    use core::mem::ManuallyDrop;
-
-    use crate::caught::caught;
-
-    /// A key that the map drops, under a lock and in the middle of its other work: a panic in that ends here,
-    /// as where entries are recycled.
-    #[derive(Debug)]
-    pub(super) struct Kept<K>(ManuallyDrop<K>);
-
-    impl<K> Kept<K> {
-        pub(super) fn new(key: K) -> Self {
-            Self(ManuallyDrop::new(key))
-        }
-    }
-
-    impl<K> Drop for Kept<K> {
-        fn drop(&mut self) {
-            // SAFETY: here only, and nobody uses it afterwards.
-            caught(|| unsafe { ManuallyDrop::drop(&mut self.0) });
-        }
-    }
-
-    impl<K> Borrow<K> for Kept<K> {
-        fn borrow(&self) -> &K {
-            &self.0
-        }
-    }
-
-    impl<K: PartialEq> PartialEq for Kept<K> {
-        fn eq(&self, other: &Self) -> bool {
-            *self.0 == *other.0
-        }
-    }
-
-    impl<K: Eq> Eq for Kept<K> {}
-
-    impl<K: Hash> Hash for Kept<K> {
-        fn hash<H: Hasher>(&self, state: &mut H) {
-            self.0.hash(state);
-        }
-    }
-}
+#[path = "kept.rs"]
+mod kept;

@@ -235,6 +235,12 @@ where
                             continue;
                         }
                         return self.noted(match refused {
+                            // It took the last place itself, and has left it.
+                            Err(Verdict::Rejected(Rejection::AtCapacity))
+                                if !self.table.is_full() =>
+                            {
+                                continue;
+                            }
                             Err(verdict) => verdict,
                             Ok(_) => self.no_room(),
                         });
@@ -427,7 +433,7 @@ where
         exit: Exit,
     ) -> Result<NodeState, Life> {
         let last = NodeState::new(word, node.stamp());
-        let mut buried = false;
+        let mut burial = Burial::NotKept;
         if word.status().is_gone()
             && let Exit::Swept(_, now) | Exit::Removed(now) = exit
         {
@@ -435,12 +441,15 @@ where
                 word,
                 died: last.last_update,
             };
-            buried = self.graves.bury(node.key(), grave, now) != Burial::NotKept;
+            burial = self.graves.bury(node.key(), grave, now);
         }
-        retiring.evict(node, word)?;
+        if let Err(life) = retiring.evict(node, word) {
+            self.graves.take_back(node.key(), burial);
+            return Err(life);
+        }
         self.changed(node, Some(word), None);
         self.tally.count(exit);
-        if buried {
+        if burial != Burial::NotKept {
             self.tally.count(Event::Buried);
         }
         #[cfg(feature = "tracing")]

@@ -3,7 +3,8 @@
 //! Burying and evicting are two steps, and so are joining and ending a grave:
 //!
 //! - A death is buried *before* it is known whether the eviction succeeds. If a claim is faster, the
-//!   grave of a state the node really was in stays beside the living node.
+//!   grave of a state the node really was in is there for a moment, and stays beside the living node if
+//!   there was one before.
 //! - Who joins ends the grave below its word *after* it has joined. Until then the grave may be found.
 //!
 //! Both only ever concern a state that the node was in, and only while the operations
@@ -70,7 +71,8 @@ impl Graves {
             };
             let burials = buriers
                 .iter()
-                .filter(|(span, of)| of.is_none_or(|of| of == word) && span.overlaps(life));
+                // A lower death finds the grave there, and counts on it from then on.
+                .filter(|(span, of)| of.is_none_or(|of| of <= word) && span.overlaps(life));
             let Some((from, last)) = burials.fold(None, |hull: Option<(u64, u64)>, (span, _)| {
                 let (from, last) = hull.unwrap_or((u64::MAX, 0));
                 Some((from.min(span.began), last.max(span.ended)))
