@@ -18,7 +18,8 @@ use crate::tracker::{IncarnationTracker, NodeHandle, NodeState};
 /// All members of a tracker, one after the other in rounds, for a failure detector; made by
 /// [`IncarnationTracker::probe_order`].
 ///
-/// It belongs to whoever probes, and keeps the table's memory alive. It takes 16 to 24 bytes a node.
+/// It belongs to whoever probes, and keeps the table's memory alive. It takes 16 to 24 bytes a node,
+/// and up to as much again for nodes that are gone and were not skipped yet.
 pub struct ProbeOrder<K: Eq + Hash, S = ahash::RandomState> {
     tracker: IncarnationTracker<K, S>,
     members: Vec<Member>,

@@ -15,7 +15,10 @@ fn hand_over_hand_only_newcomers_are_refused_and_all_goes_on_afterwards() {
         .build()
         .unwrap();
     let known = u64::MAX;
-    assert_eq!(tracker.update(&known, Claim::alive(1), NOW), Verdict::Joined);
+    assert_eq!(
+        tracker.update(&known, Claim::alive(1), NOW),
+        Verdict::Joined
+    );
     let come_and_go = |node: u64| {
         let verdict = tracker.update(&node, Claim::alive(1), NOW);
         let _ = tracker.remove(&node, NOW);
@@ -36,6 +39,7 @@ fn hand_over_hand_only_newcomers_are_refused_and_all_goes_on_afterwards() {
     assert_eq!(verdict, Verdict::Applied { previous });
 
     drop(view);
+    let _ = tracker.sweep(NOW);
     for node in 0..1000 {
         // Dropped before the next one is taken: nothing waits for long.
         let view = tracker.pin();

@@ -32,9 +32,10 @@ use crate::time::Timestamp;
 
 /// The one table of SWIM membership state of a process, for all its threads.
 ///
-/// Cloning it is cheap: clones share the table. It is `Send + Sync`, and no operation ever waits for
-/// another one: lookups are wait-free and write nothing, claims are compare-and-swap loops, and what
-/// takes entries out never stops who reads them.
+/// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
+/// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never stops who
+/// reads them: none of these ever waits for another operation. What is rare may wait for a moment: who
+/// buries a node, or enters an unknown one while there are graves, passes a short lock on a part of the graves.
 ///
 /// Every operation here pins, works, and unpins; a [`View`] ([`pin`](Self::pin),
 /// [`with`](Self::with)) pays the pin once for many operations.
@@ -131,7 +132,7 @@ where
     ///
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
     /// atomic operations on the node's own cache line. Only an unknown node's clones its key, and
-    /// looks at the graves if there are any. Lock-free.
+    /// looks at the graves if there are any, which lie behind short locks; all else is lock-free.
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)

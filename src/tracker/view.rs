@@ -18,7 +18,8 @@ use crate::time::Timestamp;
 /// lends stay valid until it is dropped or [repinned](Self::repin).
 ///
 /// While it is held, entries that are removed (by anyone, in any tracker that shares the
-/// [`Reclaimer`](crate::Reclaimer)) wait to be used again. Held for ever it exhausts the spare entries: then
+/// [`Reclaimer`](crate::Reclaimer)) wait to be used again. Held for ever it exhausts the spare entries
+/// (and so do several of one thread that overlap without end, each taken before the last is dropped): then
 /// unknown nodes are refused with `AtCapacity`, and known ones never notice.
 ///
 /// A view belongs to the thread that pinned it: it is neither `Send` nor `Sync`, so a task that a
