@@ -201,7 +201,12 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "graves::a_newer_claim_against_a_burial",
-            USUAL,
+            Bounds::new(
+                2,
+                1,
+                "the exchange of the word against a sweep is shown with two by \
+                 `claims::update_against_sweep_on_the_exact_word`; here it is about the grave beside it",
+            ),
             || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
             &[
                 |w: &World| {
