@@ -32,9 +32,10 @@ use crate::time::Timestamp;
 
 /// The one table of SWIM membership state of a process, for all its threads.
 ///
-/// Cloning it is cheap: clones share the table. It is `Send + Sync`, and no operation ever waits for
-/// another one: lookups are wait-free and write nothing, claims are compare-and-swap loops, and what
-/// takes entries out never stops who reads them.
+/// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
+/// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never
+/// stops who reads them. Only the graves lie in a map with locks, held for a few steps: who joins
+/// while there are graves, or buries, may wait there for another who does, or for a sweep that ends some.
 ///
 /// Every operation here pins, works, and unpins; a [`View`] ([`pin`](Self::pin),
 /// [`with`](Self::with)) pays the pin once for many operations.
@@ -130,8 +131,8 @@ where
     /// Puts a claim to the table; the verdict says what became of it.
     ///
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
-    /// atomic operations on the node's own cache line. Only an unknown node's clones its key, and
-    /// looks at the graves if there are any. Lock-free.
+    /// atomic operations on the node's own cache line. Lock-free. Only an unknown node's clones its
+    /// key, and looks at the graves if there are any, behind a lock held for a few steps.
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)
