@@ -34,8 +34,9 @@ use crate::time::Timestamp;
 ///
 /// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
 /// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never
-/// stops who reads them. Only the graves lie in a map with locks, held for a few steps: who joins
-/// while there are graves, or buries, may wait there for another who does, or for a sweep that ends some.
+/// stops who reads them. Only the graves lie in a map with locks, one for each part of it: who joins
+/// while there are graves, or buries, may wait there for another who does, or for a sweep (or a burial
+/// that makes room) while it looks through that part.
 ///
 /// Every operation here pins, works, and unpins; a [`View`] ([`pin`](Self::pin),
 /// [`with`](Self::with)) pays the pin once for many operations.
@@ -132,7 +133,7 @@ where
     ///
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
     /// atomic operations on the node's own cache line. Lock-free. Only an unknown node's clones its
-    /// key, and looks at the graves if there are any, behind a lock held for a few steps.
+    /// key, and looks at the graves if there are any, behind a lock.
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)
@@ -220,8 +221,8 @@ where
     /// Takes a node out of the table and returns its last state. A Dead or Left one leaves a grave
     /// (unless `now` is past its retention already); `None` if it is unknown.
     ///
-    /// Cost: a lookup, a few atomic operations, for a grave a lock held for a few steps. Lookups are
-    /// not held up.
+    /// Cost: a lookup and a few atomic operations; for a grave a lock, and a clone of the key. Lookups
+    /// are not held up.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Rejection, Timestamp, Verdict};
