@@ -20,11 +20,15 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
+/// use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
 /// let me: std::net::SocketAddr = "10.0.0.1:7946".parse()?;
 /// let tracker = IncarnationTracker::builder().local_node(me).build()?;
 ///
-/// if let Verdict::AboutSelf { accused } = tracker.update(&me, Claim::suspect(4), Timestamp::ZERO) {
+/// // What the present incarnation answers already needs no answer: an echo of it, say.
+/// let ours = (tracker.local().current(), Status::Alive);
+/// if let Verdict::AboutSelf { accused } = tracker.update(&me, Claim::suspect(4), Timestamp::ZERO)
+///     && (accused.incarnation(), accused.status()) > ours
+/// {
 ///     let mine = tracker.local().refute(accused.incarnation())?;
 ///     assert_eq!(mine.get(), 5); // now gossip Claim::alive(mine)
 /// }
@@ -98,7 +102,9 @@ impl Local {
     ///
     /// Any number of threads may do so at once; each gets a different incarnation. An accusation
     /// below the current incarnation is answered with a new one all the same: call this for claims
-    /// that the current incarnation does not refute already.
+    /// that the current incarnation does not refute already, those whose incarnation and status are
+    /// above `(current, Alive)`. Peers echo what they know of this node; who answers that, too, raises
+    /// its incarnation with every echo.
     ///
     /// Lock-free: one compare-and-swap, more under contention. With a
     /// durable incarnation, a call that finds its block of reserved incarnations used

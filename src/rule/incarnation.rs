@@ -10,6 +10,9 @@ use core::str::FromStr;
 /// It wraps any `u64`, because that is what wires carry; whether a table takes it is the table's
 /// policy ([`Policy::max_incarnation`](crate::rule::Policy), at most [`Incarnation::MAX`]).
 ///
+/// Of the numbers only `u64` converts to it, so that a bare literal is one (`Claim::alive(5)`); widen
+/// others: `Claim::alive(u64::from(number))`.
+///
 /// ```
 /// use incarnation::Incarnation;
 /// let five = Incarnation::new(5);

@@ -53,7 +53,10 @@ where
         );
     }
 
-    /// Looks many nodes up, in order; `each` gets their numbers and states.
+    /// Looks many nodes up, in order; `each` gets their numbers and states. The items are keys, or of a
+    /// sized type that is equivalent to one; a tracker of `String` takes no slice of `&str`.
+    ///
+    /// Cost: as many lookups, of which up to 32 wait for memory at once.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};

@@ -33,9 +33,10 @@ use crate::time::Timestamp;
 /// The one table of SWIM membership state of a process, for all its threads.
 ///
 /// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
-/// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never stops who
-/// reads them: none of these ever waits for another operation. What is rare may wait for a moment: who
-/// buries a node, or enters an unknown one while there are graves, passes a short lock on a part of the graves.
+/// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never
+/// stops who reads them. Only the graves lie in a map with locks, one for each part of it: who joins
+/// while there are graves, or buries, may wait there for another who does, or for a sweep (or a burial
+/// that makes room) while it looks through that part.
 ///
 /// Every operation here pins, works, and unpins; a [`View`] ([`pin`](Self::pin),
 /// [`with`](Self::with)) pays the pin once for many operations.
@@ -131,14 +132,15 @@ where
     /// Puts a claim to the table; the verdict says what became of it.
     ///
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
-    /// atomic operations on the node's own cache line. Only an unknown node's clones its key, and
-    /// looks at the graves if there are any, which lie behind short locks; all else is lock-free.
+    /// atomic operations on the node's own cache line. Lock-free. Only an unknown node's clones its
+    /// key, and looks at the graves if there are any, behind a lock.
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)
     }
 
-    /// What [`update`](Self::update) would answer now. Changes nothing.
+    /// What [`update`](Self::update) would answer now. Changes nothing. Cost: a lookup; for an unknown
+    /// node a look at the graves, too.
     pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().judge(node, claim, now)
     }
@@ -146,7 +148,25 @@ where
     /// First-hand contact with a node: trusted. An unconfirmed node becomes Alive at the higher of
     /// the stored and the given incarnation; an unknown one is inserted Alive unless it is buried;
     /// any other merges Alive by the ordinary rule, so a suspicion stays unless `incarnation` is
-    /// above it.
+    /// above it. Call it for what the node itself said, never for what others say of it.
+    ///
+    /// Cost: as [`update`](Self::update).
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let now = Timestamp::ZERO;
+    /// // Somebody mentions node 7; then a datagram comes from it.
+    /// assert_eq!(tracker.add_unconfirmed(&7, now), Verdict::Joined);
+    /// assert!(!tracker.is_confirmed(&7));
+    /// assert_eq!(
+    ///     tracker.confirm(&7, 3, now),
+    ///     Verdict::Applied { previous: Claim::unconfirmed(0) },
+    /// );
+    /// assert_eq!(tracker.get(&7).map(|state| state.claim()), Some(Claim::alive(3)));
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn confirm(
         &self,
@@ -161,26 +181,63 @@ where
     ///
     /// A node that was declared Dead within `zombie_window` (inclusive) needs the incarnation of its
     /// death plus `min_rejoin_bump`, else it is a [`Zombie`](crate::Rejection::Zombie); one that Left,
-    /// or died earlier, needs just a higher one.
+    /// or died earlier, needs just a higher one. Call it for what the node itself said.
+    ///
+    /// Cost: as [`update`](Self::update).
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Rejection, Timestamp, Verdict};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let now = Timestamp::ZERO;
+    /// let _ = tracker.update(&7, Claim::dead(4), now);
+    /// // It comes back too low, is told what it takes, and raises its incarnation to that.
+    /// let Verdict::Rejected(Rejection::Zombie { required }) = tracker.rejoin(&7, 5, now) else {
+    ///     unreachable!()
+    /// };
+    /// assert_eq!(required.get(), 9);
+    /// assert!(tracker.rejoin(&7, required, now).accepted());
+    /// # Ok(()) }
+    /// ```
     pub fn rejoin(&self, node: &K, incarnation: impl Into<Incarnation>, now: Timestamp) -> Verdict {
         self.pin().rejoin(node, incarnation, now)
     }
 
     /// The lowest incarnation at which [`rejoin`](Self::rejoin) would be accepted now; `None` if no
-    /// incarnation would be (the local node, a node at `max_incarnation`, a full table).
+    /// incarnation would be (the local node, a node at `max_incarnation`, a full table). Cost: a few
+    /// lookups; changes nothing.
     #[must_use]
     pub fn required_incarnation(&self, node: &K, now: Timestamp) -> Option<Incarnation> {
         self.pin().required_incarnation(node, now)
     }
 
     /// A node was heard of: enters it Unconfirmed at incarnation 0, or at that of its grave.
-    /// A known node is a `Duplicate` and stays as it is.
+    /// A known node is a `Duplicate` and stays as it is. Cost: as [`update`](Self::update); for an
+    /// example see [`confirm`](Self::confirm).
     pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {
         self.pin().add_unconfirmed(node, now)
     }
 
     /// Takes a node out of the table and returns its last state. A Dead or Left one leaves a grave
-    /// (unless `now` is past its retention already).
+    /// (unless `now` is past its retention already); `None` if it is unknown.
+    ///
+    /// Cost: a lookup and a few atomic operations; for a grave a lock, and a clone of the key. Lookups
+    /// are not held up.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Rejection, Timestamp, Verdict};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let now = Timestamp::ZERO;
+    /// let _ = tracker.update(&7, Claim::dead(4), now);
+    /// assert_eq!(tracker.remove(&7, now).map(|state| state.claim()), Some(Claim::dead(4)));
+    /// // Old gossip does not raise it; an operator may have it forgotten.
+    /// let old = tracker.update(&7, Claim::alive(4), now);
+    /// assert!(matches!(old, Verdict::Rejected(Rejection::Buried { .. })));
+    /// assert_eq!(tracker.forget(&7), None); // not in the table, but there was a grave
+    /// assert_eq!(tracker.update(&7, Claim::alive(4), now), Verdict::Joined);
+    /// # Ok(()) }
+    /// ```
     pub fn remove<Q>(&self, node: &Q, now: Timestamp) -> Option<NodeState>
     where
         Q: ?Sized + Hash + Equivalent<K>,
@@ -210,7 +267,8 @@ where
     }
 
     /// Takes a node out of the table, and out of the graves: as if it had never been heard of. For
-    /// operators; old gossip about it will be believed again.
+    /// operators; old gossip about it will be believed again. Returns its last state if it was in the
+    /// table. Cost: as [`remove`](Self::remove), where there is an example.
     pub fn forget(&self, node: &K) -> Option<NodeState> {
         let removed = self.pin().forget(node);
         self.core.table.collect_if_due();
@@ -304,8 +362,10 @@ where
         &self.core.local
     }
 
-    /// An owned reference to a node's present life: no hashing, no lookup. Keep it in the connection
-    /// object.
+    /// An owned reference to a node's present life: no hashing, no lookup; `None` if it is unknown. Keep
+    /// it in the connection object; [`NodeHandle`] has an example.
+    ///
+    /// Cost: a lookup, a clone of the key and of the tracker.
     #[must_use]
     pub fn handle<Q>(&self, node: &Q) -> Option<NodeHandle<K, S>>
     where
