@@ -33,6 +33,16 @@ pub struct Counts {
     pub left: usize,
 }
 
+impl core::fmt::Display for Counts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (place, status) in Status::ALL.into_iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}{} {status}", self.of(status))?;
+        }
+        Ok(())
+    }
+}
+
 impl Counts {
     /// How many of one status.
     #[must_use]

@@ -9,27 +9,24 @@
 
 use core::fmt;
 
-use crate::Incarnation;
 #[cfg(feature = "persist")]
 use crate::persist::{DurableIncarnation, PersistError, Reservation};
 #[cfg(feature = "persist")]
 use crate::rule::Policy;
+use crate::rule::{Claim, Incarnation, Status};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The local node's own incarnation.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
+/// use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
 /// let me: std::net::SocketAddr = "10.0.0.1:7946".parse()?;
 /// let tracker = IncarnationTracker::builder().local_node(me).build()?;
 ///
-/// // What the present incarnation answers already needs no answer: an echo of it, say.
-/// let ours = (tracker.local().current(), Status::Alive);
 /// if let Verdict::AboutSelf { accused } = tracker.update(&me, Claim::suspect(4), Timestamp::ZERO)
-///     && (accused.incarnation(), accused.status()) > ours
+///     && let Some(mine) = tracker.local().answer(accused)?
 /// {
-///     let mine = tracker.local().refute(accused.incarnation())?;
 ///     assert_eq!(mine.get(), 5); // now gossip Claim::alive(mine)
 /// }
 /// # Ok(()) }
@@ -42,7 +39,7 @@ pub struct Local {
     reservation: Option<Reservation>,
 }
 
-/// Why [`Local::refute`] gave out no incarnation. The current one stays as it was.
+/// Why [`Local::answer`] or [`Local::refute`] gave out no incarnation. The current one stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LocalError {
@@ -97,14 +94,40 @@ impl Local {
         Incarnation::new(self.current.load(Ordering::Acquire))
     }
 
-    /// Answers an accusation: moves to the incarnation after the higher of its own and `accused`, in
-    /// one atomic step, and returns it. Announce yourself Alive at it.
+    /// Answers what somebody says of this node, if it needs an answer: [`refute`](Self::refute) for a claim that is
+    /// above `Alive` at the current incarnation; `None`, and nothing happens, for one that is not: an echo of this node's own
+    /// gossip, or old news. Announce yourself Alive at the incarnation that it returns.
+    ///
+    /// Decided and raised in one atomic step: of threads that are told of one accusation at once, one answers.
+    /// Cost: a load, or that of `refute`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use incarnation::{Claim, IncarnationTracker};
+    /// let tracker: IncarnationTracker = IncarnationTracker::builder().build()?;
+    /// let local = tracker.local();
+    /// assert_eq!(local.answer(Claim::alive(0))?, None); // so it is
+    /// assert_eq!(local.answer(Claim::suspect(0))?, Some(1.into()));
+    /// assert_eq!(local.answer(Claim::suspect(0))?, None); // answered
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`refute`](Self::refute).
+    pub fn answer(&self, said: Claim) -> Result<Option<Incarnation>, LocalError> {
+        let accused = said.incarnation();
+        let needs_none = |own| (accused, said.status()) <= (own, Status::Alive);
+        let (own, is_new) = self.raise_unless(accused, needs_none)?;
+        Ok(is_new.then_some(own))
+    }
+
+    /// Moves to the incarnation after the higher of its own and `accused`, in one atomic step, and returns it. Announce
+    /// yourself Alive at it.
     ///
     /// Any number of threads may do so at once; each gets a different incarnation. An accusation
-    /// below the current incarnation is answered with a new one all the same: call this for claims
-    /// that the current incarnation does not refute already, those whose incarnation and status are
-    /// above `(current, Alive)`. Peers echo what they know of this node; who answers that, too, raises
-    /// its incarnation with every echo.
+    /// below the current incarnation is answered with a new one all the same. Where claims come from peers,
+    /// who echo what they know of this node, use [`answer`](Self::answer): who refutes echoes raises its incarnation with each.
     ///
     /// Lock-free: one compare-and-swap, more under contention. With a
     /// durable incarnation, a call that finds its block of reserved incarnations used
@@ -116,10 +139,23 @@ impl Local {
     /// `max_incarnation_jump`, [`Exhausted`](LocalError::Exhausted) at `max_incarnation`, and with a
     /// durable incarnation `Unreserved` if the disk refuses. Nothing has changed then.
     pub fn refute(&self, accused: impl Into<Incarnation>) -> Result<Incarnation, LocalError> {
-        let accused = accused.into();
+        let (own, _) = self.raise_unless(accused.into(), |_| false)?;
+        Ok(own)
+    }
+
+    /// The incarnation after a refutation of `accused`, and whether there was one; none is needed if `is_enough` says so
+    /// of the current one.
+    fn raise_unless(
+        &self,
+        accused: Incarnation,
+        is_enough: impl Fn(Incarnation) -> bool,
+    ) -> Result<(Incarnation, bool), LocalError> {
         // Acquire, as in `current`.
         let mut own = self.current.load(Ordering::Acquire);
         loop {
+            if is_enough(Incarnation::new(own)) {
+                return Ok((Incarnation::new(own), false));
+            }
             if accused.get() > own.saturating_add(self.max_jump) {
                 return Err(LocalError::SuspiciousAccusation {
                     own: Incarnation::new(own),
@@ -142,7 +178,7 @@ impl Local {
                 // Acquire: another's incarnation was seen, as in `current`.
                 Ordering::Acquire,
             ) {
-                Ok(_) => return Ok(Incarnation::new(next)),
+                Ok(_) => return Ok((Incarnation::new(next), true)),
                 Err(newer) => own = newer,
             }
         }

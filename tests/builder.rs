@@ -76,7 +76,12 @@ fn a_hard_limit_below_what_a_sweep_restores_is_refused() {
 
 #[test]
 fn tables_that_can_not_be_laid_out_are_refused_and_not_attempted() {
-    for nodes in [usize::MAX, usize::MAX / 2, usize::MAX / 4, u32::MAX as usize] {
+    for nodes in [
+        usize::MAX,
+        usize::MAX / 2,
+        usize::MAX / 4,
+        u32::MAX as usize,
+    ] {
         let error = refused(builder().max_nodes(nodes));
         let hard_limit = nodes.saturating_mul(2);
         assert_eq!(error, BuildError::TooManyNodes { hard_limit });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 
-use incarnation::{Incarnation, IncarnationTracker, LocalError};
+use incarnation::{Claim, Incarnation, IncarnationTracker, LocalError, Timestamp, Verdict};
 
 /// The highest incarnation of the original tracker.
 const ORIGINAL_MAX: u64 = (1 << 31) - 1;
@@ -158,4 +158,60 @@ fn no_accusation_overflows_even_without_a_jump_limit() {
         Ok(Incarnation::MAX)
     );
     assert_eq!(local.refute(0), Err(LocalError::Exhausted));
+}
+
+#[test]
+fn an_echo_of_what_the_node_says_of_itself_needs_no_answer() {
+    let me = "10.0.0.1:7946".parse().unwrap();
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .local_node(me)
+        .local_incarnation(7)
+        .build()
+        .unwrap();
+    assert_eq!(tracker.local_node(), Some(&me));
+    let local = tracker.local();
+    for _ in 0..10 {
+        for said in [Claim::alive(7), Claim::unconfirmed(7), Claim::left(6)] {
+            let verdict = tracker.update(&me, said, Timestamp::ZERO);
+            assert_eq!(verdict, Verdict::AboutSelf { accused: said });
+            assert_eq!(local.answer(said), Ok(None), "{said}");
+        }
+    }
+    assert_eq!(local.current().get(), 7);
+    let mut expected = 7;
+    for said in [
+        Claim::suspect(7),
+        Claim::dead(8),
+        Claim::left(9),
+        Claim::alive(12),
+    ] {
+        expected = expected.max(said.incarnation().get()) + 1;
+        assert_eq!(local.answer(said), Ok(Some(expected.into())), "{said}");
+        assert_eq!(local.answer(said), Ok(None), "{said} is answered");
+    }
+    let far = Claim::suspect(expected + 100_000);
+    let refused = local.answer(far);
+    assert!(
+        matches!(refused, Err(LocalError::SuspiciousAccusation { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(local.current().get(), expected);
+}
+
+#[test]
+fn of_threads_told_of_one_accusation_at_once_one_answers() {
+    for round in 0..200 {
+        let tracker = starting_at(round);
+        let barrier = Barrier::new(4);
+        let answers: Vec<_> = thread::scope(|scope| {
+            let told = || {
+                barrier.wait();
+                tracker.local().answer(Claim::dead(round)).unwrap()
+            };
+            let running: Vec<_> = (0..4).map(|_| scope.spawn(told)).collect();
+            let ended = running.into_iter().map(|thread| thread.join().unwrap());
+            ended.flatten().collect()
+        });
+        assert_eq!(answers, [Incarnation::new(round + 1)]);
+    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use incarnation::{
-    Claim, Incarnation, IncarnationTracker, NodeState, Rejection, Status, Timestamp, Verdict,
+    Claim, Incarnation, IncarnationTracker, NodeState, Rejection, Status, SweepScope, Timestamp,
+    Verdict,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -347,4 +348,28 @@ fn a_claim_from_a_lagging_clock_never_takes_a_stamp_back() {
     let earlier = Timestamp::ZERO;
     assert!(tracker.update(&"a", Claim::suspect(5), earlier).accepted());
     assert_eq!(held(&tracker), Some((Claim::suspect(5), NOW)));
+}
+
+#[test]
+fn reports_and_counts_say_what_they_count() {
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build().unwrap();
+    let _ = tracker.update(&1, Claim::alive(3), Timestamp::ZERO);
+    let _ = tracker.update(&2, Claim::dead(3), Timestamp::ZERO);
+    assert!(tracker.contains(&2) && tracker.pin().contains(&1) && !tracker.contains(&3));
+    assert_eq!(tracker.get(&1).map(Claim::from), Some(Claim::alive(3)));
+    assert_eq!(
+        tracker.counts().to_string(),
+        "0 unconfirmed, 1 alive, 0 suspect, 1 dead, 0 left"
+    );
+    let much_later = Timestamp::from_millis(100_000_000);
+    let mut reasons = Vec::new();
+    let report = tracker.sweep_with(SweepScope::Everything, much_later, |swept| {
+        reasons.push(swept.reason.to_string());
+    });
+    assert_eq!(reasons, ["dead for long enough"]);
+    assert_eq!(
+        report.to_string(),
+        "0 declared dead; evicted: 0 unconfirmed, 1 dead, 0 for lack of room; 0 graves ended"
+    );
+    assert_eq!(tracker.local_node(), None);
 }

@@ -1,5 +1,7 @@
 //! The tracker's own operations, for regressions: `cargo bench --bench table [-- FILTER]`.
 //!
+//! With `--features mirror` also what reconciling with a foca costs.
+//!
 //! criterion keeps the results under `target/criterion` and says what changed since the last run;
 //! `-- --save-baseline NAME` and `-- --baseline NAME` compare with any other.
 
@@ -10,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
+#[cfg(feature = "mirror")]
 use foca::{Member, State};
+#[cfg(feature = "mirror")]
 use incarnation::foca::Mirror;
 use incarnation::{Claim, IncarnationTracker, SweepScope, Timestamp};
 
@@ -161,6 +165,7 @@ fn threads(criterion: &mut Criterion) {
 }
 
 /// Reconciling with the members of a foca: none changed, one did, and all are in another order.
+#[cfg(feature = "mirror")]
 fn mirror(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mirror of foca");
     for nodes in [1_000, 10_000] {
@@ -213,6 +218,7 @@ fn main() {
         group.finish();
     }
     threads(&mut criterion);
+    #[cfg(feature = "mirror")]
     mirror(&mut criterion);
     building(&mut criterion);
     criterion.final_summary();

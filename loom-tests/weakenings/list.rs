@@ -343,8 +343,13 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a join ends any grave below it",
         file: GRAVES,
-        from: "grave.burial == found.burial;",
-        to: "grave.grave.word < word;",
+        from: "            && found.grave.word < word
+        {
+            self.end(key, found);",
+        to: "            && found.grave.word < word
+            && self.map.remove_if(key, |grave| grave.grave.word < word)
+        {
+            self.uncount();",
         also: None,
         model: "graves::a_late_join_ends_no_later_grave",
     },

@@ -74,7 +74,7 @@ impl fmt::Display for FormatError {
                 write!(f, "truncated: {len} bytes where {expected} are expected")
             }
             Self::TrailingBytes { expected } => write!(f, "goes on after its {expected} bytes"),
-            Self::Foreign => f.write_str("not a file of this crate"),
+            Self::Foreign => f.write_str("not written by `incarnation`"),
             Self::Checksum => f.write_str("damaged: the checksum does not match"),
             Self::OtherContent { found } => write!(f, "holds something else (content {found})"),
             Self::Version { found, supported } => {

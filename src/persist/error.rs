@@ -134,7 +134,7 @@ impl fmt::Display for IoError {
 impl fmt::Display for PersistError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Locked { path } => write!(f, "{} is locked by another user", path.display()),
+            Self::Locked { path } => write!(f, "{} is in use by another process", path.display()),
             Self::LockLost { path } => {
                 write!(f, "{} was removed while it was held", path.display())
             }

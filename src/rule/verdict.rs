@@ -21,7 +21,7 @@ use super::{Claim, Incarnation};
 /// );
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a claim may have been refused: look at the verdict"]
 #[non_exhaustive]
 pub enum Verdict {
@@ -63,7 +63,7 @@ impl Verdict {
 }
 
 /// Why a claim was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
     /// Above `max_incarnation` or, for an unknown node, above `max_first_incarnation`.

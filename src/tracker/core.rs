@@ -235,14 +235,10 @@ where
                             continue;
                         }
                         return self.noted(match refused {
+                            Err(Some(verdict)) => verdict,
                             // It took the last place itself, and has left it.
-                            Err(Verdict::Rejected(Rejection::AtCapacity))
-                                if !self.table.is_full() =>
-                            {
-                                continue;
-                            }
-                            Err(verdict) => verdict,
-                            Ok(_) => self.no_room(),
+                            Err(None) if !self.table.is_full() => continue,
+                            Err(None) | Ok(_) => self.no_room(),
                         });
                     }
                 },
@@ -254,7 +250,8 @@ where
         }
     }
 
-    /// Links a vacant entry for an unknown node, unless the proposal would be refused anyway.
+    /// Links a vacant entry for an unknown node, unless the proposal would be refused anyway (`Err(None)`: for
+    /// lack of room).
     fn introduce<'p>(
         &self,
         pinned: &'p Pinned<'_, K>,
@@ -262,11 +259,11 @@ where
         key: &K,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Result<Link<'p, K>, Verdict> {
+    ) -> Result<Link<'p, K>, Option<Verdict>> {
         match self.judge_unknown(key, proposal, now) {
-            Judgement::Write(..) if self.table.is_full() => Err(self.no_room()),
+            Judgement::Write(..) if self.table.is_full() => Err(None),
             Judgement::Write(..) => Ok(pinned.link(hash, key)),
-            Judgement::Keep(verdict) => Err(verdict),
+            Judgement::Keep(verdict) => Err(Some(verdict)),
         }
     }
 

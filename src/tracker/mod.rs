@@ -275,6 +275,32 @@ where
         removed
     }
 
+    /// Whether a node is in the table, whatever its status. Cost: that of [`get`](Self::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+    /// let _ = tracker.update(&"db-1".into(), Claim::dead(3), Timestamp::ZERO);
+    /// assert!(tracker.contains("db-1") && !tracker.contains("db-2"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn contains<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.pin().contains(node)
+    }
+
+    /// The key of the configured [local node](crate::Builder::local_node), if there is one. What is known of it:
+    /// [`local`](Self::local).
+    #[must_use]
+    pub fn local_node(&self) -> Option<&K> {
+        self.core.local_key.as_ref()
+    }
+
     /// Whether a node is known and has ever been heard from: anything but Unconfirmed.
     #[must_use]
     pub fn is_confirmed<Q>(&self, node: &Q) -> bool

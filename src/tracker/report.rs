@@ -1,6 +1,8 @@
 //! What a sweep may be asked to do, and what it says it did.
 #![forbid(unsafe_code)]
 
+use core::fmt;
+
 use super::state::NodeState;
 use crate::tally::Event;
 
@@ -78,6 +80,31 @@ impl SweepReport {
             SweepReason::DeadRetention => &mut self.dead_evicted,
             SweepReason::Capacity => &mut self.capacity_evicted,
         } += 1;
+    }
+}
+
+impl fmt::Display for SweepReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnconfirmedExpired => "unconfirmed for too long",
+            Self::SuspectExpired => "suspected for too long",
+            Self::DeadRetention => "dead for long enough",
+            Self::Capacity => "too many nodes",
+        })
+    }
+}
+
+impl fmt::Display for SweepReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} declared dead; evicted: {} unconfirmed, {} dead, {} for lack of room; {} graves ended",
+            self.declared_dead,
+            self.unconfirmed_expired,
+            self.dead_evicted,
+            self.capacity_evicted,
+            self.graves_expired,
+        )
     }
 }
 

@@ -38,6 +38,12 @@ impl NodeState {
     }
 }
 
+impl From<NodeState> for Claim {
+    fn from(state: NodeState) -> Self {
+        state.claim()
+    }
+}
+
 impl fmt::Display for NodeState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.claim().fmt(f)

@@ -219,6 +219,16 @@ where
         }
     }
 
+    /// As [`IncarnationTracker::contains`](crate::IncarnationTracker::contains).
+    #[must_use]
+    #[inline]
+    pub fn contains<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node).is_some()
+    }
+
     /// As [`IncarnationTracker::is_confirmed`](crate::IncarnationTracker::is_confirmed).
     #[must_use]
     pub fn is_confirmed<Q>(&self, node: &Q) -> bool
