@@ -14,8 +14,9 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Runs `main` on the calling thread and each of the others on one of its own, over and over, until
-/// `main` returns or anyone panics. All begin at once. The panics of all of them are passed on.
+/// Runs `main` on the calling thread and each of the others on one of its own, at least once and over
+/// and over until `main` has returned or anyone has panicked. All begin at once. The panics of all of
+/// them are passed on.
 pub fn meanwhile<R>(others: &[&(dyn Fn() + Sync)], main: impl FnOnce() -> R) -> R {
     let (over, begin) = (AtomicBool::new(false), Barrier::new(others.len() + 1));
     thread::scope(|scope| {
@@ -23,8 +24,13 @@ pub fn meanwhile<R>(others: &[&(dyn Fn() + Sync)], main: impl FnOnce() -> R) -> 
             scope.spawn(|| {
                 let _over = Over(&over);
                 begin.wait();
-                while !over.load(Ordering::Relaxed) {
+                // A short `main` may have returned before this thread runs at all: what it does is
+                // done once all the same, or a race would pass in which nobody took part.
+                loop {
                     other();
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
                 }
             });
         }
