@@ -19,8 +19,13 @@ use crate::sync::atomic::Ordering;
 use crate::sync::atomic::plain::AtomicPtr;
 use crate::sync::cell::UnsafeCell;
 
-/// So many waiting entries are worth the fence of a collection.
+/// So many waiting entries are worth the fence of a collection, which may be a system call that stops
+/// every core; up to so many, where there are enough entries for them to wait.
 const WORTH_COLLECTING: usize = if cfg!(loom) { 1 } else { 32 };
+const WORTH_WAITING_FOR: usize = if cfg!(loom) { 1 } else { 256 };
+
+/// One in so many entries may wait for more to come.
+const SHARE: usize = 64;
 
 /// So many batches of one rank that still wait become one.
 const MERGED: usize = if cfg!(loom) { 2 } else { 8 };
@@ -32,6 +37,8 @@ pub(super) struct Limbo {
     waiting: AtomicUsize,
     /// At how many waiting entries the next collection is due. Policy too.
     due: AtomicUsize,
+    /// So many more are worth a collection.
+    worth: usize,
 }
 
 #[derive(Debug)]
@@ -51,22 +58,23 @@ struct Retired {
     rank: u8,
 }
 
-impl Default for Limbo {
-    fn default() -> Self {
-        Self {
-            newest: AtomicPtr::new(ptr::null_mut()),
-            waiting: AtomicUsize::new(0),
-            due: AtomicUsize::new(WORTH_COLLECTING),
-        }
-    }
-}
-
 // SAFETY: a batch belongs to the stack or to the one collector that took it.
 unsafe impl Sync for Limbo {}
 // SAFETY: as above.
 unsafe impl Send for Limbo {}
 
 impl Limbo {
+    /// For a table of so many entries.
+    pub(super) fn new(entries: usize) -> Self {
+        let worth = (entries / SHARE).clamp(WORTH_COLLECTING, WORTH_WAITING_FOR);
+        Self {
+            newest: AtomicPtr::new(ptr::null_mut()),
+            waiting: AtomicUsize::new(0),
+            due: AtomicUsize::new(worth),
+            worth,
+        }
+    }
+
     pub(super) fn waiting(&self) -> usize {
         // Relaxed: see the field.
         self.waiting.load(core::sync::atomic::Ordering::Relaxed)
@@ -122,6 +130,8 @@ impl Limbo {
         if next.is_null() {
             return;
         }
+        // So that nobody else pays for a fence because of the entries that wait for this one.
+        self.collected();
         let horizon = domain.settle();
         let mut rest = Vec::new();
         while !next.is_null() {
@@ -151,9 +161,14 @@ impl Limbo {
         for retired in merge(rest, domain) {
             self.push(retired);
         }
+        self.collected();
+    }
+
+    /// The next collection is due when as many more wait as are worth one.
+    fn collected(&self) {
         // Relaxed: see the field.
         self.due.store(
-            self.waiting() + WORTH_COLLECTING,
+            self.waiting() + self.worth,
             core::sync::atomic::Ordering::Relaxed,
         );
     }
@@ -219,7 +234,7 @@ mod tests {
     #[test]
     fn however_many_entries_a_guard_holds_up_a_collection_looks_at_few_batches() {
         const ENTRIES: usize = 10_000;
-        let (domain, limbo) = (Domain::private(), Limbo::default());
+        let (domain, limbo) = (Domain::private(), Limbo::new(ENTRIES));
         let slab: Slab<u64> = Slab::new(ENTRIES).unwrap();
         let guard = domain.pin();
         for number in 0..ENTRIES {

@@ -91,7 +91,7 @@ impl<K> Table<K> {
             mask,
             slab: Slab::new(size.entries)?,
             shards: (0..shards).map(|_| Shard::default()).collect(),
-            limbo: Limbo::default(),
+            limbo: Limbo::new(size.entries),
             domain,
             debris: AtomicI64::new(0),
             live: Padded::default(),

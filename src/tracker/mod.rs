@@ -369,8 +369,8 @@ where
     }
 
     /// How many removed entries wait to be used again, for a view to be dropped or for company:
-    /// they are collected by sweeps, by removals once there are some dozens, and when no free entry
-    /// is left.
+    /// they are collected by sweeps, by removals once there are enough (32 to 256, by the size of the
+    /// table), and when no free entry is left.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.core.table.waiting()
