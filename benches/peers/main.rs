@@ -24,6 +24,9 @@ use subjects::*;
 use workloads::Workload;
 use world::{Lane, World};
 
+const USAGE: &str = "--quick (1 and 2 threads, shorter), --only WORKLOAD (more than once, if you like), \
+                     --record (writes docs/performance.md and its charts)";
+
 struct Options {
     quick: bool,
     record: bool,
@@ -47,7 +50,7 @@ impl Options {
                     .push(arguments.next().ok_or("--only needs a workload")?),
                 // What cargo itself adds.
                 "--bench" => {}
-                other => return Err(format!("unknown argument {other}")),
+                other => return Err(format!("unknown argument {other}; there are {USAGE}")),
             }
         }
         Ok(options)

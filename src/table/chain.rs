@@ -26,20 +26,9 @@ impl<K> Table<K> {
     ///
     /// Wait-free: one pass, no store. The caller is pinned.
     ///
-    /// Whether an entry is the first or the second of its chain is chance, which a branch would guess
-    /// wrong too often, and find out only when the entry has arrived from memory. So it is no branch.
     #[inline(always)]
     pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K> {
-        // An empty chain begins at place 0, which nobody ever occupies: its `next` is 0.
-        let entry = self.slab.place(first);
-        // Acquire: whoever misses an entry because it was unlinked here must find its grave, which was
-        // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
-        // `graves::old_claim_against_burial_in_the_middle`.
-        let second = entry.next.load(Ordering::Acquire);
-        // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it is place 0,
-        // whose hash nobody ever writes.
-        let is_first = unsafe { entry.hash() } == hash;
-        let mut next = select_unpredictable(is_first, first, second);
+        let mut next = self.begin(first, hash);
         while let Some(index) = Index::new(next) {
             let entry = self.slab.entry(index);
             // SAFETY: the entry was linked when the caller, who is pinned, came to it.
@@ -55,6 +44,25 @@ impl<K> Table<K> {
             next = entry.next.load(Ordering::Acquire);
         }
         Step::Missing
+    }
+
+    /// Where a walk begins: at the first entry of the chain, or at the second if the first is of another
+    /// hash. The caller is pinned.
+    ///
+    /// Which of the two holds a key is chance, which a branch would guess wrong too often, and find out
+    /// only when the entry has arrived from memory. So it is no branch.
+    #[inline(always)]
+    pub(super) fn begin(&self, first: u32, hash: u32) -> u32 {
+        // An empty chain begins at place 0, which nobody ever occupies: its `next` is 0.
+        let entry = self.slab.place(first);
+        // Acquire: whoever misses an entry because it was unlinked here must find its grave, which was
+        // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
+        // `graves::old_claim_against_burial_in_the_middle`.
+        let second = entry.next.load(Ordering::Acquire);
+        // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it is place 0,
+        // whose hash nobody ever writes.
+        let is_first = unsafe { entry.hash() } == hash;
+        select_unpredictable(is_first, first, second)
     }
 
     /// The first entry of a hash's chain.

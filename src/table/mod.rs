@@ -194,10 +194,22 @@ impl<K> Table<K> {
 
     /// Asks for the line of the first entry of a hash's chain.
     #[inline(always)]
-    pub(crate) fn prefetch_entry(&self, hash: u32) {
+    pub(crate) fn prefetch_first(&self, hash: u32) {
         // Relaxed: a hint; nothing is read through it.
         let first = self.heads[self.head_of(hash)].load(Ordering::Relaxed);
-        prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(first as usize));
+        self.prefetch_place(first);
+    }
+
+    /// Asks for the line of the second entry of a hash's chain if the first is of another hash: so it
+    /// is for one node in five of a full table. The caller is pinned.
+    #[inline(always)]
+    pub(crate) fn prefetch_second(&self, hash: u32) {
+        self.prefetch_place(self.begin(self.first(hash), hash));
+    }
+
+    #[inline(always)]
+    fn prefetch_place(&self, place: u32) {
+        prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(place as usize));
     }
 
     /// A lookup by a caller who vouches that nothing is removed meanwhile.

@@ -1,7 +1,8 @@
 //! Many operations at once, so that their cache misses overlap.
 //!
-//! One lookup in a large table waits for two lines of memory, one after the other. A batch hashes all
-//! its keys, asks for all heads, then for all entries, and only then works: the waits overlap.
+//! One lookup in a large table waits for two lines of memory, one after the other, and one in five for a
+//! third. A batch hashes all its keys, asks for all heads, then for all first entries, then for the
+//! second ones where it must, and only then works: the waits overlap.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -99,7 +100,10 @@ where
                 table.prefetch_head(*hash);
             }
             for hash in &hashes[..items.len()] {
-                table.prefetch_entry(*hash);
+                table.prefetch_first(*hash);
+            }
+            for hash in &hashes[..items.len()] {
+                table.prefetch_second(*hash);
             }
             for (place, (hash, item)) in hashes.iter().zip(items).enumerate() {
                 work(group * AT_ONCE + place, *hash, item);
