@@ -3,9 +3,9 @@
 //! One thread looks nodes up on a fixed schedule, whatever happened to the lookup before, and counts
 //! from the moment the lookup was due: a table that stops its readers for a while pays for every
 //! lookup that came due in that time. Another thread does the disturbing. Each subject meets each
-//! disturbance for a short while, in turn, many times. A turn in which another program took the
-//! reader's core is repeated, but not for ever: the table says how many are left. Writes `target/latency.json`; `--record` also the table for
-//! docs/performance.md.
+//! disturbance for a short while, in turn, many times, and its quantiles are those of the median turn. A
+//! turn in which another program took the reader's core is repeated, but not for ever: the table says how
+//! many are left. Writes `target/latency.json`; `--record` also the table for docs/performance.md.
 
 #[path = "../machine.rs"]
 mod machine;
@@ -205,14 +205,16 @@ struct Figure {
     p50_ns: u64,
     p99_ns: u64,
     p999_ns: u64,
+    /// Of all turns.
     max_ns: u64,
     /// Turns that other programs disturbed however often they were repeated.
     disturbed_turns: usize,
 }
 
 /// All turns of a subject under a disturbance.
+#[derive(Default)]
 struct Turns {
-    all: Histogram<u64>,
+    histograms: Vec<Histogram<u64>>,
     disturbed: usize,
 }
 
@@ -238,17 +240,29 @@ impl Turns {
         }
         let last = last.expect("at least one try");
         self.disturbed += usize::from(last.preemptions > 0);
-        self.all.add(last.histogram).expect("alike histograms");
+        self.histograms.push(last.histogram);
+    }
+
+    /// That of the median turn: what the table makes lookups wait for happens in every turn, while a
+    /// machine that stops for a millisecond, as guests of others do, would be a thousandth of them all.
+    fn quantile(&self, quantile: f64) -> u64 {
+        let mut turns: Vec<_> = self
+            .histograms
+            .iter()
+            .map(|turn| turn.value_at_quantile(quantile))
+            .collect();
+        turns.sort_unstable();
+        turns[turns.len() / 2]
     }
 
     fn figure(&self, disturbance: Disturbance, subject: &'static str) -> Figure {
         Figure {
             disturbance: disturbance.id(),
             subject,
-            p50_ns: self.all.value_at_quantile(0.5),
-            p99_ns: self.all.value_at_quantile(0.99),
-            p999_ns: self.all.value_at_quantile(0.999),
-            max_ns: self.all.max(),
+            p50_ns: self.quantile(0.5),
+            p99_ns: self.quantile(0.99),
+            p999_ns: self.quantile(0.999),
+            max_ns: self.histograms.iter().map(Histogram::max).max().unwrap_or(0),
             disturbed_turns: self.disturbed,
         }
     }
@@ -301,13 +315,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (place, disturbance) in Disturbance::ALL.into_iter().enumerate() {
         let share = (place + 1) as u32;
         let deadline = begin + PATIENCE * share / Disturbance::ALL.len() as u32;
-        let mut turns: Vec<_> = contestants
-            .iter()
-            .map(|_| Turns {
-                all: Histogram::new(3).expect("a sensible precision"),
-                disturbed: 0,
-            })
-            .collect();
+        let mut turns: Vec<_> = contestants.iter().map(|_| Turns::default()).collect();
         eprintln!("{:5.0?} {}", begin.elapsed(), disturbance.id());
         for number in 0..TURNS {
             if number >= LEAST_TURNS && Instant::now() > deadline {
