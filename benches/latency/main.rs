@@ -262,7 +262,12 @@ impl Turns {
             p50_ns: self.quantile(0.5),
             p99_ns: self.quantile(0.99),
             p999_ns: self.quantile(0.999),
-            max_ns: self.histograms.iter().map(Histogram::max).max().unwrap_or(0),
+            max_ns: self
+                .histograms
+                .iter()
+                .map(Histogram::max)
+                .max()
+                .unwrap_or(0),
             disturbed_turns: self.disturbed,
         }
     }
