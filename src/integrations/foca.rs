@@ -179,9 +179,10 @@ where
     /// (`handle_data`, `handle_timer`, `apply_many`, ...), also if that failed, since it may have got half way;
     /// or less often, if readers may lag behind.
     ///
-    /// Cost: one step a member, which calls `key` and reads the state by a handle: some nanoseconds. foca
-    /// shuffles its list once a round of probes; then each takes a lookup and a clone of its key, once. Nothing is
-    /// written for members that did not change, and readers never wait.
+    /// Cost: one step a member, which calls `key` and reads the state by a handle: 3.4 ns (of 1,000 members and
+    /// of 10,000, on the machine of docs/performance.md). foca shuffles its list once a round of probes; then each takes a lookup and
+    /// a clone of its key, once: 27 to 30 ns. Nothing is written for members that did not change, and readers
+    /// never wait.
     pub fn reconcile<'m, T>(
         &mut self,
         members: impl IntoIterator<Item = &'m Member<T>>,
