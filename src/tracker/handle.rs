@@ -21,15 +21,22 @@ use crate::time::Timestamp;
 /// it was made in is over (eviction, removal) it says so for ever, also when the node joins again
 /// or its entry serves another node; [`IncarnationTracker::handle`] finds the new life.
 ///
+/// Each method pins for itself and reads the node's line; those that change the node write what the
+/// tracker's method of that name writes. Judging needs no other node, so none of them walks a chain.
+///
 /// ```
-/// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+/// use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
 /// let _ = tracker.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
 /// let node = tracker.handle("a:1").ok_or("unknown")?;
 /// assert_eq!(node.state().map(|state| state.status), Some(Status::Alive));
+/// let verdict = node.update(Claim::suspect(1), Timestamp::ZERO);
+/// assert!(verdict.is_some_and(Verdict::accepted));
+///
 /// tracker.remove("a:1", Timestamp::ZERO);
 /// assert!(node.is_evicted());
+/// assert_eq!(node.update(Claim::alive(2), Timestamp::ZERO), None, "that life is over");
 /// # Ok(()) }
 /// ```
 pub struct NodeHandle<K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
