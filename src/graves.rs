@@ -320,6 +320,17 @@ mod tests {
     }
 
     #[test]
+    fn of_deaths_at_one_time_no_more_go_than_must() {
+        let graves = Graves::new(16, LONG);
+        for key in 0..16_u64 {
+            graves.bury(&key, grave(1, 70), NOW);
+        }
+        assert_eq!(graves.len(), 16);
+        graves.bury(&16, grave(1, 70), NOW);
+        assert_eq!(graves.len(), 16 - 2 + 1, "an eighth made room for one");
+    }
+
+    #[test]
     fn a_join_ends_only_a_grave_below_its_word() {
         let graves = Graves::new(4, LONG);
         graves.bury(&"a", grave(7, 0), NOW);
@@ -328,6 +339,8 @@ mod tests {
         };
         let found = graves.find(&"a");
         end_below(found, 7);
+        assert_eq!(graves.len(), 1);
+        graves.end_below(&"a", found, grave(7, 0).word);
         assert_eq!(graves.len(), 1);
         end_below(None, 8);
         assert_eq!(graves.len(), 1);
