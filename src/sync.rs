@@ -48,6 +48,15 @@ mod imp {
         };
     }
 
+    /// Lets another thread go on with a cache line for about a microsecond: a lost race cost both a
+    /// transfer of it, and some dozens of operations of the winner fit into the pause.
+    #[cold]
+    pub(crate) fn stand_aside() {
+        for _ in 0..32 {
+            core::hint::spin_loop();
+        }
+    }
+
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
     pub(crate) use std::thread_local;
     pub(crate) use std::time::Instant;

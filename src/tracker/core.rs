@@ -19,6 +19,7 @@ use crate::rule::{
     Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
 };
 use crate::sync::atomic::AtomicBool;
+use crate::sync::stand_aside;
 use crate::table::{Life, Link, Node, Pinned, Retiring, Table};
 use crate::tally::{Event, Tally};
 use crate::time::Timestamp;
@@ -294,11 +295,17 @@ where
         }
     }
 
-    /// Replaces exactly this word. Not inlined: most claims write nothing, and what they need should
-    /// fit into the processor's registers.
+    /// Replaces exactly this word, or says what is there instead. Not inlined: most claims write nothing,
+    /// and what they need should fit into the processor's registers.
+    ///
+    /// Whoever loses a race stands aside for a moment: the winner, who is likely to have more claims about
+    /// a node that is disputed, has its line meanwhile, instead of sending it to and fro for each of them.
     #[inline(never)]
     fn write(&self, node: Node<'_, K>, word: Word, to: Word, now: Timestamp) -> Result<(), Life> {
-        node.raise(Some(word), to, now)?;
+        if node.raise(Some(word), to, now).is_err() {
+            stand_aside();
+            return Err(node.life());
+        }
         self.changed(node, Some(word), Some(to));
         Ok(())
     }
