@@ -11,6 +11,12 @@ use incarnation_testkit::{replay, trace};
 
 fn main() -> ExitCode {
     let mut files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if files.iter().any(|file| *file == Path::new("--help")) {
+        println!(
+            "replay [FILE...]: recorded traces, by default tests/data/traces.jsonl, against the tracker"
+        );
+        return ExitCode::SUCCESS;
+    }
     if files.is_empty() {
         files.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/traces.jsonl"));
     }
@@ -31,8 +37,10 @@ fn run(files: &[PathBuf]) -> Result<usize, Box<dyn std::error::Error>> {
         for case in trace::read(file)? {
             cases += 1;
             ops += case.ops.len();
-            let wrong = replay::replay(&case)
-                .map_err(|why| format!("{}: case {}: {why}", file.display(), case.case))?;
+            let wrong = replay::replay(&case).map_err(|why| {
+                let (file, line) = (file.display(), case.line);
+                format!("{file}: line {line}: case {}: {why}", case.case)
+            })?;
             for mismatch in &wrong {
                 println!("{}: {mismatch}", file.display());
             }

@@ -70,6 +70,9 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
     if options.nodes < 16 {
         return Err("at least 16 nodes".into());
     }
+    if options.seeds == 0 {
+        return Err("at least one seed: --seeds counts them".into());
+    }
     Ok(Some(options))
 }
 

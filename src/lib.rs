@@ -27,6 +27,8 @@
 //! (snapshots, digests and claims can be sent), `foca` (a mirror of that engine's members), `stream` (subscribers as `futures::Stream`), `metrics` and
 //! `tracing` (a tracker's numbers and events for those facades).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod bell;
 mod caught;
 mod counters;

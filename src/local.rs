@@ -133,6 +133,17 @@ impl Local {
     /// durable incarnation, a call that finds its block of reserved incarnations used
     /// up writes to the disk first, and calls in the same need wait for it.
     ///
+    /// ```
+    /// use incarnation::IncarnationTracker;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().local_node(1).build()?;
+    /// assert_eq!(tracker.local().refute(4)?.get(), 5); // above the accusation in one step
+    /// assert_eq!(tracker.local().refute(0)?.get(), 6); // old news, and answered all the same
+    /// assert!(tracker.local().refute(5_000).is_err()); // no honest node can have seen that
+    /// assert_eq!(tracker.local().current().get(), 6);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`SuspiciousAccusation`](LocalError::SuspiciousAccusation) above the current incarnation plus

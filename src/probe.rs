@@ -45,7 +45,7 @@ where
     S: BuildHasher,
 {
     /// The members in the order in which a failure detector should probe them: see
-    /// [`ProbeOrder::next`]. Each probe order is shuffled on its own.
+    /// [`ProbeOrder::next`], where there is an example. Each probe order is shuffled on its own. Cost: nothing until it is asked.
     #[must_use]
     pub fn probe_order(&self) -> ProbeOrder<K, S> {
         ProbeOrder {

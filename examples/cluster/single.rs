@@ -22,7 +22,9 @@ use crate::options::{Single, config};
 /// Runs until a signal comes.
 pub async fn run(options: &Single) -> io::Result<()> {
     let surroundings = Surroundings::default();
-    let socket = UdpSocket::bind(options.bind).await?;
+    let socket = UdpSocket::bind(options.bind)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.bind)))?;
     let me = socket.local_addr()?;
     let period = options.period;
     let mut builder = IncarnationTracker::builder().local_node(me);

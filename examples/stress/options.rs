@@ -57,6 +57,11 @@ impl Options {
                 other => return Err(other.unexpected()),
             }
         }
+        if options.duration.is_zero() || options.updates == Some(0) {
+            return Err(
+                "a run without a claim shows nothing: --seconds and --updates start at 1".into(),
+            );
+        }
         // Each node has an address of its own in 10.0.0.0/8.
         if options.threads == 0 || options.nodes == 0 || options.nodes > 1 << 24 {
             return Err("at least one thread, and 1 to 16777216 nodes".into());

@@ -1,4 +1,4 @@
-//! For programs that run the SWIM engine [foca](::foca) and mirror its members for their other
+//! For programs that run the SWIM engine [foca] and mirror its members for their other
 //! threads (feature `foca`): a tracker kept equal to foca's own list, in place of a map behind a lock.
 //!
 //! foca is one thread's. Its notifications tell who came up and who went down, but not who is suspected,

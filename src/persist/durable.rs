@@ -70,7 +70,8 @@ pub struct DurableIncarnation {
 }
 
 impl DurableIncarnation {
-    /// Opens and locks the file at `path`. Writes nothing yet, except an empty lock file next to it.
+    /// Opens and locks the file at `path`. Writes nothing yet, except an empty lock file next to it. Cost: a few system
+    /// calls; with the lock in use, up to a tenth of a second.
     ///
     /// # Errors
     ///

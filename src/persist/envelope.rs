@@ -63,7 +63,7 @@ pub enum FormatError {
         /// The version this build reads.
         supported: u16,
     },
-    /// Undamaged and of a known version, but it says what can't be.
+    /// Undamaged and of a known version, but it says what can't be, or was saved with another type of keys.
     Payload,
 }
 
@@ -80,7 +80,9 @@ impl fmt::Display for FormatError {
             Self::Version { found, supported } => {
                 write!(f, "of version {found}, where {supported} is supported")
             }
-            Self::Payload => f.write_str("undamaged, but says what can't be"),
+            Self::Payload => f.write_str(
+                "undamaged, but not a content of this kind and key type, or it says what can't be",
+            ),
         }
     }
 }

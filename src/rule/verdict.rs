@@ -42,10 +42,9 @@ pub enum Verdict {
         /// What is known.
         current: Claim,
     },
-    /// It speaks of the local node, which only the local node decides about. If it is above what the
-    /// node says of itself, Alive at its current incarnation, refute it with
-    /// [`Local::refute`](crate::Local::refute); an echo of that comes back like this, too, and needs
-    /// no answer. Nothing was written.
+    /// It speaks of the local node, which only the local node decides about. Give it to
+    /// [`Local::answer`](crate::Local::answer) and gossip what comes of it: what the node says of itself already
+    /// comes back like this, too, and needs no answer. Nothing was written.
     AboutSelf {
         /// The claim made about us, accusation or not.
         accused: Claim,

@@ -37,8 +37,8 @@ pub struct MergeReport {
     /// Rows that were refused, and why.
     pub rejections: Rejections,
     /// The highest claim about the local node that its own incarnation does not outrank. Answer it
-    /// with [`Local::refute`](crate::Local::refute), as an accusation in any packet. (After a restart it
-    /// may be what an earlier run of this node said itself: to refute is right then, too.)
+    /// with [`Local::answer`](crate::Local::answer), as an accusation in any packet. (After a restart it
+    /// may be what an earlier run of this node said itself: to rise above it is right then, too.)
     pub about_self: Option<Claim>,
 }
 

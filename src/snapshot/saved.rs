@@ -22,7 +22,7 @@ const GLANCE: u64 = 64;
 impl<K: Serialize> Snapshot<K> {
     /// The snapshot as bytes that carry a version and a checksum: compact (10 to 25 bytes a node with
     /// an IPv4 socket address for a key, 12 more with IPv6), the same on every platform. What the key makes of itself with
-    /// `serde` is part of the format.
+    /// `serde` is part of the format. Cost: one pass, one buffer that grows.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl<K: Serialize> Snapshot<K> {
 
 impl<K: DeserializeOwned + Ord> Snapshot<K> {
     /// Reads what [`encode`](Self::encode) made. Never panics (unless reading a key does), and allocates
-    /// in proportion to the bytes, whatever they claim.
+    /// in proportion to the bytes, whatever they claim. Cost: one pass over the bytes, and a sort of rows that are in order.
     ///
     /// # Errors
     ///
@@ -97,6 +97,8 @@ impl<K: DeserializeOwned + Ord> Snapshot<K> {
 
     /// Reads a file that [`save`](Self::save) wrote; `None` only if there is nothing at that path.
     /// Takes no lock: a replacement is seen as a whole or not at all.
+    ///
+    /// Cost: the file is read into memory, and then as [`decode`](Self::decode).
     ///
     /// Ages are as of the snapshot; [`aged`](Self::aged) adds the time since, where the caller knows it.
     ///

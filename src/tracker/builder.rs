@@ -111,7 +111,10 @@ impl fmt::Display for BuildError {
                 max_nodes,
             } => write!(f, "hard_limit {hard_limit} is below max_nodes {max_nodes}"),
             Self::TooManyNodes { hard_limit } => {
-                write!(f, "a table of {hard_limit} nodes can't be laid out")
+                write!(
+                    f,
+                    "hard_limit {hard_limit} (twice max_nodes unless set) is more than can be laid out"
+                )
             }
             Self::MaxIncarnationTooLarge { max_incarnation } => write!(
                 f,
@@ -123,7 +126,7 @@ impl fmt::Display for BuildError {
                 max_incarnation,
             } => write!(
                 f,
-                "incarnation {incarnation} is above max_incarnation {max_incarnation}"
+                "{incarnation}, given as local_incarnation or max_first_incarnation, is above max_incarnation {max_incarnation}"
             ),
             Self::JumpBelowRejoinBump {
                 max_incarnation_jump,
@@ -262,6 +265,12 @@ impl<K, S> Builder<K, S> {
 
     /// The highest incarnation at which an untrusted claim may introduce an unknown node. Default:
     /// any in range, since a limit too low makes nodes unlearnable.
+    ///
+    /// ```
+    /// use incarnation::{Incarnation, IncarnationTracker};
+    /// let builder = IncarnationTracker::<u32>::builder().max_first_incarnation(Incarnation::new(100));
+    /// # builder.build().unwrap();
+    /// ```
     pub fn max_first_incarnation(mut self, max: impl Into<Option<Incarnation>>) -> Self {
         self.policy.max_first_incarnation = max.into();
         self

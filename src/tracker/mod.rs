@@ -247,7 +247,21 @@ where
         removed
     }
 
-    /// Takes a node out of the table if it is still in exactly the expected state.
+    /// Takes a node out of the table if it is still in exactly the expected state. Cost: as
+    /// [`remove`](Self::remove).
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let now = Timestamp::ZERO;
+    /// let _ = tracker.update(&7, Claim::alive(5), now);
+    /// // Decided on what was known a moment ago; meanwhile the node has refuted.
+    /// let refused = tracker.remove_if(&7, Claim::suspect(4), now).unwrap_err();
+    /// assert_eq!(refused.map(|state| state.claim()), Some(Claim::alive(5)));
+    /// assert!(tracker.remove_if(&7, Claim::alive(5), now).is_ok());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -332,6 +346,8 @@ where
     /// meanwhile is seen or not; one that is removed and inserted again may be seen more than once.
     /// Each state is one that the node was in at the moment it was read. The iterator is a view: it
     /// is not `Send`, and removed entries wait until it is dropped.
+    ///
+    /// Cost: a walk over the array of entries, in order: one or two nanoseconds a node, and a clone of its key.
     #[must_use]
     pub fn iter(&self) -> Iter<'_, K, S> {
         Iter::new(self.pin())

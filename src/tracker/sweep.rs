@@ -59,6 +59,23 @@ where
     ///
     /// The callback runs after the fact and outside every permit, so it may use the tracker. If it
     /// panics the sweep ends there: the table is sound, and what was swept stays swept.
+    ///
+    /// Cost: that of [`sweep`](Self::sweep), and of the callback.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, SweepScope, Timestamp};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+    ///     .dead_retention(Duration::from_secs(10))
+    ///     .build()?;
+    /// let _ = tracker.update(&7, Claim::dead(3), Timestamp::ZERO);
+    /// let mut closed = Vec::new();
+    /// let later = Timestamp::ZERO + Duration::from_secs(11);
+    /// let _ = tracker.sweep_with(SweepScope::Dead, later, |swept| closed.push(*swept.node));
+    /// assert_eq!(closed, [7]);
+    /// # Ok(()) }
+    /// ```
     pub fn sweep_with(
         &self,
         scope: SweepScope,

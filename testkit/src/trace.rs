@@ -224,6 +224,9 @@ pub struct Final {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
+    /// The line of its file.
+    #[serde(skip)]
+    pub line: usize,
     /// Its name.
     pub case: String,
     /// Its limits.
@@ -306,7 +309,10 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<Case>, TraceError> {
             line: number + 1,
             why,
         })?;
-        cases.push(case);
+        cases.push(Case {
+            line: number + 1,
+            ..case
+        });
     }
     if cases.is_empty() {
         return Err(TraceError::Empty {

@@ -44,7 +44,7 @@ pub async fn zombie(stage: &Stage) -> Outcome {
         Ok(format!("refused {rejected} times, nowhere alive"))
     } else {
         Err(format!(
-            "seen alive {risen} times, refused {rejected} times"
+            "seen as other than Dead {risen} times, refused {rejected} times"
         ))
     }
 }

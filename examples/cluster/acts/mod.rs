@@ -91,14 +91,17 @@ impl Stage {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plays all acts.
+    /// Plays all acts, or those up to one that fails.
     pub async fn play(&self) {
         let _curtain = Curtain(self);
         macro_rules! act {
             ($title:literal, $expected:literal, $periods:literal, $act:path) => {{
                 self.begin($title, $periods);
                 let outcome = $act(self).await;
-                self.end($expected, outcome);
+                // The next ones count on it that this one came out well.
+                if !self.end($expected, outcome) {
+                    return;
+                }
             }};
         }
         act!(
@@ -149,7 +152,8 @@ impl Stage {
         progress.usually = self.cast.period() * periods;
     }
 
-    fn end(&self, expected: &'static str, outcome: Outcome) {
+    /// Says whether it came out as it should.
+    fn end(&self, expected: &'static str, outcome: Outcome) -> bool {
         let mut progress = self.edit();
         let ok = outcome.is_ok();
         let (title, took) = (progress.title, progress.began.elapsed());
@@ -161,6 +165,7 @@ impl Stage {
             ok,
             took,
         });
+        ok
     }
 
     /// Waits until something is so; false if it takes more than so many periods.
