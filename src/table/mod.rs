@@ -77,11 +77,10 @@ pub(crate) struct Size {
 impl<K> Table<K> {
     /// `None` if there can't be so many entries, or no memory for them.
     pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
-        // Between 1.5 and 3 heads a node, so that most chains are one entry long.
+        // Between 2 and 4 heads a node, so that most chains are one entry long.
         let heads = size
             .nodes
-            .checked_mul(3)?
-            .div_ceil(2)
+            .checked_mul(2)?
             .max(1)
             .checked_next_power_of_two()?;
         let mask = u32::try_from(heads - 1).ok()?;
@@ -201,7 +200,7 @@ impl<K> Table<K> {
     }
 
     /// Asks for the line of the second entry of a hash's chain if the first is of another hash: so it
-    /// is for one node in five of a full table. The caller is pinned.
+    /// is for at most one node in five of a full table. The caller is pinned.
     #[inline(always)]
     pub(crate) fn prefetch_second(&self, hash: u32) {
         self.prefetch_place(self.begin(self.first(hash), hash));

@@ -1,6 +1,6 @@
 //! Many operations at once, so that their cache misses overlap.
 //!
-//! One lookup in a large table waits for two lines of memory, one after the other, and one in five for a
+//! One lookup in a large table waits for two lines of memory, one after the other, and at most one in five for a
 //! third. A batch hashes all its keys, asks for all heads, then for all first entries, then for the
 //! second ones where it must, and only then works: the waits overlap.
 #![forbid(unsafe_code)]
