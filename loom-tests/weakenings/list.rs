@@ -640,11 +640,18 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a change is marked before it is made",
         file: CORE,
-        from: "        node.raise(Some(word), to, now)?;
+        from: "        if node.raise(Some(word), to, now).is_err() {
+            stand_aside();
+            return Err(node.life());
+        }
         self.changed(node, Some(word), Some(to));
-        Ok(())",
+",
         to: "        self.changed(node, Some(word), Some(to));
-        node.raise(Some(word), to, now)",
+        if node.raise(Some(word), to, now).is_err() {
+            stand_aside();
+            return Err(node.life());
+        }
+",
         also: None,
         model: "notify::a_mark_against_a_look",
     },
