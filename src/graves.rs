@@ -140,7 +140,9 @@ impl<K: Eq + Hash> Graves<K> {
         if self.map.modify(key, deepen) {
             return burial.get();
         }
-        let key = key.clone();
+        // Before a place is counted: while this key's code runs, others may be waiting for a place, and that code may bury
+        // somebody itself.
+        let key = self.map.prepare(key.clone());
         // Given back unless the grave is dug, also if the key's `Hash` or `Eq` panics: a count that is
         // never so low again would have everybody make room for ever.
         let reserved = self.reserve();
@@ -226,6 +228,13 @@ impl<K: Eq + Hash> Graves<K> {
         let is_it = |grave: &Found| grave.burial == found.burial;
         if self.map.remove_if(key, is_it) {
             self.uncount();
+        }
+    }
+
+    /// Forgets the death that was found, unless there were burials since.
+    pub(crate) fn forget_found(&self, key: &K, found: Option<Found>) {
+        if let Some(found) = found {
+            self.end(key, found);
         }
     }
 

@@ -56,7 +56,8 @@ pub enum Change {
 ///   it last saw, whatever happened in between. A node that is back at the state last seen has not
 ///   changed. The first drain tells of every node there is.
 /// - It misses no final state: a change is in the table before anyone is told of it, and a drain that
-///   begins after an update returned sees that update's state or a later one.
+///   begins after an *accepted* update returned sees that update's state or a later one. (Whoever is told that a
+///   claim is a duplicate may know of it a moment earlier than subscribers do.)
 /// - It costs the writers nothing while it sleeps: they wake it once, if it waits, and mark each part
 ///   of the table once between two of its drains.
 ///

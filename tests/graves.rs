@@ -107,6 +107,30 @@ fn a_buried_node_that_is_heard_of_again_enters_at_the_incarnation_of_its_grave()
 }
 
 #[test]
+fn who_is_only_heard_of_is_still_dead_for_old_gossip() {
+    let (tracker, now) = evicted_after(Claim::dead(7));
+    assert_eq!(tracker.add_unconfirmed(&1, now), Verdict::Joined);
+    for old in [Claim::alive(7), Claim::dead(7), Claim::left(7)] {
+        assert_eq!(tracker.judge(&1, old, now), buried(7), "{old}");
+        assert_eq!(tracker.update(&1, old.trusted(), now), buried(7), "{old}");
+    }
+    // By handle as well; and it is a zombie as long as it would be one if nobody had mentioned it.
+    let handle = tracker.handle(&1).unwrap();
+    assert_eq!(handle.update(Claim::alive(7), now), Some(buried(7)));
+    let required = tracker.required_incarnation(&1, now);
+    assert!(tracker.remove(&1, now).is_some());
+    assert_eq!(tracker.required_incarnation(&1, now), required);
+    // A higher incarnation is news, and first-hand contact needs none.
+    assert_eq!(tracker.add_unconfirmed(&1, now), Verdict::Joined);
+    let previous = Claim::unconfirmed(7);
+    assert_eq!(
+        tracker.judge(&1, Claim::alive(8), now),
+        Verdict::Applied { previous }
+    );
+    assert_eq!(tracker.confirm(&1, 0, now), Verdict::Applied { previous });
+}
+
+#[test]
 fn graves_end_strictly_after_their_retention_and_the_sweep_says_so() {
     let (tracker, _) = evicted_after(Claim::dead(7));
     let last = DIED + GRAVE_RETENTION;
@@ -123,8 +147,9 @@ fn graves_end_strictly_after_their_retention_and_the_sweep_says_so() {
 #[test]
 fn a_death_that_is_told_again_is_no_later_death() {
     let (tracker, now) = evicted_after(Claim::dead(7));
-    // Heard of again at its grave's incarnation, and told dead once more.
+    // Heard of again at its grave's incarnation, heard from, and told dead once more.
     assert_eq!(tracker.add_unconfirmed(&1, now), Verdict::Joined);
+    assert!(tracker.confirm(&1, 0, now).accepted());
     assert!(tracker.update(&1, Claim::dead(7), now).accepted());
     assert!(tracker.remove(&1, now).is_some());
     assert_eq!(tracker.graves(), 1);

@@ -250,3 +250,53 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
     }
     assert!(accused > 0, "the threads never met");
 }
+
+/// A key whose hash, after being asked for so many times, lets others do something in the middle of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Interrupting(u32);
+
+type Interruption = (usize, Box<dyn FnOnce()>);
+
+thread_local! {
+    static INTERRUPTION: std::cell::RefCell<Option<Interruption>> = const { std::cell::RefCell::new(None) };
+}
+
+impl std::hash::Hash for Interrupting {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match INTERRUPTION.take() {
+            Some((0, interrupt)) => interrupt(),
+            Some((more, interrupt)) => INTERRUPTION.set(Some((more - 1, interrupt))),
+            None => {}
+        }
+        self.0.hash(state);
+    }
+}
+
+#[test]
+fn forgetting_by_handle_leaves_the_death_of_a_later_life() {
+    let tracker: IncarnationTracker<Interrupting> = IncarnationTracker::builder().build().unwrap();
+    let (node, other) = (Interrupting(1), Interrupting(2));
+    // Another's grave, so that graves are looked at.
+    let _ = tracker.update(&other, Claim::dead(1), NOW);
+    assert!(tracker.remove(&other, NOW).is_some());
+    // Before its life is ended, and after.
+    for (hashes, forgotten) in [(0, None), (1, Some(Claim::unconfirmed(2)))] {
+        let _ = tracker.forget(&node);
+        let _ = tracker.update(&node, Claim::dead(2), NOW);
+        // Entered over its grave, so that there is one to forget.
+        assert!(tracker.remove(&node, NOW).is_some());
+        assert!(tracker.add_unconfirmed(&node, NOW).accepted());
+        let handle = tracker.handle(&node).unwrap();
+        let (others, node) = (tracker.clone(), node.clone());
+        let interrupt = move || {
+            let _ = others.remove(&node, NOW);
+            assert!(others.update(&node, Claim::alive(10), NOW).accepted());
+            assert!(others.update(&node, Claim::dead(10), NOW).accepted());
+            assert!(others.remove(&node, NOW).is_some());
+        };
+        INTERRUPTION.set(Some((hashes, Box::new(interrupt))));
+        assert_eq!(handle.forget().map(|last| last.claim()), forgotten);
+        let old = tracker.update(&Interrupting(1), Claim::alive(10), NOW);
+        assert!(!old.accepted(), "{old}");
+    }
+}

@@ -20,14 +20,17 @@ fn tracker() -> IncarnationTracker<u32> {
         .unwrap()
 }
 
-/// Node 1 went in this way: still an entry, and already a grave.
-fn gone(claim: Claim) -> [IncarnationTracker<u32>; 2] {
-    let [entry, grave] = [tracker(), tracker()];
-    let _ = entry.update(&1, claim, DIED);
-    let _ = grave.update(&1, claim, DIED);
-    assert!(grave.remove(&1, DIED).is_some());
-
-    [entry, grave]
+/// Node 1 went in this way: still an entry, already a grave, and a grave of a node that is talked of again.
+fn gone(claim: Claim) -> [IncarnationTracker<u32>; 3] {
+    let all @ [_, grave, mentioned] = &[tracker(), tracker(), tracker()];
+    for tracker in all {
+        let _ = tracker.update(&1, claim, DIED);
+    }
+    for tracker in [grave, mentioned] {
+        assert!(tracker.remove(&1, DIED).is_some());
+    }
+    assert_eq!(mentioned.add_unconfirmed(&1, DIED), Verdict::Joined);
+    all.clone()
 }
 
 fn zombie(required: u64) -> Verdict {
@@ -62,7 +65,7 @@ fn the_zombie_window_ends_right_after_its_last_instant() {
 
 #[test]
 fn a_death_is_the_same_as_an_entry_and_as_a_grave() {
-    let [entry, grave] = gone(Claim::dead(DEATH));
+    let [entry, grave, _] = gone(Claim::dead(DEATH));
     assert_eq!(entry.rejoin(&1, DEATH, DIED), grave.rejoin(&1, DEATH, DIED));
     let previous = Claim::dead(DEATH);
     let back = DEATH + BUMP;

@@ -9,7 +9,8 @@ use super::{Claim, Incarnation, Policy, Proposal, Rejection, Status, Verdict, Wo
 pub struct Situation {
     /// The state in the table; `None` if the node is unknown.
     pub stored: Option<Word>,
-    /// What its grave remembers. Looked at only while `stored` is `None`.
+    /// What its grave remembers. Looked at only while `stored` is `None` or Unconfirmed: who was only heard of
+    /// since its death has not come back.
     pub grave: Option<Word>,
     /// Whether the death that `stored` or `grave` tells of lies within the zombie window.
     pub died_recently: bool,
@@ -51,7 +52,8 @@ impl Judgement {
 /// Decides about a proposal. Pure: reads no clock, touches no table.
 ///
 /// The order of the checks: what is not above the stored word is nothing new; then range, the
-/// Unconfirmed guard at an equal incarnation, unrefutable, jump; for an unknown node its grave.
+/// Unconfirmed guard at an equal incarnation, unrefutable, jump; for a node that is unknown, or was only heard
+/// of, its grave. (First-hand contact makes alive whom gossip only mentioned, grave or not.)
 /// A stored word is taken to be in range.
 ///
 /// ```
@@ -68,7 +70,7 @@ impl Judgement {
 /// );
 /// ```
 #[inline(always)]
-pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judgement {
+pub fn judge(mut situation: Situation, proposal: Proposal, policy: &Policy) -> Judgement {
     let claim = match proposal.kind() {
         ProposalKind::Claim(claim) => claim,
         ProposalKind::Confirm(mut incarnation) => {
@@ -77,6 +79,7 @@ pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judge
                 && incarnation <= policy.max_incarnation
             {
                 incarnation = incarnation.max(stored.incarnation());
+                situation.grave = None;
             }
             Claim::alive(incarnation).trusted()
         }
@@ -106,7 +109,10 @@ pub fn judge(situation: Situation, proposal: Proposal, policy: &Policy) -> Judge
 
 /// What a rejoin needs if the node died within the zombie window.
 fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
-    let last = situation.stored.or(situation.grave)?;
+    let last = match situation.stored {
+        Some(stored) if stored.status() != Status::Unconfirmed => stored,
+        _ => situation.grave?,
+    };
     (situation.died_recently && last.status() == Status::Dead)
         .then(|| policy.required_after(last.incarnation()))
 }
@@ -166,6 +172,14 @@ fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
         if claim.incarnation() > limit && !claim.is_trusted() {
             return rejected(Rejection::SuspiciousJump { current });
         }
+    }
+    if stored.status() == Status::Unconfirmed
+        && let Some(grave) = situation.grave
+        && claim.incarnation() <= grave.incarnation()
+    {
+        return rejected(Rejection::Buried {
+            incarnation: grave.incarnation(),
+        });
     }
     Judgement::Write(word, Verdict::Applied { previous: current })
 }

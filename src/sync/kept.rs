@@ -10,7 +10,7 @@ use core::mem::ManuallyDrop;
 use crate::caught::caught;
 
 #[derive(Debug)]
-pub(super) struct Kept<K> {
+pub(crate) struct Kept<K> {
     hash: u32,
     number: u32,
     key: ManuallyDrop<K>,

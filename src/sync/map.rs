@@ -8,6 +8,11 @@ use core::hash::Hash;
 use self::kept::{Kept, Seeker};
 
 #[cfg(not(all(loom, feature = "loom")))]
+pub(crate) type Prepared<K> = Kept<K>;
+#[cfg(all(loom, feature = "loom"))]
+pub(crate) type Prepared<K> = K;
+
+#[cfg(not(all(loom, feature = "loom")))]
 #[derive(Debug)]
 struct Inner<K: Eq + Hash, V> {
     map: dashmap::DashMap<Kept<K>, V, kept::Spread>,
@@ -20,7 +25,8 @@ type Inner<K, V> = loom::sync::Mutex<Vec<(K, V)>>;
 
 /// No reference into the map is ever handed out, so none can be held while another operation waits.
 ///
-/// Of a key's code only `Eq` runs under a lock: `Hash` runs once before, and keys are dropped after. So a panic in
+/// Of a key's code only `Eq` runs under a lock (and what a caller of [`for_each`](Self::for_each) does with the key):
+/// `Hash` runs once before, and keys are dropped after. So a panic in
 /// any of them is the caller's (one in `Drop` nobody's) and leaves the map as it was.
 #[derive(Debug)]
 pub(crate) struct Map<K: Eq + Hash, V>(Inner<K, V>);
@@ -58,14 +64,18 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         }
     }
 
-    /// Inserts a value, or changes the one that is there; whether it was inserted.
-    pub(crate) fn upsert(&self, key: K, value: V, change: impl FnOnce(&mut V)) -> bool {
+    /// Makes a key ready to be inserted: what its `Hash` does is over then.
+    pub(crate) fn prepare(&self, key: K) -> Prepared<K> {
         // Relaxed: it only must be another one each time.
         let number = self
             .0
             .inserted
             .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-        let key = Kept::new(&self.0.hasher, key, number);
+        Kept::new(&self.0.hasher, key, number)
+    }
+
+    /// Inserts a value, or changes the one that is there; whether it was inserted.
+    pub(crate) fn upsert(&self, key: Prepared<K>, value: V, change: impl FnOnce(&mut V)) -> bool {
         match self.0.map.entry(key) {
             dashmap::Entry::Occupied(mut known) => {
                 change(known.get_mut());
@@ -140,7 +150,11 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         })
     }
 
-    pub(crate) fn upsert(&self, key: K, value: V, change: impl FnOnce(&mut V)) -> bool {
+    pub(crate) fn prepare(&self, key: K) -> Prepared<K> {
+        key
+    }
+
+    pub(crate) fn upsert(&self, key: Prepared<K>, value: V, change: impl FnOnce(&mut V)) -> bool {
         self.locked(|pairs| match pairs.iter_mut().find(|pair| pair.0 == key) {
             Some(pair) => {
                 change(&mut pair.1);

@@ -22,7 +22,8 @@ use crate::tracker::IncarnationTracker;
 use crate::tracker::core::{Core, Lifetimes, table_hash};
 use crate::watch::ViewWatch;
 
-/// Entries there are beyond the hard limit, at least. Few under the model checker, which pays for each.
+/// Entries there are beyond the hard limit, at least: what may leave while one thread is held up in the middle of
+/// an operation, as by a view. Few under the model checker, which pays for each.
 const MIN_SPARE: usize = if cfg!(loom) { 2 } else { 32 };
 
 /// Sets up an [`IncarnationTracker`]; made by [`IncarnationTracker::builder`].

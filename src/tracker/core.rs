@@ -398,6 +398,9 @@ where
         proposal: Proposal,
         now: Timestamp,
     ) -> Judgement {
+        if word.status() == Status::Unconfirmed && self.graves.len() > 0 {
+            return self.judge_heard_of(node, word, proposal, now);
+        }
         let situation = Situation {
             died_recently: proposal.is_rejoin()
                 && word.status() == Status::Dead
@@ -407,20 +410,40 @@ where
         judge(situation, proposal, &self.policy)
     }
 
+    /// The same for a node that was only heard of: it may have been entered over its grave, which then still
+    /// counts.
+    #[cold]
+    #[inline(never)]
+    fn judge_heard_of(
+        &self,
+        node: Node<'_, K>,
+        word: Word,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Judgement {
+        let buried = self.buried(self.graves.find(node.key()), now);
+        let stored = Some(word);
+        judge(Situation { stored, ..buried }, proposal, &self.policy)
+    }
+
     fn judge_unknown(&self, key: &K, proposal: Proposal, now: Timestamp) -> Judgement {
         self.judge_buried(self.graves.find(key), proposal, now)
     }
 
     fn judge_buried(&self, found: Option<Found>, proposal: Proposal, now: Timestamp) -> Judgement {
-        let situation = match self.graves.current(found, now) {
+        judge(self.buried(found, now), proposal, &self.policy)
+    }
+
+    /// The situation of an unknown node by its grave.
+    fn buried(&self, found: Option<Found>, now: Timestamp) -> Situation {
+        match self.graves.current(found, now) {
             None => Situation::default(),
             Some(Grave { word, died }) => Situation {
                 stored: None,
                 grave: Some(word),
                 died_recently: self.is_recent(died, now),
             },
-        };
-        judge(situation, proposal, &self.policy)
+        }
     }
 
     fn is_recent(&self, death: Timestamp, now: Timestamp) -> bool {

@@ -220,13 +220,16 @@ where
     }
 
     /// Ends this life without a grave, and forgets deaths before it, as
-    /// [`IncarnationTracker::forget`]; `None` if it was over.
+    /// [`IncarnationTracker::forget`]; `None`, and nothing is forgotten, if it was over. The deaths of later lives are
+    /// none of this handle's business.
     pub fn forget(&self) -> Option<NodeState> {
         let removed = self.visit(|view, node, word| {
             let life = Life::Live(word);
-            let removed = view.take_out_node(node, life, None, |_| true).ok();
-            view.core.graves.forget(&self.key);
-            removed
+            // Found while this life goes on, so it is no later life's.
+            let found = view.core.graves.find(&self.key);
+            let removed = view.take_out_node(node, life, None, |_| true).ok()?;
+            view.core.graves.forget_found(&self.key, found);
+            Some(removed)
         })?;
         self.tracker.core().table.collect_if_due();
         removed

@@ -211,7 +211,8 @@ where
         self.pin().required_incarnation(node, now)
     }
 
-    /// A node was heard of: enters it Unconfirmed at incarnation 0, or at that of its grave.
+    /// A node was heard of: enters it Unconfirmed at incarnation 0, or at that of its grave, which then still counts: only
+    /// a higher incarnation or first-hand contact makes it alive.
     /// A known node is a `Duplicate` and stays as it is. Cost: as [`update`](Self::update); for an
     /// example see [`confirm`](Self::confirm).
     pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {

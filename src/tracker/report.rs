@@ -15,7 +15,7 @@ pub enum SweepScope {
     Everything,
     /// The time rules only: Unconfirmed, Suspect, Dead and Left; ends graves.
     Expiry,
-    /// Only Dead and Left nodes past their retention.
+    /// Only Dead and Left nodes past their retention; ends graves.
     Dead,
     /// Only what is too many: above `max_nodes`, down to `max_nodes - eviction_headroom`.
     Capacity,

@@ -312,7 +312,14 @@ where
             }
             let goal = self.lifetimes.goal();
             let mut retiring = pinned.retiring();
-            for candidate in self.candidates(&pinned, self.table.live() - goal) {
+            let most = self.table.live().saturating_sub(goal);
+            let (known, mut candidates) = self.candidates(&pinned, most);
+            // `live` runs ahead of the words: it counts what is reserved, and what is evicted a moment longer.
+            if known <= self.lifetimes.max_nodes {
+                return;
+            }
+            candidates.truncate(known - goal);
+            for candidate in candidates {
                 // Whatever else left meanwhile counts too.
                 if self.table.live() <= goal {
                     break;
@@ -334,11 +341,17 @@ where
     }
 
     /// The `surplus` nodes that go first, in order.
-    fn candidates<'p>(&self, pinned: &'p Pinned<'_, K>, surplus: usize) -> Vec<Candidate<'p, K>> {
+    fn candidates<'p>(
+        &self,
+        pinned: &'p Pinned<'_, K>,
+        surplus: usize,
+    ) -> (usize, Vec<Candidate<'p, K>>) {
         // Room for twice as many: cutting them down then costs constant time a node.
         let room = surplus.saturating_mul(2).max(SLICE);
         let mut candidates = Vec::new();
+        let mut known = 0;
         pinned.scan(1, pinned.mark(), |node, word| {
+            known += 1;
             if let Some(class) = self.lifetimes.class(word.status()) {
                 candidates.push(Candidate {
                     class,
@@ -353,7 +366,7 @@ where
         });
         keep_first(&mut candidates, surplus);
         candidates.sort_unstable_by_key(Candidate::order);
-        candidates
+        (known, candidates)
     }
 }
 

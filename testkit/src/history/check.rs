@@ -333,7 +333,7 @@ impl<'h> Search<'h> {
         if matches!(proposal.kind(), ProposalKind::Rejoin(_)) {
             consider(raised(node, highest), node);
         }
-        if node.life.is_some() {
+        if node.life.is_some() && !node.is_only_heard_of() {
             return;
         }
         for death in self.graves.lingering(event.span) {

@@ -41,10 +41,18 @@ impl Node {
         judge(self.situation(rules, now), proposal, &rules.policy)
     }
 
+    /// Whether its grave, if it has one, still counts for claims although it is known.
+    pub fn is_only_heard_of(&self) -> bool {
+        self.life
+            .is_some_and(|life| life.word.status() == Status::Unconfirmed)
+    }
+
     fn situation(&self, rules: &Rules, now: Timestamp) -> Situation {
         let mut situation = Situation::default();
-        if let Some(life) = self.life {
-            situation.stored = Some(life.word);
+        situation.stored = self.life.map(|life| life.word);
+        if let Some(life) = self.life
+            && !self.is_only_heard_of()
+        {
             situation.died_recently = rules.is_recent(life.at, now);
         } else if let Some(grave) = self.grave.filter(|grave| !rules.is_over(grave.at, now)) {
             situation.grave = Some(grave.word);
