@@ -43,6 +43,10 @@ impl Federation {
                 .max_nodes(16)
                 // Links between datacentres are slow: give a silent manager some time.
                 .suspect_timeout(Duration::from_secs(30))
+                // A dead manager stays one that there should be: health gets no better by forgetting.
+                .dead_retention(Duration::MAX)
+                // The managers' incarnations are their own business, and may be times.
+                .max_incarnation_jump(u64::MAX)
                 .build()?;
             Ok((*datacentre, tracker))
         });

@@ -66,12 +66,11 @@ impl Layers {
         self.jobs.update(&part, Claim::alive(incarnation), now)
     }
 
-    /// The machine layer changed: what its dead machines ran is settled.
+    /// The machine layer changed: what ran on machines that are gone is settled.
     fn settle(&self, now: Timestamp) -> usize {
-        let dead_machines = self.machines.nodes_with(Status::Dead);
         let mut settled = 0;
         for (part, state) in self.jobs.iter() {
-            if dead_machines.contains(&part.1) && !state.status.is_gone() {
+            if self.machine_is_gone(part.1) && !state.status.is_gone() {
                 let death = Claim::dead(state.incarnation);
                 settled += usize::from(self.jobs.update(&part, death, now).accepted());
             }

@@ -148,7 +148,9 @@ fn within(
 fn address(parser: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, lexopt::Error> {
     let value = parser.value()?.string()?;
     match value.parse::<SocketAddr>() {
-        Ok(address) if !address.ip().is_unspecified() => Ok(address),
+        Ok(address) if !address.ip().is_unspecified() && !address.ip().is_multicast() => {
+            Ok(address)
+        }
         Ok(_) => Err(format!(
             "{option} takes the address by which peers reach the node, which {value} is not"
         )

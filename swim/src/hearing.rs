@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use incarnation::{Claim, Incarnation, Rejection, Status, Timestamp, Verdict};
 
-use crate::protocol::{Members, Phase, Protocol, lock};
+use crate::protocol::{Members, Phase, Protocol};
 use crate::wire::Item;
 
 /// What a datagram's claims call for.
@@ -73,7 +73,13 @@ impl Protocol {
                 // takes it, so that whatever comes back from the dead is known to it too.
                 self.counters.unknown_dead.add(1);
                 if learns {
-                    self.count(view.update(&node, claim, now));
+                    let verdict = view.update(&node, claim, now);
+                    self.count(verdict);
+                    // Remembered as a grave, which is not passed on: an entry would be, and so begin its time anew with
+                    // each newcomer.
+                    if verdict.accepted() {
+                        let _ = view.remove_if(&node, claim, now);
+                    }
                 }
                 return;
             }
@@ -128,28 +134,33 @@ impl Protocol {
     /// Somebody says something of this node itself.
     fn accused(&self, accused: Claim, answer: &mut Answer) {
         let phase = self.phase();
-        if phase == Phase::Leaving {
-            return;
-        }
-        let _one_at_a_time = lock(&self.refuting);
         let local = self.tracker.local();
         let own = local.current();
+        if phase == Phase::Leaving && accused.incarnation() <= own {
+            // That it left outranks whatever they say.
+            return;
+        }
         if accused.incarnation() < own {
             answer.introduce = true;
-        } else if accused.incarnation() == own && accused.status() <= Status::Alive {
-            // It is as they say.
-        } else if phase == Phase::Joining && accused.status().is_gone() {
+            return;
+        }
+        if phase == Phase::Joining && accused.status().is_gone() {
             // It did die, in an earlier life; how to come back is said by those who let it in.
             answer.knock = true;
-        } else if local.refute(accused.incarnation()).is_ok() {
-            self.counters.refutations.add(1);
-            if accused.status() != Status::Alive {
-                self.health.worse();
+            return;
+        }
+        match local.answer(accused) {
+            // It is as they say.
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                self.counters.refutations.add(1);
+                if accused.status() != Status::Alive {
+                    self.health.worse();
+                }
+                self.announce(self.me);
+                answer.introduce = true;
             }
-            self.announce(self.me);
-            answer.introduce = true;
-        } else {
-            self.counters.unrefuted.add(1);
+            Err(_) => self.counters.unrefuted.add(1),
         }
     }
 
@@ -158,19 +169,18 @@ impl Protocol {
         if self.phase() != Phase::Joining {
             return false;
         }
-        let _one_at_a_time = lock(&self.refuting);
-        let local = self.tracker.local();
-        if local.current() >= required {
-            return true;
+        let below = Incarnation::new(required.get().saturating_sub(1));
+        match self.tracker.local().answer(Claim::dead(below)) {
+            Ok(None) => true,
+            Ok(Some(_)) => {
+                self.counters.refutations.add(1);
+                true
+            }
+            Err(_) => {
+                self.counters.unrefuted.add(1);
+                false
+            }
         }
-        let below = Incarnation::new(required.get() - 1);
-        let met = local.refute(below).is_ok();
-        if met {
-            self.counters.refutations.add(1);
-        } else {
-            self.counters.unrefuted.add(1);
-        }
-        met
     }
 
     fn count(&self, verdict: Verdict) {

@@ -58,8 +58,6 @@ pub struct Protocol {
     pub(crate) probing: Mutex<Probing>,
     pub(crate) timers: Mutex<Timers>,
     random: Mutex<Pcg64Mcg>,
-    /// One refutation at a time, so that an accusation heard by several threads is answered once.
-    pub(crate) refuting: Mutex<()>,
     pub(crate) health: Health,
     /// Whole states sent on request in this period.
     pub(crate) syncs: AtomicU32,
@@ -100,7 +98,6 @@ impl Protocol {
             probing: Mutex::new(Probing::new(random.next_u32())),
             timers: Mutex::new(Timers::new(tracker.probe_order())),
             random: Mutex::new(random),
-            refuting: Mutex::default(),
             health: Health::new(config.max_health),
             syncs: AtomicU32::new(0),
             counters: Counters::default(),
@@ -138,6 +135,19 @@ impl Protocol {
         }
     }
 
+    /// Knocks on one seed that is no member.
+    pub(crate) fn knock_on_lost(&self, now: Timestamp, out: &mut Vec<Datagram>) {
+        let seeds = lock(&self.seeds).clone();
+        let mut lost = seeds;
+        lost.retain(|seed| !self.tracker.can_suspect(seed));
+        if lost.is_empty() || self.phase() == Phase::Leaving {
+            return;
+        }
+        let seed = lost[(self.random() % lost.len() as u64) as usize];
+        let _ = self.tracker.add_unconfirmed(&seed, now);
+        self.send(seed, Message::Join, &[], out);
+    }
+
     /// Leaves on purpose: tells some members, which tell the others. Keep handling datagrams and
     /// timers for a few periods, so that the news spreads even where datagrams get lost. Final: to
     /// come back, make a new node with a higher incarnation.
@@ -145,7 +155,8 @@ impl Protocol {
         self.enter(Phase::Leaving);
         self.announce(self.me);
         let told = self.config.transmissions(self.members()) as usize;
-        for (member, _) in self.sample(told, |_, status| status == Status::Alive) {
+        let is_member = |status| matches!(status, Status::Alive | Status::Suspect);
+        for (member, _) in self.sample(told, |_, status| is_member(status)) {
             self.send(member, Message::Gossip, &[], out);
         }
     }

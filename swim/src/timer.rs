@@ -2,7 +2,8 @@
 //! swept. One thread at a time, while any number of others handle datagrams.
 //!
 //! A suspicion began when the tracker says that it did: a further suspicion at the same incarnation
-//! is a duplicate there and leaves its stamp alone, so no gossip pushes its end back.
+//! is a duplicate there and leaves its stamp alone, so it pushes no end back. (One at a higher incarnation is news: only the
+//! suspect itself rises there, so honest gossip tells of it once.)
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub(crate) struct Timers {
     /// `None` before the first call.
     next_period: Option<Timestamp>,
     periods: u64,
+    /// In which period the next probe may begin: a node in bad health probes more seldom.
+    next_probe: u64,
     /// The earliest end of a suspicion at the last look.
     next_death: Option<Timestamp>,
     /// When it was promised to look again.
@@ -35,6 +38,7 @@ impl Timers {
             order,
             next_period: None,
             periods: 0,
+            next_probe: 0,
             next_death: None,
             due: Timestamp::ZERO,
             awake_since: Timestamp::ZERO,
@@ -68,7 +72,7 @@ impl Protocol {
         }
         if begins {
             // From now on, not from when it was due: after a break there is nothing to catch up with.
-            timers.next_period = Some(now + self.config.period * self.health.factor());
+            timers.next_period = Some(now + self.config.period);
             timers.periods += 1;
             self.begin_period(timers, now, out);
         }
@@ -197,7 +201,11 @@ impl Protocol {
         if self.phase() == Phase::Joining || counts.alive + counts.suspect == 0 {
             self.knock(now, out);
         }
-        self.begin_probe(timers, now, out);
+        // Lifeguard, section IV.A: bad health stretches the time between probes. All else goes on, for it is what mends.
+        if timers.periods >= timers.next_probe {
+            timers.next_probe = timers.periods + u64::from(self.health.factor());
+            self.begin_probe(timers, now, out);
+        }
         if counts.unconfirmed > 0 {
             self.reach_out(self.config.introductions, Status::Unconfirmed, out);
         }
@@ -206,6 +214,8 @@ impl Protocol {
             self.reach_out(1, Status::Dead, out);
         }
         if syncs {
+            // Whoever was cut off for so long that the dead are forgotten is found by its seeds alone.
+            self.knock_on_lost(now, out);
             for (partner, _) in self.sample(1, |_, status| status == Status::Alive) {
                 self.send_state(partner, true, out);
             }

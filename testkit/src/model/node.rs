@@ -48,8 +48,10 @@ impl Node {
     }
 
     fn situation(&self, rules: &Rules, now: Timestamp) -> Situation {
-        let mut situation = Situation::default();
-        situation.stored = self.life.map(|life| life.word);
+        let mut situation = Situation {
+            stored: self.life.map(|life| life.word),
+            ..Situation::default()
+        };
         if let Some(life) = self.life
             && !self.is_only_heard_of()
         {
