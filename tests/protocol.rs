@@ -254,6 +254,76 @@ fn the_buried_stay_buried_and_the_dead_do_not_go_round() {
     assert_eq!((claim(&a, dead), claim(&b, dead)), (None, None));
 }
 
+/// A node that begins at an incarnation and knows these seeds.
+fn joining(port: u16, incarnation: u64, now: Timestamp) -> (Protocol, Vec<Datagram>) {
+    let me = address(port);
+    let tracker = IncarnationTracker::builder()
+        .local_node(me)
+        .local_incarnation(Incarnation::new(incarnation))
+        .dead_retention(PERIOD * RETENTION)
+        .unconfirmed_timeout(PERIOD * 20)
+        .build()
+        .unwrap();
+    let seed = u64::from(port) + incarnation;
+    let node = Protocol::new(tracker, me, Config::default(), seed).unwrap();
+    let mut out = Vec::new();
+    node.join([address(1), address(2)], now, &mut out);
+    (node, out)
+}
+
+/// How many periods the dead stay.
+const RETENTION: u32 = 60;
+
+#[test]
+fn newcomers_pass_no_death_on_for_ever() {
+    let mut now = T0;
+    let mut nodes: Vec<_> = (1..=3).map(|port| joining(port, 0, now).0).collect();
+    now = run(&nodes.iter().collect::<Vec<_>>(), now, 20);
+    nodes.pop();
+    now = run(&nodes.iter().collect::<Vec<_>>(), now, 40);
+    let gone = address(3);
+    assert_eq!(claim(&nodes[0], gone), Some(Claim::dead(0)));
+    // They restart in turn; each hears of the death from the other one.
+    for round in 1..=8_u16 {
+        let place = usize::from(round % 2);
+        let (node, out) = joining(place as u16 + 1, u64::from(round) * 37, now);
+        nodes[place] = node;
+        deliver(&nodes.iter().collect::<Vec<_>>(), &nodes[place], out, now);
+        now = run(&nodes.iter().collect::<Vec<_>>(), now, RETENTION / 2);
+    }
+    for node in &nodes {
+        assert_eq!(claim(node, gone), None);
+    }
+}
+
+#[test]
+fn a_split_heals_even_after_the_dead_were_forgotten() {
+    let nodes: Vec<_> = (1..=6).map(|port| joining(port, 0, T0).0).collect();
+    let all: Vec<_> = nodes.iter().collect();
+    let agree = || {
+        all.iter().all(|node| {
+            let mut others = all.iter().filter(|other| other.me() != node.me());
+            others.all(|other| {
+                claim(node, other.me()).is_some_and(|claim| claim.status() == Status::Alive)
+            })
+        })
+    };
+    let mut now = run(&all, T0, 20);
+    assert!(agree());
+    // The seeds are on different sides.
+    for side in [[0, 2, 4], [1, 3, 5]] {
+        run(&side.map(|place| all[place]), now, RETENTION * 3);
+    }
+    now = now + PERIOD * (RETENTION * 3);
+    assert_eq!(claim(all[0], address(4)), None, "forgotten");
+    let mut periods = 0;
+    while !agree() {
+        now = run(&all, now, 1);
+        periods += 1;
+        assert!(periods < 300, "it does not heal");
+    }
+}
+
 #[test]
 fn a_zombie_is_told_what_it_takes_and_then_let_in() {
     let (a, b) = (node(1), node(2));
