@@ -10,7 +10,7 @@ use fastrand::Rng;
 use incarnation::{Clock, IncarnationTracker, Timestamp};
 use incarnation_swim::{Config, Datagram, Protocol};
 use tokio::net::UdpSocket;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::options::RECEIVERS;
@@ -44,6 +44,7 @@ impl Node {
         let me = socket.local_addr()?;
         let protocol = Protocol::new(tracker, me, config, seed).map_err(io::Error::other)?;
         let (frozen, thawing) = watch::channel(false);
+        let sooner = Arc::new(Notify::new());
         let mut node = Self {
             protocol: Arc::new(protocol),
             socket: Arc::new(socket),
@@ -63,13 +64,14 @@ impl Node {
                 protocol,
                 surroundings,
                 thawing.clone(),
+                sooner.clone(),
                 dice,
             ));
         }
         let clock = surroundings.clock.clone();
         let (socket, protocol) = (node.socket.clone(), node.protocol.clone());
         node.tasks
-            .spawn(keep_time(socket, protocol, clock, thawing));
+            .spawn(keep_time(socket, protocol, clock, thawing, sooner));
         Ok(node)
     }
 
@@ -96,6 +98,7 @@ async fn receive(
     protocol: Arc<Protocol>,
     surroundings: Surroundings,
     mut frozen: watch::Receiver<bool>,
+    sooner: Arc<Notify>,
     mut dice: Rng,
 ) {
     let mut buffer = vec![0; 65_536];
@@ -114,9 +117,15 @@ async fn receive(
             continue;
         }
         let now = surroundings.clock.now();
+        let due = protocol.probes_due();
         // What is wrong with a datagram is counted by the protocol.
         let _ = protocol.handle_datagram(from, &buffer[..length], now, &mut out);
         transmit(&socket, &mut out).await;
+        if let Some(now_due) = protocol.probes_due()
+            && due.is_none_or(|due| now_due < due)
+        {
+            sooner.notify_one();
+        }
     }
 }
 
@@ -125,6 +134,7 @@ async fn keep_time(
     protocol: Arc<Protocol>,
     clock: Clock,
     mut frozen: watch::Receiver<bool>,
+    sooner: Arc<Notify>,
 ) {
     let mut out = Vec::new();
     loop {
@@ -134,7 +144,10 @@ async fn keep_time(
         let now = clock.now();
         let next: Timestamp = protocol.handle_timer(now, &mut out);
         transmit(&socket, &mut out).await;
-        tokio::time::sleep(next.since(clock.now())).await;
+        tokio::select! {
+            () = tokio::time::sleep(next.since(clock.now())) => {}
+            () = sooner.notified() => {}
+        }
     }
 }
 

@@ -161,6 +161,13 @@ impl Protocol {
         }
     }
 
+    /// When a probe, this node's own or one for another node, wants the timer next. A datagram may bring that forward, and
+    /// then the timer should be handled earlier than it asked for: else helpers say too late that they got no answer.
+    #[must_use]
+    pub fn probes_due(&self) -> Option<Timestamp> {
+        lock(&self.probing).deadline()
+    }
+
     /// How far this node has come.
     #[must_use]
     pub fn phase(&self) -> Phase {

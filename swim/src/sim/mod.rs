@@ -57,6 +57,8 @@ struct Node {
     runs: u32,
     /// The number of the event that wakes it next; an earlier one is void.
     timer: u64,
+    /// When it is.
+    wakes: Timestamp,
     backlog: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// The incarnation at the end of its last run.
     last_incarnation: Incarnation,
@@ -92,6 +94,7 @@ impl World {
             protocol: None,
             runs: 0,
             timer: 0,
+            wakes: Timestamp::ZERO,
             backlog: None,
             last_incarnation: Incarnation::ZERO,
             has_left: false,
@@ -304,9 +307,21 @@ impl World {
         let mut out = Vec::new();
         let handled = protocol.handle_datagram(from, bytes, self.now, &mut out);
         debug_assert_eq!(handled, Ok(()), "nodes understand each other");
+        let due = protocol.probes_due();
         self.note(&self.now.as_nanos().to_le_bytes());
         self.note(bytes);
         self.transmit(node, out);
+        if let Some(due) = due
+            && due < self.nodes[node].wakes
+        {
+            self.wake_at(node, due);
+        }
+    }
+
+    fn wake_at(&mut self, node: usize, at: Timestamp) {
+        let at = at.max(self.now + TICK);
+        self.nodes[node].wakes = at;
+        self.nodes[node].timer = self.plan(at, What::Timer { node });
     }
 
     fn wake(&mut self, node: usize) {
@@ -321,8 +336,7 @@ impl World {
         let mut out = Vec::new();
         let next = protocol.handle_timer(self.now, &mut out);
         self.transmit(node, out);
-        // What datagrams bring forward is caught up with at the next tick.
-        self.nodes[node].timer = self.plan(next.max(self.now + TICK), What::Timer { node });
+        self.wake_at(node, next);
     }
 
     fn transmit(&mut self, node: usize, out: Vec<Datagram>) {
