@@ -198,7 +198,8 @@ where
     /// Whether anything happened since the last [`drain`](Self::drain). One load.
     #[must_use]
     pub fn has_changed(&self) -> bool {
-        self.core.notify.has_news(&self.subscription)
+        // Somebody is still to be told of where a drain's callback panicked.
+        !self.seen.over.is_empty() || self.core.notify.has_news(&self.subscription)
     }
 
     /// Waits until something happened since the last [`drain`](Self::drain): at once, if it has
@@ -381,7 +382,7 @@ impl<K: Eq + Hash, S> Subscriber<K, S> {
     pub fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let domain = self.core.table.domain();
         let notify = &self.core.notify;
-        if notify.wait(domain, &self.subscription, context.waker()) {
+        if !self.seen.over.is_empty() || notify.wait(domain, &self.subscription, context.waker()) {
             Poll::Ready(())
         } else {
             Poll::Pending

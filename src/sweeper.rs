@@ -216,9 +216,17 @@ where
     /// One sweep; whether it made room.
     fn sweep(&self, on_swept: &mut impl FnMut(Swept<'_, K>)) -> bool {
         let now = self.clock.now();
+        let panics = &self.shared.panics;
+        // One by one: a callback that panics takes neither the others' turns nor the rest of the sweep.
+        let mut tell = |swept: Swept<'_, K>| {
+            if caught(|| on_swept(swept)).is_none() {
+                // Relaxed: a number.
+                panics.fetch_add(1, Ordering::Relaxed);
+            }
+        };
         let sweep = || {
             self.tracker
-                .sweep_with(SweepScope::Everything, now, &mut *on_swept)
+                .sweep_with(SweepScope::Everything, now, &mut tell)
         };
         let report = caught(sweep);
         if report.is_none() {

@@ -202,6 +202,17 @@ fn a_pipe_or_device_in_its_place_is_refused_without_waiting_for_it() {
 
 #[cfg(unix)]
 #[test]
+fn a_pipe_in_the_lock_files_place_is_refused_without_waiting_for_it() {
+    let place = place();
+    let lock = place.directory.path().join("incarnation.lock");
+    let made = std::process::Command::new("mkfifo").arg(&lock).status();
+    assert!(made.unwrap().success());
+    assert!(is_not_a_file(&place.path));
+    assert_eq!(place.names(), ["incarnation.lock"]);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_link_to_nothing_is_no_first_start() {
     let place = place();
     std::os::unix::fs::symlink("not mounted yet/incarnation", &place.path).unwrap();

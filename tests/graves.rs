@@ -158,6 +158,21 @@ fn a_death_that_is_told_again_is_no_later_death() {
 }
 
 #[test]
+fn who_is_kept_long_after_death_is_remembered_longer_still() {
+    let day = Duration::from_secs(24 * 3600);
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+        .dead_retention(day * 2)
+        .build()
+        .unwrap();
+    let _ = tracker.update(&1, Claim::dead(7), DIED);
+    let evicted = DIED + day * 2 + Duration::from_nanos(1);
+    assert_eq!(tracker.sweep(evicted).dead_evicted, 1);
+    assert_eq!(tracker.update(&1, Claim::alive(7), evicted), buried(7));
+    let over = DIED + day * 4 + Duration::from_nanos(1);
+    assert_eq!(tracker.judge(&1, Claim::alive(7), over), Verdict::Joined);
+}
+
+#[test]
 fn graves_can_be_turned_off() {
     let tracker: IncarnationTracker<u32> =
         IncarnationTracker::builder().max_graves(0).build().unwrap();

@@ -204,6 +204,15 @@ fn neither_a_directory_nor_a_durable_incarnation_is_overwritten() {
         .unwrap();
     drop(tracker);
     let there = fs::read(&path).unwrap();
+    // Nor a damaged one, or one of a version to come: it may be all that is left of what was announced.
+    for damage in [10, 22, there.len() - 1] {
+        let mut damaged = there.clone();
+        damaged[damage] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        assert!(small().save(&path).is_err(), "byte {damage}");
+        assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+    fs::write(&path, &there).unwrap();
     let Err(PersistError::Format { error, .. }) = small().save(&path) else {
         panic!("it was overwritten");
     };

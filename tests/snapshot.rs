@@ -186,6 +186,25 @@ fn a_node_that_is_buried_behind_the_walker_s_back_is_found_among_the_graves() {
 }
 
 #[test]
+fn a_node_that_dies_and_leaves_behind_the_walker_s_back_is_not_alive_in_the_snapshot() {
+    let gate = Gate::default();
+    let (tracker, nodes) = gated(&gate);
+    gate.shut();
+    let snapshot = thread::scope(|scope| {
+        let walker = scope.spawn(|| tracker.snapshot(DIED));
+        // It has read that the node lives.
+        gate.wait_for_thread();
+        let _ = tracker.update(&nodes[0], Claim::dead(1), DIED);
+        assert!(tracker.remove(&nodes[0], DIED).is_some());
+        gate.open();
+        walker.join().unwrap()
+    });
+    assert_eq!(snapshot.node(&nodes[0]), None);
+    let grave = snapshot.grave(&nodes[0]).expect("it was buried");
+    assert_eq!(grave.claim(), Claim::dead(1));
+}
+
+#[test]
 fn a_node_that_comes_back_behind_the_walker_s_back_is_found_when_it_looks_again() {
     let gate = Gate::default();
     let (tracker, nodes) = gated(&gate);

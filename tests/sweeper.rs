@@ -221,6 +221,33 @@ fn it_survives_a_callback_that_panics() {
 }
 
 #[test]
+fn a_callback_that_panics_holds_up_neither_the_rest_of_the_sweep_nor_other_news() {
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+        .max_nodes(8)
+        .hard_limit(16)
+        .build()
+        .unwrap();
+    // One to expire, and more to evict for want of room.
+    let _ = tracker.update(&0, Claim::dead(1), NOW);
+    let now = NOW + NEVER * 2;
+    for node in 1..16 {
+        let _ = tracker.update(&node, Claim::unconfirmed(1), now);
+    }
+    let clock = Clock::manual();
+    clock.advance(NEVER * 2);
+    let (send, news) = mpsc::channel();
+    let sweeper = Sweeper::spawn(&tracker, clock, NEVER, move |swept| {
+        let _ = send.send(*swept.node);
+        std::panic::resume_unwind(Box::new("the callback panics"));
+    });
+    let sweeper = sweeper.unwrap();
+    wait_until(|| tracker.len() <= 8 && sweeper.sweeps() > 0);
+    assert_eq!(sweeper.sweeps(), 1, "all in one sweep");
+    assert_eq!(news.try_iter().count(), 16 - tracker.len());
+    assert_eq!(sweeper.panics(), 16 - tracker.len() as u64);
+}
+
+#[test]
 fn a_callback_may_drop_its_own_sweeper() {
     let tracker = small();
     let clock = Clock::manual();

@@ -16,6 +16,26 @@ fn seen(subscriber: &Subscriber<TouchyKey>) -> BTreeMap<String, Claim> {
 /// A key that panics in the middle of a drain takes no news from the drains that follow: what was told,
 /// taken together, is what the table holds.
 #[test]
+fn a_callback_that_panics_at_a_departure_leaves_the_others_as_news() {
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build().unwrap();
+    let mut subscriber = tracker.subscribe();
+    for node in 0..3 {
+        let _ = tracker.update(&node, Claim::alive(1), NOW);
+    }
+    assert_eq!(subscriber.drain(|_, _| {}), 3);
+    for node in 0..3 {
+        assert!(tracker.remove(&node, NOW).is_some());
+    }
+    let drain = std::panic::AssertUnwindSafe(|| {
+        subscriber.drain(|_, _| std::panic::resume_unwind(Box::new("the callback panics")))
+    });
+    assert!(std::panic::catch_unwind(drain).is_err());
+    assert!(subscriber.has_changed() && subscriber.wait(std::time::Duration::ZERO));
+    assert_eq!(subscriber.drain(|_, _| {}), 2);
+    assert!(!subscriber.has_changed());
+}
+
+#[test]
 fn a_key_that_panics_in_a_drain_hides_no_final_state() {
     let mut panics = 0;
     for act in [Act::Hash, Act::Eq, Act::Clone] {

@@ -106,7 +106,7 @@ pub struct Mirror<K: Eq + Hash, F, S = ahash::RandomState> {
     /// Of the members that were at these places of foca's list the last time.
     places: Vec<NodeHandle<K, S>>,
     /// Members that changed their identity since.
-    renamed: Vec<K>,
+    renamed: HashSet<K>,
     /// The generation that members begin with: above that of any that was forgotten.
     first_generation: u64,
 }
@@ -115,7 +115,7 @@ impl<K: Eq + Hash + fmt::Debug, F, S> fmt::Debug for Mirror<K, F, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mirror")
             .field("members", &self.places.len())
-            .field("renamed", &self.renamed)
+            .field("renamed", &self.renamed.len())
             .field("first_generation", &self.first_generation)
             .finish_non_exhaustive()
     }
@@ -151,7 +151,7 @@ where
             tracker,
             key,
             places: Vec::new(),
-            renamed: Vec::new(),
+            renamed: HashSet::new(),
             first_generation: 0,
         }
     }
@@ -226,7 +226,7 @@ where
 
     /// Whether the member was at this place, in this state, and is still the same.
     fn is_as_before<T>(&self, place: usize, key: &K, member: &Member<T>) -> bool {
-        self.renamed.is_empty()
+        !self.renamed.contains(key)
             && self.places.get(place).is_some_and(|handle| {
                 handle.key() == key
                     && handle.state().is_some_and(|state| {
@@ -314,7 +314,8 @@ where
     fn notify(&mut self, notification: Notification<'_, T>) {
         // The one thing that the list does not show: another identity, in the very same state.
         if let Notification::Rename(_, renewed) = notification {
-            self.mirror.renamed.push((self.mirror.key)(renewed));
+            let renewed = (self.mirror.key)(renewed);
+            self.mirror.renamed.insert(renewed);
         }
         self.runtime.notify(notification);
     }

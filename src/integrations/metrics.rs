@@ -77,7 +77,6 @@ where
             (DECLARED_DEAD, stats.declared_dead),
             (BURIED, stats.buried),
             (SWEEPS, stats.sweeps),
-            (LOCAL, self.local().current().get()),
         ] {
             counter!(metric, "tracker" => name()).absolute(total);
         }
@@ -86,6 +85,7 @@ where
             (DEBRIS, stats.debris as f64),
             (WAITING, stats.waiting as f64),
             (LONGEST_VIEW, stats.longest_view.as_secs_f64()),
+            (LOCAL, self.local().current().get() as f64),
         ] {
             gauge!(metric, "tracker" => name()).set(now);
         }
@@ -126,7 +126,7 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "How long some view has been held at least, the last sweep found."
     );
-    describe_counter!(
+    describe_gauge!(
         LOCAL,
         Unit::Count,
         "The local node's own incarnation; it rises when others suspect this node."

@@ -128,6 +128,11 @@ impl DurableIncarnation {
         Ok(mark)
     }
 
+    /// Whether bytes are or were such a file, damaged or of another version though they may be.
+    pub(crate) fn is_its_file(bytes: &[u8]) -> bool {
+        envelope::begins_as(CONTENT, bytes)
+    }
+
     /// Begins a run that would start at `first` if there had been none before: the incarnation to
     /// start at, already reserved on disk, and what reserves the next ones.
     pub(crate) fn begin(

@@ -102,6 +102,13 @@ pub(crate) fn seal(content: Content, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Whether bytes, damaged or not, begin as an envelope of this content does, of whatever version.
+pub(crate) fn begins_as(content: Content, bytes: &[u8]) -> bool {
+    bytes
+        .strip_prefix(&MAGIC)
+        .is_some_and(|rest| rest.starts_with(&content.id.to_le_bytes()))
+}
+
 /// Takes a payload out of its envelope. Never panics, allocates nothing.
 pub(crate) fn open(content: Content, bytes: &[u8]) -> Result<&[u8], FormatError> {
     let len = bytes.len() as u64;

@@ -43,6 +43,10 @@ impl LockedPath {
             whole
         };
         let lock_path = directory.join(with("", ".lock"));
+        // Opening a pipe would wait for its other end.
+        if fs::metadata(&lock_path).is_ok_and(|there| !there.is_file()) {
+            return Err(PersistError::NotAFile { path: lock_path });
+        }
         let lock = File::options()
             .write(true)
             .create(true)

@@ -69,7 +69,7 @@ impl<K: Serialize> Snapshot<K> {
         let bytes = self.encode()?;
         let file = LockedPath::acquire(path.as_ref())?;
         if let Some(there) = file.read(GLANCE)?
-            && DurableIncarnation::decode(&there).is_ok()
+            && DurableIncarnation::is_its_file(&there)
         {
             return Err(PersistError::Format {
                 path: file.path().to_owned(),

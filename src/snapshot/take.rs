@@ -11,8 +11,9 @@ use core::cmp::Reverse;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
-use super::{Record, Snapshot};
+use super::{Alongside, Record, Snapshot};
 use crate::rule::{Status, Word};
+use crate::table::Life;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
 use crate::tracker::core::Core;
@@ -102,6 +103,7 @@ where
             });
             rows.dedup_by(|again, first| again.node == first.node);
         }
+        core.look_again_at_the_buried(now, &mut nodes, &graves);
         let mut snapshot = Snapshot { nodes, graves };
         snapshot.leave_out_what_says_nothing();
         snapshot
@@ -130,6 +132,37 @@ where
             pinned.repin();
             start = last + 1;
         }
+    }
+
+    /// A row with a grave above it is of a node that was introduced over its grave, or of one that died and
+    /// left between the two walks, which must not rise where the snapshot is merged. Only the table knows.
+    fn look_again_at_the_buried(
+        &self,
+        now: Timestamp,
+        nodes: &mut Vec<Record<K>>,
+        graves: &[Record<K>],
+    ) where
+        K: Ord,
+    {
+        let mut beside = Alongside::new(graves);
+        nodes.retain_mut(|row| {
+            if beside
+                .at(&row.node)
+                .is_none_or(|grave| grave.word <= row.word)
+            {
+                return true;
+            }
+            let pinned = self.table.pin();
+            match pinned.find(self.hash(&row.node), &row.node) {
+                Some((node, Life::Live(word))) => {
+                    if word > row.word {
+                        (row.word, row.age) = (word, now.since(node.stamp()));
+                    }
+                    true
+                }
+                _ => false,
+            }
+        });
     }
 
     fn copy_graves(&self, now: Timestamp, rows: &mut Vec<Record<K>>) {

@@ -22,6 +22,8 @@ use crate::tracker::IncarnationTracker;
 use crate::tracker::core::{Core, Lifetimes, table_hash};
 use crate::watch::ViewWatch;
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Entries there are beyond the hard limit, at least: what may leave while one thread is held up in the middle of
 /// an operation, as by a view. Few under the model checker, which pays for each.
 const MIN_SPARE: usize = if cfg!(loom) { 2 } else { 32 };
@@ -55,7 +57,7 @@ pub struct Builder<K, S = ahash::RandomState> {
     unconfirmed_timeout: Option<Duration>,
     suspect_timeout: Option<Duration>,
     max_graves: Option<usize>,
-    grave_retention: Duration,
+    grave_retention: Option<Duration>,
     reclaimer: Option<Reclaimer>,
     hasher: S,
 }
@@ -160,7 +162,7 @@ impl<K> Default for Builder<K> {
             unconfirmed_timeout: Some(Duration::from_secs(5 * 60)),
             suspect_timeout: None,
             max_graves: None,
-            grave_retention: Duration::from_secs(24 * 60 * 60),
+            grave_retention: None,
             reclaimer: None,
             hasher: ahash::RandomState::new(),
         }
@@ -246,9 +248,11 @@ impl<K, S> Builder<K, S> {
         self
     }
 
-    /// How long a death is remembered. Default 24 hours.
+    /// How long a death is remembered, counted from the death. Default 24 hours, or twice `dead_retention` if that is
+    /// more. A time that is not above `dead_retention` has the sweep evict without a grave: then only nodes removed before
+    /// leave any.
     pub fn grave_retention(mut self, retention: Duration) -> Self {
-        self.grave_retention = retention;
+        self.grave_retention = Some(retention);
         self
     }
 
@@ -360,7 +364,8 @@ where
             table,
             graves: Graves::new(
                 self.max_graves.unwrap_or(self.max_nodes),
-                self.grave_retention,
+                self.grave_retention
+                    .unwrap_or_else(|| DAY.max(self.dead_retention.saturating_mul(2))),
             ),
             policy: self.policy,
             lifetimes: Lifetimes {
