@@ -286,9 +286,12 @@ where
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
-        match self.judge_known(node, word, proposal, now) {
+        match self.judge_standing(node, word, proposal, now) {
             Judgement::Keep(Verdict::Rejected(_)) => None,
+            // Who was only heard of may have a grave yet.
+            Judgement::Keep(_) if proposal.is_rejoin() => None,
             Judgement::Keep(verdict) => Some(verdict),
+            Judgement::Write(..) if word.status() == Status::Unconfirmed => None,
             Judgement::Write(to, verdict) => {
                 self.write(node, word, to, now).is_ok().then_some(verdict)
             }
@@ -390,7 +393,7 @@ where
         self.notify.changed(self.table.domain(), node.index());
     }
 
-    #[inline(always)]
+    /// Judges a proposal against a live entry.
     pub(crate) fn judge_known(
         &self,
         node: Node<'_, K>,
@@ -401,6 +404,18 @@ where
         if word.status() == Status::Unconfirmed && self.graves.len() > 0 {
             return self.judge_heard_of(node, word, proposal, now);
         }
+        self.judge_standing(node, word, proposal, now)
+    }
+
+    /// The same where no grave can count: for all but Unconfirmed nodes, and for claims that change nothing anyway.
+    #[inline(always)]
+    fn judge_standing(
+        &self,
+        node: Node<'_, K>,
+        word: Word,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Judgement {
         let situation = Situation {
             died_recently: proposal.is_rejoin()
                 && word.status() == Status::Dead
