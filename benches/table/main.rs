@@ -136,6 +136,49 @@ fn scans(group: &mut BenchmarkGroup<'_, WallTime>, tracker: &Tracker, nodes: usi
     });
 }
 
+/// What stands beside the table: subscribers, samples, numbers, snapshots.
+fn beside(criterion: &mut Criterion) {
+    const NODES: usize = 10_000;
+    let mut group = criterion.benchmark_group("beside the table");
+    let tracker = tracker(NODES);
+    let mut incarnation = 1 << 20;
+    let mut place = places(NODES);
+    let mut claim = || {
+        incarnation += 1;
+        tracker.update(&node(place()), Claim::alive(incarnation), NOW)
+    };
+    group.bench_function("accepted claim, nobody subscribed", |bencher| {
+        bencher.iter(&mut claim);
+    });
+    let mut subscriber = tracker.subscribe();
+    group.bench_function("accepted claim, a subscriber sleeps", |bencher| {
+        bencher.iter(&mut claim);
+    });
+    group.bench_function("accepted claim, and a drain of it", |bencher| {
+        subscriber.drain(|_, _| {});
+        bencher.iter(|| (claim(), subscriber.drain(|_, _| {})));
+    });
+    group.bench_function("drain of nothing", |bencher| {
+        subscriber.drain(|_, _| {});
+        bencher.iter(|| subscriber.drain(|_, _| {}));
+    });
+    drop(subscriber);
+    let mut state = 7_u64;
+    let mut random = move || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        state.rotate_right(29)
+    };
+    group.bench_function("sample of 3", |bencher| {
+        bencher.iter(|| tracker.sample(3, &mut random, |_, _| true));
+    });
+    group.bench_function("counts", |bencher| bencher.iter(|| tracker.counts()));
+    group.bench_function("stats", |bencher| bencher.iter(|| tracker.stats()));
+    group.bench_function("snapshot of 10000", |bencher| {
+        bencher.iter(|| tracker.snapshot(NOW));
+    });
+    group.finish();
+}
+
 /// All threads look up one node; the time of an operation and thread.
 fn threads(criterion: &mut Criterion) {
     let tracker = tracker(10_000);
@@ -218,6 +261,7 @@ fn main() {
         group.finish();
     }
     threads(&mut criterion);
+    beside(&mut criterion);
     #[cfg(feature = "mirror")]
     mirror(&mut criterion);
     building(&mut criterion);

@@ -38,6 +38,18 @@ where
     /// node's own incarnation: one that rises tells that others suspect this node. Without an installed
     /// recorder it does nothing.
     ///
+    /// | name | kind | labels beside `tracker` |
+    /// |---|---|---|
+    /// | `incarnation_nodes` | gauge | `status` |
+    /// | `incarnation_joins_total`, `incarnation_declared_dead_total`, `incarnation_buried_total`, `incarnation_sweeps_total` | counter | |
+    /// | `incarnation_evictions_total`, `incarnation_rejections_total` | counter | `reason` |
+    /// | `incarnation_graves`, `incarnation_debris_entries`, `incarnation_waiting_entries` | gauge | |
+    /// | `incarnation_longest_view_seconds` | gauge | |
+    /// | `incarnation_local_incarnation` | gauge | |
+    ///
+    /// Counters never fall: a new tracker under a label that was in use before shows the old one's until it has
+    /// counted more.
+    ///
     /// ```
     /// # let tracker: incarnation::IncarnationTracker = incarnation::IncarnationTracker::builder().build().unwrap();
     /// incarnation::describe_metrics(); // once, after the recorder was installed
