@@ -13,6 +13,9 @@ const MAX_NODES: u64 = 4;
 /// How long each test looks for a moment at which it fails.
 const LONG: Duration = Duration::from_secs(2);
 
+/// How long a thread stands still at most.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// How often a thread was asked to stand still, which of these it obeys, and up to which it may go on.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 static STANDS: AtomicU32 = AtomicU32::new(0);
@@ -23,7 +26,9 @@ static STAGE: Mutex<()> = Mutex::new(());
 extern "C" fn stand_still(_signal: libc::c_int) {
     let asked = ASKED.load(SeqCst);
     STANDS.store(asked, SeqCst);
-    while MAY_GO.load(SeqCst) < asked {
+    // Not for ever: it may hold a lock of the allocator's, or of the portable reclamation's, that the others need.
+    let begin = Instant::now();
+    while MAY_GO.load(SeqCst) < asked && begin.elapsed() < PATIENCE {
         core::hint::spin_loop();
     }
 }
@@ -37,7 +42,7 @@ fn rounds<T>(
 ) -> (Option<T>, bool) {
     let _stage = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let handler: extern "C" fn(libc::c_int) = stand_still;
-    // SAFETY: the handler touches nothing but atomics.
+    // SAFETY: the handler touches nothing but atomics and the clock.
     unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
     let (over, left) = (AtomicBool::new(false), AtomicBool::new(false));
     let thread = AtomicUsize::new(0);
