@@ -159,7 +159,10 @@ where
         loop {
             let joins = self.tally.joins();
             if let Some((node, word)) = known(pinned, hash, key) {
-                return self.judge_known(node, word, proposal, now);
+                match self.judge_known(node, word, proposal, now) {
+                    Ok(judgement) => return judgement,
+                    Err(_moved) => continue,
+                }
             }
             let judgement = self.within_capacity(self.judge_unknown(key, proposal, now));
             // If the node joined between the two looks, it may have ended the grave that the second
@@ -328,10 +331,11 @@ where
             let attempted = match life {
                 Life::Evicted => return None,
                 Life::Live(word) => match self.judge_known(node, word, proposal, now) {
-                    Judgement::Keep(verdict) => Ok(verdict),
-                    Judgement::Write(to, verdict) => {
+                    Ok(Judgement::Keep(verdict)) => Ok(verdict),
+                    Ok(Judgement::Write(to, verdict)) => {
                         self.write(node, word, to, now).map(|()| verdict)
                     }
+                    Err(now_there) => Err(now_there),
                 },
                 Life::Vacant => self.join(node, proposal, now),
             };
@@ -393,18 +397,19 @@ where
         self.notify.changed(self.table.domain(), node.index());
     }
 
-    /// Judges a proposal against a live entry.
+    /// Judges a proposal against a live entry, or says what has become of it meanwhile.
     pub(crate) fn judge_known(
         &self,
         node: Node<'_, K>,
         word: Word,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Judgement {
-        if word.status() == Status::Unconfirmed && self.graves.len() > 0 {
-            return self.judge_heard_of(node, word, proposal, now);
+    ) -> Result<Judgement, Life> {
+        if word.status() == Status::Unconfirmed {
+            self.judge_heard_of(node, word, proposal, now)
+        } else {
+            Ok(self.judge_standing(node, word, proposal, now))
         }
-        self.judge_standing(node, word, proposal, now)
     }
 
     /// The same where no grave can count: for all but Unconfirmed nodes, and for claims that change nothing anyway.
@@ -435,10 +440,18 @@ where
         word: Word,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Judgement {
+    ) -> Result<Judgement, Life> {
         let buried = self.buried(self.graves.find(node.key()), now);
-        let stored = Some(word);
-        judge(Situation { stored, ..buried }, proposal, &self.policy)
+        // Word and grave are of one moment only if the word stands yet: the node may have been forgotten
+        // meanwhile, and its grave opened.
+        match node.life() {
+            Life::Live(still) if still == word => {
+                let stored = Some(word);
+                let situation = Situation { stored, ..buried };
+                Ok(judge(situation, proposal, &self.policy))
+            }
+            moved => Err(moved),
+        }
     }
 
     fn judge_unknown(&self, key: &K, proposal: Proposal, now: Timestamp) -> Judgement {

@@ -169,10 +169,16 @@ where
     /// As [`IncarnationTracker::judge`]; `None` once this life is over.
     #[must_use]
     pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
-        self.visit(|view, node, word| {
-            let proposal = Proposal::claim(claim);
-            view.core.judge_known(node, word, proposal, now).verdict()
-        })
+        let proposal = Proposal::claim(claim);
+        self.visit(|view, node, mut word| {
+            loop {
+                match view.core.judge_known(node, word, proposal, now) {
+                    Ok(judgement) => return Some(judgement.verdict()),
+                    Err(Life::Live(now_there)) => word = now_there,
+                    Err(_over) => return None,
+                }
+            }
+        })?
     }
 
     /// As [`IncarnationTracker::confirm`]; `None` once this life is over.

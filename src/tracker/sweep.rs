@@ -278,7 +278,7 @@ where
     /// Declares exactly this suspicion a death.
     fn declare_dead(&self, node: Node<'_, K>, word: Word, now: Timestamp) -> Option<SweepReason> {
         let death = Proposal::claim(Claim::dead(word.incarnation()).trusted());
-        let Judgement::Write(dead, _) = self.judge_known(node, word, death, now) else {
+        let Ok(Judgement::Write(dead, _)) = self.judge_known(node, word, death, now) else {
             return None;
         };
         node.raise(Some(word), dead, now).ok()?;
