@@ -292,6 +292,27 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::a_batch_is_whole",
     },
     Weakening {
+        name: "settled before the batches are taken",
+        file: LIMBO,
+        from: "        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
+        if next.is_null() {
+            return;
+        }
+        // So that nobody else pays for a fence because of the entries that wait for this one.
+        self.collected();
+        let horizon = domain.settle();
+",
+        to: "        let horizon = domain.settle();
+        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
+        if next.is_null() {
+            return;
+        }
+        self.collected();
+",
+        also: None,
+        model: "recycling::a_collection_while_a_sweep_tells",
+    },
+    Weakening {
         name: "the free list releases nothing",
         file: SLAB,
         from: "                // `recycling::a_recycled_entry_is_whole`.
@@ -733,6 +754,18 @@ pub const LIST: &[Weakening] = &[
         to: "let cancelled = place.map(|_| mem::take(&mut list.waiters));",
         also: None,
         model: "notify::one_gives_up_waiting_and_one_does_not",
+    },
+    Weakening {
+        name: "waiters are counted out after the list was let go",
+        file: NOTIFY,
+        from: "        self.shared.waiting.store(false, Ordering::Relaxed);
+            let unheard = self.let_go(list);
+",
+        to: "        let unheard = self.let_go(list);
+            self.shared.waiting.store(false, Ordering::Relaxed);
+",
+        also: None,
+        model: "notify::a_waiter_that_enlists_while_another_is_woken",
     },
     // The checker.
     Weakening {

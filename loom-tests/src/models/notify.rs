@@ -250,5 +250,40 @@ pub fn models() -> Vec<Model> {
                 w.assert_final(0);
             },
         ),
+        Model::new(
+            "notify::a_waiter_that_enlists_while_another_is_woken",
+            USUAL,
+            awaited,
+            &[claim, |w: &Watched| {
+                w.with(1, |watcher| {
+                    watcher.drain();
+                    watcher.wait();
+                });
+            }],
+            |w: &Watched| {
+                let all_well = || {
+                    for which in [0, 1] {
+                        w.with(which, |watcher| watcher.assert_not_forgotten());
+                    }
+                };
+                all_well();
+                // Whoever waits yet, without news, is woken by the next change.
+                let _ = w.world.claim(Claim::alive(3), BEGIN);
+                all_well();
+            },
+        ),
+        Model::new(
+            "notify::a_join_against_a_look",
+            USUAL,
+            || {
+                let watched = with_news();
+                watched.world.tracker.remove(&NODE, BEGIN);
+                watched.with(0, Watcher::drain);
+                let _ = watched.world.tracker.update(&OTHER, Claim::alive(9), BEGIN);
+                watched
+            },
+            &[claim, |w: &Watched| w.with(0, Watcher::drain)],
+            |w: &Watched| w.assert_final(0),
+        ),
     ]
 }

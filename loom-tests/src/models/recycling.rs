@@ -1,8 +1,8 @@
 //! Recycling: an entry that serves another life is whole, and nobody's twice.
 
-use incarnation::Claim;
+use incarnation::{Claim, SweepScope};
 
-use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
 
 pub fn models() -> Vec<Model> {
@@ -131,6 +131,27 @@ pub fn models() -> Vec<Model> {
                 let _ = w.tracker.update(&4, Claim::alive(4), BEGIN);
                 assert_eq!(w.state(3), Some(Claim::alive(3)));
                 assert_eq!(w.state(4), Some(Claim::alive(4)));
+            },
+        ),
+        // What was settled before the batches were taken says nothing of those that came in between.
+        Model::new(
+            "recycling::a_collection_while_a_sweep_tells",
+            USUAL,
+            || world(builder(), &[(NODE, Claim::dead(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.tracker.sweep(BEGIN);
+                },
+                |w: &World| {
+                    let everything = SweepScope::Everything;
+                    let _ = w.tracker.sweep_with(everything, later(), |swept| {
+                        assert_eq!(*swept.node, NODE);
+                    });
+                },
+            ],
+            |w: &World| {
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.waiting(), 0);
             },
         ),
     ]
