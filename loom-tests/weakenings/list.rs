@@ -392,7 +392,16 @@ pub const LIST: &[Weakening] = &[
             .map(|_| Self(flag))",
         to: "            .ok();
         Some(Self(flag))",
-        also: None,
+        also: Some((
+            SWEEP,
+            "            if known <= self.lifetimes.max_nodes {
+                return;
+            }
+            candidates.truncate(known - goal);
+",
+            "            let _ = (known, &mut candidates);
+",
+        )),
         model: "limits::two_sweeps_take_one_surplus",
     },
     // Graves that end.
