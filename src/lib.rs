@@ -63,6 +63,7 @@ mod watch;
 #[doc(hidden)]
 pub mod model {
     pub use crate::sync::{atomic, thread, with_shadows, without_notices};
+    pub use crate::table::Places;
 
     /// Listens to a tracker's bell, as its sweepers do, and stops listening.
     pub fn listen_for_a_moment<K, S>(tracker: &crate::IncarnationTracker<K, S>)
@@ -71,6 +72,15 @@ pub mod model {
         S: core::hash::BuildHasher,
     {
         drop(tracker.core().bell.listen());
+    }
+
+    /// How many entries hold a key. Only while nobody else is at the table.
+    pub fn occupied_places<K, S>(tracker: &crate::IncarnationTracker<K, S>) -> usize
+    where
+        K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
+        S: core::hash::BuildHasher,
+    {
+        tracker.core().table.occupied()
     }
 }
 

@@ -11,8 +11,9 @@ use incarnation_testkit::{fuzz, lockstep};
 type Body = fn(&[u8]);
 
 /// The targets and their bodies; a target that is not here has no test.
-const TARGETS: [(&str, Body); 5] = [
+const TARGETS: [(&str, Body); 6] = [
     ("datagram", incarnation_swim::fuzz::datagram),
+    ("digest", digest),
     ("durable", durable),
     ("operations", fuzz::operations),
     ("snapshot", snapshot),
@@ -33,6 +34,25 @@ fn snapshot(bytes: &[u8]) {
         |bytes| Snapshot::decode(bytes).ok(),
         |snapshot| snapshot.encode().unwrap(),
     );
+    fuzz::serialized_snapshot(
+        bytes,
+        |bytes| serde_json::from_slice(bytes).ok(),
+        |snapshot| serde_json::to_vec(snapshot).unwrap(),
+    );
+}
+
+#[cfg(feature = "persist")]
+fn digest(bytes: &[u8]) {
+    fuzz::digest(
+        bytes,
+        |bytes| postcard::from_bytes(bytes).ok(),
+        |digest| postcard::to_allocvec(digest).unwrap(),
+    );
+    fuzz::digest(
+        bytes,
+        |bytes| serde_json::from_slice(bytes).ok(),
+        |digest| serde_json::to_vec(digest).unwrap(),
+    );
 }
 
 #[cfg(not(feature = "persist"))]
@@ -40,6 +60,9 @@ fn durable(_: &[u8]) {}
 
 #[cfg(not(feature = "persist"))]
 fn snapshot(_: &[u8]) {}
+
+#[cfg(not(feature = "persist"))]
+fn digest(_: &[u8]) {}
 
 fn in_fuzz(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

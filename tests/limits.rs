@@ -1,6 +1,7 @@
 //! The limits: never more live nodes than the hard limit at any instant, whoever inserts; past it
 //! unknown nodes are refused and known ones never notice; a sweep makes room.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
@@ -223,4 +224,53 @@ fn a_capacity_sweep_under_insertion_restores_the_soft_limit() {
     });
     let _ = tracker.sweep_with(SweepScope::Capacity, NOW, |_| {});
     assert_eq!(tracker.len(), 100);
+}
+
+thread_local! {
+    /// Runs at the next clone of a [`Clonable`] on this thread.
+    static AT_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+/// A key in the middle of whose clone something else may happen.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Clonable(u32);
+
+impl Clone for Clonable {
+    fn clone(&self) -> Self {
+        if let Some(work) = AT_CLONE.take() {
+            work();
+        }
+        Self(self.0)
+    }
+}
+
+#[test]
+fn what_leaves_while_a_capacity_sweep_evicts_counts_for_it() {
+    let tracker: IncarnationTracker<Clonable> = IncarnationTracker::builder()
+        .max_nodes(4)
+        .hard_limit(8)
+        .eviction_headroom(0)
+        .reclaimer(Reclaimer::private())
+        .build()
+        .unwrap();
+    for node in 0..8 {
+        let since = Timestamp::from_millis(node.into());
+        assert!(
+            tracker
+                .update(&Clonable(node), Claim::dead(1), since)
+                .accepted()
+        );
+    }
+    // Four are to go, the oldest first. While the first is buried, three of the younger are forgotten.
+    let others = tracker.clone();
+    AT_CLONE.set(Some(Box::new(move || {
+        for node in 5..8 {
+            assert!(others.forget(&Clonable(node)).is_some());
+        }
+    })));
+    let report = tracker.sweep_with(SweepScope::Capacity, Timestamp::from_millis(8), |_| {});
+    assert_eq!(report.capacity_evicted, 1);
+    let mut left: Vec<u32> = tracker.iter().map(|(node, _)| node.0).collect();
+    left.sort_unstable();
+    assert_eq!(left, [1, 2, 3, 4]);
 }

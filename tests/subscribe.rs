@@ -199,6 +199,23 @@ fn sweeps_are_told_too() {
 }
 
 #[test]
+fn a_death_that_a_sweep_declares_is_told_by_itself() {
+    let tracker = Tracker::builder()
+        .suspect_timeout(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    put(&tracker, 1, Claim::suspect(1));
+    let mut subscriber = tracker.subscribe();
+    drain(&mut subscriber);
+    let _ = tracker.sweep(NOW + Duration::from_secs(2));
+    assert!(subscriber.has_changed());
+    assert_eq!(
+        drain(&mut subscriber),
+        [(1, Moved(Claim::suspect(1), Claim::dead(1)))],
+    );
+}
+
+#[test]
 fn many_subscribers_each_see_everything() {
     let tracker = tracker();
     let mut random = Rng::with_seed(1);

@@ -4,30 +4,54 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use incarnation::{Builder, Claim, IncarnationTracker, NodeHandle, Reclaimer, Timestamp, Verdict};
+use incarnation::{
+    Builder, Claim, IncarnationTracker, NodeHandle, Reclaimer, SweepScope, Timestamp, Verdict,
+};
 
-/// Puts every key into one chain, and every run on the same path.
-#[derive(Clone, Copy, Default)]
-pub struct OneChain;
+/// Which chain a key goes into, the same on every run.
+#[derive(Clone, Copy)]
+pub enum Chains {
+    /// All keys into one.
+    One,
+    /// Odd keys into one, even keys into another.
+    Two,
+}
 
-impl BuildHasher for OneChain {
-    type Hasher = Self;
+/// What it has hashed of a key.
+pub struct Chain {
+    chains: Chains,
+    chain: u8,
+}
 
-    fn build_hasher(&self) -> Self {
-        Self
+impl BuildHasher for Chains {
+    type Hasher = Chain;
+
+    fn build_hasher(&self) -> Chain {
+        Chain {
+            chains: *self,
+            chain: 0,
+        }
     }
 }
 
-impl Hasher for OneChain {
+impl Hasher for Chain {
     fn finish(&self) -> u64 {
-        0
+        match self.chains {
+            Chains::One => 0,
+            // The table takes the high half.
+            Chains::Two => u64::from(self.chain % 2) << 32,
+        }
     }
 
-    fn write(&mut self, _: &[u8]) {}
+    fn write(&mut self, bytes: &[u8]) {
+        self.chain = bytes
+            .iter()
+            .fold(self.chain, |sum, byte| sum.wrapping_add(*byte));
+    }
 }
 
-pub type Tracker = IncarnationTracker<u8, OneChain>;
-pub type Handle = NodeHandle<u8, OneChain>;
+pub type Tracker = IncarnationTracker<u8, Chains>;
+pub type Handle = NodeHandle<u8, Chains>;
 
 /// A tracker, and what its threads wrote down.
 pub struct World {
@@ -49,9 +73,9 @@ pub fn later() -> Timestamp {
 }
 
 /// The smallest tracker: everything in one chain, the dead go after ten seconds.
-pub fn builder() -> Builder<u8, OneChain> {
+pub fn builder() -> Builder<u8, Chains> {
     IncarnationTracker::<u8>::builder()
-        .hasher(OneChain)
+        .hasher(Chains::One)
         .max_nodes(1)
         .hard_limit(2)
         .dead_retention(Duration::from_secs(10))
@@ -60,7 +84,7 @@ pub fn builder() -> Builder<u8, OneChain> {
 }
 
 /// A world whose tracker holds these nodes, the last one first in the chain.
-pub fn world(builder: Builder<u8, OneChain>, nodes: &[(u8, Claim)]) -> World {
+pub fn world(builder: Builder<u8, Chains>, nodes: &[(u8, Claim)]) -> World {
     let tracker = builder.build().unwrap();
     for (node, claim) in nodes {
         assert_eq!(tracker.update(node, *claim, BEGIN), Verdict::Joined);
@@ -78,6 +102,15 @@ impl World {
         let verdict = self.tracker.update(&NODE, claim, now);
         self.verdicts.lock().unwrap().push(verdict);
         verdict
+    }
+
+    /// Once nobody looks any more, every place that is in use is a node's.
+    pub fn assert_nothing_lost(&self) {
+        let _ = self.tracker.sweep_with(SweepScope::Capacity, BEGIN, |_| {});
+        assert_eq!(self.tracker.waiting(), 0);
+        let occupied = incarnation::model::occupied_places(&self.tracker);
+        assert_eq!(occupied, self.tracker.len());
+        assert_eq!(self.tracker.iter().count(), occupied);
     }
 
     /// What is known of a node.

@@ -1,7 +1,7 @@
 //! Runs the models, each in a thread of its own, and insists that all of them ran.
 //!
-//! `cargo test --release`: all. `cargo test --release -- NAME`: those whose names contain it.
-//! Flags, such as those that `cargo test` passes to the standard harness, are ignored.
+//! `cargo test --release`: all. `cargo test --release -- NAME`: those whose names contain it; with `--exact`, the one
+//! of that name. Other flags, such as those that `cargo test` passes to the standard harness, are ignored.
 
 #[cfg(not(loom))]
 fn main() {
@@ -15,6 +15,7 @@ fn main() {
     use std::sync::Mutex;
 
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let exact = std::env::args().any(|arg| arg == "--exact");
     let all = models::all();
     if all.len() != EXPECTED {
         eprintln!("there are {} models, expected {EXPECTED}", all.len());
@@ -25,7 +26,7 @@ fn main() {
         .filter(|model| {
             filter
                 .as_ref()
-                .is_none_or(|f| model.name.contains(f.as_str()))
+                .is_none_or(|f| model.name == f || !exact && model.name.contains(f.as_str()))
         })
         .collect();
     let total = chosen.len();

@@ -203,6 +203,49 @@ pub const LIST: &[Weakening] = &[
         also: None,
         model: "evictions::debris_is_handed_over",
     },
+    Weakening {
+        name: "debris of others is taken for one's own",
+        file: SHARD,
+        from: "if handled == mine && seen == mine + 1 {",
+        to: "if seen == mine + 1 {",
+        also: None,
+        model: "evictions::debris_of_another_chain_is_handed_over",
+    },
+    Weakening {
+        name: "the holder looks at its own chain only",
+        file: SHARD,
+        from: "                for head in first..end {
+                    self.unlink_evicted(head, unlinked);
+                }",
+        to: "                let _ = first..end;
+                self.unlink_evicted(head, unlinked);",
+        also: None,
+        model: "evictions::debris_of_another_chain_is_handed_over",
+    },
+    Weakening {
+        name: "a refused linker leaves its entry",
+        file: PINNED,
+        from: "if self.node.entry.life() == Life::Vacant && self.node.entry.evict(None).is_ok() {",
+        to: "if self.node.entry.life() == Life::Evicted && self.node.entry.evict(None).is_ok() {",
+        also: None,
+        model: "graves::a_whole_life_inside_an_old_claim",
+    },
+    Weakening {
+        name: "a refused linker does not unlink its entry",
+        file: PINNED,
+        from: "            self.pinned.retiring().unlink(self.node);",
+        to: "",
+        also: None,
+        model: "graves::a_whole_life_inside_an_old_claim",
+    },
+    Weakening {
+        name: "who comes late to link keeps its entry",
+        file: PINNED,
+        from: "        unsafe { self.table.slab.give_back(self.index) };",
+        to: "        let _ = (self.table, self.index);",
+        also: None,
+        model: "inserts::two_inserts_of_one_key",
+    },
     // Reclamation.
     Weakening {
         name: "the ticket is drawn before the unlinking",
@@ -215,7 +258,7 @@ pub const LIST: &[Weakening] = &[
             table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
         }",
         also: None,
-        model: "views::",
+        model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
         name: "entries are recycled without a grace period",
@@ -329,6 +372,22 @@ pub const LIST: &[Weakening] = &[
         also: None,
         model: "recycling::the_free_list_goes_on_where_it_says",
     },
+    Weakening {
+        name: "the free list does not count",
+        file: SLAB,
+        from: "    ((top >> 32).wrapping_add(1)) << 32 | index as u64",
+        to: "    (top >> 32) << 32 | index as u64",
+        also: None,
+        model: "recycling::a_place_comes_back_while_another_thread_takes_it",
+    },
+    Weakening {
+        name: "the stamp of a claim is stored",
+        file: ENTRY,
+        from: "            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);",
+        to: "            self.stamp.store(now.as_nanos(), Ordering::Relaxed);",
+        also: None,
+        model: "claims::two_updates_of_one_node",
+    },
     // Graves.
     Weakening {
         name: "no second look at the graves",
@@ -406,6 +465,15 @@ pub const LIST: &[Weakening] = &[
     },
     // Graves that end.
     Weakening {
+        name: "a burial whose eviction fails stays",
+        file: CORE,
+        from: "            self.graves.take_back(node.key(), burial);
+            return Err(life);",
+        to: "            return Err(life);",
+        also: None,
+        model: "graves::a_newer_claim_against_a_burial",
+    },
+    Weakening {
         name: "a judgement does not look again for the node",
         file: CORE,
         from: "            if known(pinned, hash, key).is_none() && self.tally.joins() == joins {
@@ -415,6 +483,18 @@ pub const LIST: &[Weakening] = &[
             return judgement;",
         also: None,
         model: "graves::a_judgement_while_a_join_ends_the_grave",
+    },
+    Weakening {
+        name: "a join is counted after its grave has ended",
+        file: CORE,
+        from: "        self.tally.count_join();
+        self.graves.end_below(node.key(), found, to);
+",
+        to: "        self.graves.end_below(node.key(), found, to);
+        self.tally.count_join();
+",
+        also: None,
+        model: "graves::a_judgement_while_a_joiner_is_taken_out",
     },
     Weakening {
         name: "a join is counted without releasing anything",
@@ -564,7 +644,7 @@ pub const LIST: &[Weakening] = &[
         let word = entry.word()?;
         same.then_some((Node { entry, index }, word))",
         also: None,
-        model: "handles::",
+        model: "handles::recycled_with_the_very_same_word",
     },
     // Limits.
     Weakening {
@@ -784,5 +864,65 @@ pub const LIST: &[Weakening] = &[
         to: "with_flag(&SHADOWS, on && false, model);",
         also: None,
         model: "litmus::load_then_exchange_is_explored",
+    },
+];
+
+const PORTABLE_SCHEME: &str = "src/reclaim/portable.rs";
+
+/// Those of the portable scheme, over which its models run.
+pub const PORTABLE: &[Weakening] = &[
+    Weakening {
+        name: "portable: a ticket passes at once",
+        file: PORTABLE_SCHEME,
+        from: "        guard.inner.defer(move || {",
+        to: "        raised.store(true, Ordering::Release);
+        guard.inner.defer(move || {",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "portable: a ticket passes without a guard",
+        file: PORTABLE_SCHEME,
+        from: "        ticket.0.load(Ordering::Acquire)",
+        to: "        ticket.0.load(Ordering::Acquire) || true",
+        also: None,
+        model: "views::a_held_view_reads_on",
+    },
+    Weakening {
+        name: "portable: raising the flag releases nothing",
+        file: PORTABLE_SCHEME,
+        from: "            raised.store(true, Ordering::Release);",
+        to: "            raised.store(true, Ordering::Relaxed);",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "portable: looking at the flag acquires nothing",
+        file: PORTABLE_SCHEME,
+        from: "        ticket.0.load(Ordering::Acquire)",
+        to: "        ticket.0.load(Ordering::Relaxed)",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "portable: the ticket is drawn before the unlinking",
+        file: PINNED,
+        from: "        table.clear_up(hash, &mut self.unlinked);
+        table.count_debris(self.unlinked.len() - before);",
+        to: "        let ticket = table.domain.ticket(&self.pinned.guard);
+        table.clear_up(hash, &mut self.unlinked);
+        if self.unlinked.len() > before {
+            table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
+        }",
+        also: None,
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "portable: a handle does not look at the generation",
+        file: PINNED,
+        from: "(entry.generation() == generation).then_some",
+        to: "(entry.generation() >= generation).then_some",
+        also: None,
+        model: "handles::recycled_with_the_very_same_word",
     },
 ];

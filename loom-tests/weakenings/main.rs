@@ -2,17 +2,21 @@
 //! project and checks that its model catches it. `loom-tests/weaken [--ci | NAME]`: all, every third,
 //! or those whose name contains NAME.
 //!
-//! Each runs in a process of its own, since some end in a double free. A weakening that does not
-//! apply (the code has changed) or does not compile is an error, not a catch.
+//! Each runs in a process of its own, since some end in a double free. It is caught if the model is reported as failed, or
+//! its process dies by a signal. A weakening that does not
+//! apply (the code has changed) or does not compile is an error, not a catch; and before any is tried (`--ci` leaves this to
+//! the models' own run) their models must pass in the unchanged copy.
 
 mod list;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use list::{LIST, Weakening};
+use list::{LIST, PORTABLE, Weakening};
 
 /// A model that takes longer than this has not caught anything.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -23,20 +27,31 @@ const CI_EVERY: usize = 3;
 /// What of the project the scratch copy leaves out.
 const LEFT_OUT: [&str; 5] = ["target", ".git", "data", "corpus", "seeds"];
 
+/// Which scheme of reclamation the models stand on.
+#[derive(Clone, Copy, PartialEq)]
+enum Scheme {
+    Asymmetric,
+    Portable,
+}
+
 fn main() -> ExitCode {
     let filter = std::env::args().nth(1);
+    let in_ci = filter.as_deref() == Some("--ci");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = here.parent().expect("loom-tests lies in the project");
     let scratch = here.join("target/weakened");
     let _ = fs::remove_dir_all(&scratch);
     copy(project, &scratch);
 
-    if let Err(why) = build(&scratch) {
-        eprintln!("the unchanged copy does not build:\n{why}");
-        return ExitCode::FAILURE;
-    }
+    let all = LIST.iter().map(|weakening| (Scheme::Asymmetric, weakening));
+    let all = all.chain(
+        PORTABLE
+            .iter()
+            .map(|weakening| (Scheme::Portable, weakening)),
+    );
+    let all: Vec<_> = all.collect();
     // All of them, before any is tried: a text that has changed is found at once.
-    for weakening in LIST {
+    for (_, weakening) in &all {
         for (file, from, _) in places(weakening) {
             if let Err(why) = only_place(&scratch.join(file), from) {
                 eprintln!("{}: {why}", weakening.name);
@@ -44,20 +59,32 @@ fn main() -> ExitCode {
             }
         }
     }
-    let mut caught = 0;
-    let mut total = 0;
-    for (number, weakening) in LIST.iter().enumerate() {
-        let wanted = match filter.as_deref() {
-            None => true,
-            Some("--ci") => number.is_multiple_of(CI_EVERY),
-            Some(part) => weakening.name.contains(part),
-        };
-        if !wanted {
-            continue;
+    let wanted = all
+        .into_iter()
+        .enumerate()
+        .filter(|(number, (_, weakening))| {
+            filter.as_deref().is_none_or(|part| {
+                if in_ci {
+                    number.is_multiple_of(CI_EVERY)
+                } else {
+                    weakening.name.contains(part)
+                }
+            })
+        });
+    let wanted: Vec<_> = wanted.map(|(_, weakening)| weakening).collect();
+    for scheme in [Scheme::Asymmetric, Scheme::Portable] {
+        let of_scheme = wanted.iter().filter(|(of, _)| *of == scheme);
+        let models: BTreeSet<_> = of_scheme.map(|(_, weakening)| weakening.model).collect();
+        if let Err(why) = pass_unchanged(&scratch, scheme, &models, in_ci) {
+            eprintln!("the unchanged copy: {why}");
+            return ExitCode::FAILURE;
         }
-        total += 1;
+    }
+
+    let mut caught = 0;
+    for (scheme, weakening) in &wanted {
         let begin = Instant::now();
-        let outcome = try_one(&scratch, weakening);
+        let outcome = try_one(&scratch, *scheme, weakening);
         let took = begin.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => {
@@ -70,6 +97,7 @@ fn main() -> ExitCode {
             Err(why) => println!("{:<44} NOT CAUGHT: {why}", weakening.name),
         }
     }
+    let total = wanted.len();
     println!("{total} weakenings, {caught} caught");
     if total > 0 && caught == total {
         ExitCode::SUCCESS
@@ -78,8 +106,29 @@ fn main() -> ExitCode {
     }
 }
 
+/// Builds the unchanged copy, and has its models look at it.
+fn pass_unchanged(
+    scratch: &Path,
+    scheme: Scheme,
+    models: &BTreeSet<&str>,
+    only_build: bool,
+) -> Result<(), String> {
+    if models.is_empty() {
+        return Ok(());
+    }
+    let binary = build(scratch, scheme)?;
+    for model in models.iter().filter(|_| !only_build) {
+        match run(&binary, model)? {
+            Ran::Passed => {}
+            Ran::Failed => return Err(format!("{model} fails")),
+            Ran::TooLong => return Err(format!("{model} takes longer than {PATIENCE:?}")),
+        }
+    }
+    Ok(())
+}
+
 /// Applies one weakening, has its model look, and takes it back.
-fn try_one(scratch: &Path, weakening: &Weakening) -> Result<(), String> {
+fn try_one(scratch: &Path, scheme: Scheme, weakening: &Weakening) -> Result<(), String> {
     let mut originals = Vec::new();
     let mut applied = Ok(());
     for (file, from, to) in places(weakening) {
@@ -89,8 +138,13 @@ fn try_one(scratch: &Path, weakening: &Weakening) -> Result<(), String> {
         });
     }
     let outcome = applied
-        .and_then(|()| build(scratch))
-        .and_then(|models| run(&models, weakening.model));
+        .and_then(|()| build(scratch, scheme))
+        .and_then(|models| run(&models, weakening.model))
+        .and_then(|ran| match ran {
+            Ran::Failed => Ok(()),
+            Ran::Passed => Err(format!("{} passes", weakening.model)),
+            Ran::TooLong => Err(format!("{} still runs", weakening.model)),
+        });
     // Backwards: of two changes to one file, the first saw it unchanged.
     for (path, original) in originals.into_iter().rev() {
         fs::write(path, original).map_err(|error| error.to_string())?;
@@ -127,12 +181,16 @@ fn replace(path: &Path, from: &str, to: &str) -> Result<(PathBuf, String), Strin
 }
 
 /// Builds the models of the copy and returns the binary.
-fn build(scratch: &Path) -> Result<PathBuf, String> {
-    let target = scratch.with_file_name("weakened-target");
+fn build(scratch: &Path, scheme: Scheme) -> Result<PathBuf, String> {
+    let (config, target): (&[_], _) = match scheme {
+        Scheme::Asymmetric => (&[], "weakened-target"),
+        Scheme::Portable => (&["--config", ".cargo/portable.toml"], "weakened-portable"),
+    };
     let output = Command::new(env!("CARGO"))
         .args(["test", "--release", "--test", "models", "--no-run"])
+        .args(config)
         .current_dir(scratch.join("loom-tests"))
-        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_TARGET_DIR", scratch.with_file_name(target))
         .env_remove("RUSTFLAGS")
         .output()
         .map_err(|error| error.to_string())?;
@@ -147,29 +205,45 @@ fn build(scratch: &Path) -> Result<PathBuf, String> {
     binary.ok_or_else(|| format!("no binary named in:\n{said}"))
 }
 
-/// Runs one model; it is caught if that fails.
-fn run(models: &Path, model: &str) -> Result<(), String> {
+/// What came of running a model.
+enum Ran {
+    Passed,
+    Failed,
+    TooLong,
+}
+
+/// Runs one model.
+fn run(models: &Path, model: &str) -> Result<Ran, String> {
     let mut child = Command::new(models)
-        .arg(model)
-        .stdout(Stdio::null())
+        .args(["--exact", model])
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| error.to_string())?;
     let begin = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            return if status.success() {
-                Err(format!("{model} passes"))
-            } else {
-                Ok(())
-            };
-        }
+    while child
+        .try_wait()
+        .map_err(|error| error.to_string())?
+        .is_none()
+    {
         if begin.elapsed() > PATIENCE {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(format!("{model} still runs"));
+            return Ok(Ran::TooLong);
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+    // A few lines, so that they never fill the pipe.
+    let output = child
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.signal().is_some() || said.contains(&format!("model {model} ... FAILED")) {
+        Ok(Ran::Failed)
+    } else if output.status.success() && said.contains(&format!("model {model} ... ok")) {
+        Ok(Ran::Passed)
+    } else {
+        Err(format!("{model} was not run: {}\n{said}", output.status))
     }
 }
 

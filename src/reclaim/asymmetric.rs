@@ -381,3 +381,87 @@ unsafe extern "C" fn forked() {
         record.forget_others(mine);
     }
 }
+
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::sync::Padded;
+
+    /// What two threads write and read in one round: each writes its own flag, then reads the other's.
+    #[derive(Default)]
+    struct Round {
+        flags: [Padded<AtomicBool>; 2],
+        seen: [Padded<AtomicBool>; 2],
+    }
+
+    /// Lets two threads go through so many rounds side by side; how often neither saw the other.
+    fn rounds_unseen(count: usize, between: [&(dyn Fn() + Sync); 2]) -> usize {
+        let rounds: Vec<Round> = (0..count).map(|_| Round::default()).collect();
+        let arrived: [Padded<AtomicUsize>; 2] = Default::default();
+        thread::scope(|scope| {
+            for (me, fence) in between.into_iter().enumerate() {
+                let (rounds, arrived) = (&rounds, &arrived);
+                scope.spawn(move || {
+                    let other = 1 - me;
+                    for (number, round) in rounds.iter().enumerate() {
+                        // Release and Acquire: the rounds before are over.
+                        arrived[me].store(number + 1, Ordering::Release);
+                        let mut spins = 0;
+                        while arrived[other].load(Ordering::Acquire) <= number {
+                            spins += 1;
+                            if spins > 1000 {
+                                thread::yield_now();
+                            }
+                            core::hint::spin_loop();
+                        }
+                        // Relaxed, both: the fence in between is what is looked at.
+                        round.flags[me].store(true, Ordering::Relaxed);
+                        fence();
+                        let seen = round.flags[other].load(Ordering::Relaxed);
+                        // Relaxed: read after the threads were joined.
+                        round.seen[me].store(seen, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let unseen = |round: &&Round| {
+            let [one, other] = &round.seen;
+            // Relaxed: see above.
+            !one.load(Ordering::Relaxed) && !other.load(Ordering::Relaxed)
+        };
+        rounds.iter().filter(unseen).count()
+    }
+
+    /// Whether a pair of fences fails within so long. A round can only fail while both threads run at once, so
+    /// it takes a while where others want to run, too.
+    fn fails_within(time: Duration, between: [&(dyn Fn() + Sync); 2]) -> Option<Duration> {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            if rounds_unseen(2_000, between) > 0 {
+                return Some(begin.elapsed());
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn the_heavy_fence_makes_up_for_the_light_one() {
+        let domain = Domain::private();
+        if !domain.0.asymmetric || thread::available_parallelism().map_or(1, usize::from) < 2 {
+            eprintln!("nothing to see here: no membarrier, or one core only");
+            return;
+        }
+        let light = || domain.light_fence();
+        // What a processor does where nothing stands in its way: it reads before its write is seen.
+        let took = fails_within(Duration::from_secs(60), [&light, &light])
+            .expect("two light fences must be seen to fail");
+        let heavy = || assert!(domain.heavy_fence());
+        let patience = (took * 20).clamp(Duration::from_millis(200), Duration::from_secs(3));
+        assert_eq!(fails_within(patience, [&light, &heavy]), None);
+        assert_eq!(fails_within(patience, [&heavy, &light]), None);
+    }
+}

@@ -152,6 +152,13 @@ impl<K> Table<K> {
         self.slab.capacity()
     }
 
+    /// How many entries hold a key. Only for whoever has the whole table to itself.
+    #[cfg(all(loom, feature = "loom"))]
+    pub(crate) fn occupied(&self) -> usize {
+        let entries = self.slab.entries().iter();
+        entries.filter(|entry| entry.is_occupied()).count()
+    }
+
     /// How many entries wait for views to be dropped before they can be used again.
     pub(crate) fn waiting(&self) -> usize {
         self.limbo.waiting()
@@ -232,5 +239,32 @@ impl<K> Table<K> {
     #[inline(always)]
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
+    }
+}
+
+/// The array of entries and its free list, by themselves, for the models.
+#[cfg(all(loom, feature = "loom"))]
+#[derive(Debug)]
+pub struct Places(Slab<u8>);
+
+#[cfg(all(loom, feature = "loom"))]
+#[allow(missing_docs, reason = "for the models")]
+impl Places {
+    pub fn new(count: usize) -> Self {
+        Self(Slab::new(count).expect("a few"))
+    }
+
+    /// Takes a free place, and has it hold a key.
+    pub fn take(&self) -> Option<Index> {
+        let index = self.0.take()?;
+        // SAFETY: just taken from the free places.
+        unsafe { self.0.entry(index).occupy(0, 0) };
+        Some(index)
+    }
+
+    /// Gives back a place that was taken, once.
+    pub fn give_back(&self, index: Index) {
+        // SAFETY: it holds a key since it was taken, and was never linked.
+        unsafe { self.0.give_back(index) };
     }
 }

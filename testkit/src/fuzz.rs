@@ -7,7 +7,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use incarnation::{Incarnation, IncarnationTracker, Snapshot, Timestamp};
+use incarnation::{
+    Claim, Digest, Incarnation, IncarnationTracker, Record, Snapshot, Status, Timestamp,
+};
 
 use crate::ops::{SETUP_BYTES, STEP_BYTES, Setup, Step};
 use crate::{lockstep, replay, trace};
@@ -125,7 +127,21 @@ pub fn snapshot(
     encode: impl Fn(&SmallSnapshot) -> Vec<u8>,
 ) {
     for bytes in [bytes.to_vec(), snapshot_file(bytes)] {
-        let Some(read) = decode(&bytes) else { continue };
+        serialized_snapshot(&bytes, &decode, &encode);
+    }
+}
+
+/// The same in any one format.
+///
+/// # Panics
+///
+/// As for [`snapshot`].
+pub fn serialized_snapshot(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Option<SmallSnapshot>,
+    encode: impl Fn(&SmallSnapshot) -> Vec<u8>,
+) {
+    if let Some(read) = decode(bytes) {
         let nodes = read.nodes();
         let graves = read.graves();
         assert!(nodes.is_sorted_by(|a, b| a.node() < b.node()));
@@ -143,13 +159,76 @@ pub fn snapshot(
     }
 }
 
-fn check_merge(snapshot: &SmallSnapshot) {
+/// Digests of nodes with short names, as the target for them reads and writes them.
+pub type SmallDigest = Digest<u16>;
+
+/// Any bytes as somebody's digest: what is read can be written and read again; the answer to it holds nothing but what is
+/// known here, holds all of it that the digest does not speak of, and brings the other side as far as the whole would.
+///
+/// # Panics
+///
+/// If one of these is not so.
+pub fn digest(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Option<SmallDigest>,
+    encode: impl Fn(&SmallDigest) -> Vec<u8>,
+) {
+    let Some(theirs) = decode(bytes) else { return };
+    assert_eq!(decode(&encode(&theirs)).as_ref(), Some(&theirs));
+    assert_eq!(theirs.is_empty(), theirs.len() == 0);
+
     let now = Timestamp::from_millis(1_000_000);
-    let tracker: IncarnationTracker<u16> = IncarnationTracker::builder()
+    let tracker = well_known(now);
+    let whole = tracker.snapshot(now);
+    let delta = tracker.delta(&theirs, now);
+    assert_eq!(whole.delta(&theirs), delta);
+    let known = |rows: &[Record<u16>], row: &Record<u16>| rows.contains(row);
+    assert!(delta.nodes().iter().all(|row| known(whole.nodes(), row)));
+    assert!(delta.graves().iter().all(|row| known(whole.graves(), row)));
+    // Each row of theirs is about one node, which has a row and a grave here at most.
+    let rows = |snapshot: &SmallSnapshot| snapshot.nodes().len() + snapshot.graves().len();
+    assert!(rows(&whole) - rows(&delta) <= 2 * theirs.len());
+
+    // Half of what is known here, known there: then the delta does what the whole would.
+    let there = || {
+        let half = |rows: &[Record<u16>]| rows.iter().step_by(2).cloned().collect();
+        let half = SmallSnapshot::new(half(whole.nodes()), half(whole.graves()));
+        let tracker = small_tracker();
+        let _ = tracker.merge(&half.expect("rows of a snapshot"), now);
+        tracker
+    };
+    let (one, other) = (there(), there());
+    let _ = one.merge(&whole, now);
+    let _ = other.merge(&tracker.delta(&other.digest(now), now), now);
+    assert_eq!(one.snapshot(now), other.snapshot(now));
+}
+
+/// A tracker that knows a node of each status, graves, and a node beside its grave.
+fn well_known(now: Timestamp) -> IncarnationTracker<u16> {
+    let tracker = small_tracker();
+    for (node, status) in (0..).zip(Status::ALL) {
+        let claim = Claim::new(status, Incarnation::new(3)).trusted();
+        let _ = tracker.update(&node, claim, now);
+    }
+    for node in 16..20 {
+        let _ = tracker.update(&node, Claim::dead(u64::from(node)).trusted(), now);
+        let _ = tracker.remove(&node, now);
+    }
+    let _ = tracker.add_unconfirmed(&16, now);
+    tracker
+}
+
+fn small_tracker() -> IncarnationTracker<u16> {
+    IncarnationTracker::builder()
         .max_nodes(64)
         .grave_retention(Duration::from_secs(900))
         .build()
-        .expect("these limits agree");
+        .expect("these limits agree")
+}
+
+fn check_merge(snapshot: &SmallSnapshot) {
+    let now = Timestamp::from_millis(1_000_000);
+    let tracker = small_tracker();
     let rows = snapshot.nodes().len() + snapshot.graves().len();
     let report = tracker.merge(snapshot, now);
     let unasked = report.unchanged + report.skipped;

@@ -12,4 +12,6 @@ pub mod ops;
 pub mod race;
 pub mod replay;
 pub mod resident;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 pub mod trace;

@@ -4,6 +4,7 @@
 //! are read, and commit what it wrote.
 
 mod datagrams;
+mod digests;
 mod durable;
 mod operations;
 mod snapshots;
@@ -20,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     for (target, inputs) in [
         ("datagram", datagrams::seeds()),
+        ("digest", digests::seeds()?),
         ("durable", durable::seeds()),
         ("operations", operations::seeds()),
         ("snapshot", snapshots::seeds()?),

@@ -10,7 +10,7 @@ use super::Seeds;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn rows(rows: &[(u16, Claim)]) -> Vec<Record<u16>> {
+pub fn rows(rows: &[(u16, Claim)]) -> Vec<Record<u16>> {
     rows.iter()
         .filter_map(|(node, claim)| Record::new(*node, *claim, SECOND * u32::from(*node)))
         .collect()
@@ -64,6 +64,13 @@ pub fn seeds() -> Result<Seeds, Box<dyn Error>> {
         (
             "more-than-there-are",
             snapshot_file(&[0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ),
+        (
+            "text.json",
+            serde_json::to_vec(&Snapshot::new(
+                rows(&everything),
+                rows(&[(6, Claim::dead(4))]),
+            )?)?,
         ),
         ("empty", Vec::new()),
         ("truncated", whole[..whole.len() - 5].to_vec()),

@@ -24,6 +24,7 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| {
                 assert_eq!(w.state(NODE), Some(Claim::alive(2)));
+                assert!(w.tracker.get(&NODE).unwrap().last_update >= T2);
                 // One unbroken chain from the first word to the last.
                 let mut previous: Vec<Claim> = w
                     .verdicts()

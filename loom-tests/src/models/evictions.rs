@@ -2,7 +2,7 @@
 
 use incarnation::{Claim, Verdict};
 
-use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
+use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, later, world};
 use crate::{Model, USUAL};
 
 const THIRD: u8 = 3;
@@ -83,7 +83,31 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             // Nothing is stranded, though there is no sweeper.
-            |w: &World| assert_eq!(w.tracker.waiting(), 2),
+            |w: &World| {
+                assert_eq!(w.tracker.waiting(), 2);
+                w.assert_nothing_lost();
+            },
+        ),
+        // One permit serves many chains: its holder looks at all of them.
+        Model::new(
+            "evictions::debris_of_another_chain_is_handed_over",
+            USUAL,
+            || {
+                let nodes = [(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))];
+                world(builder().hasher(Chains::Two), &nodes)
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&OTHER, BEGIN);
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.tracker.waiting(), 2);
+                w.assert_nothing_lost();
+            },
         ),
         Model::new(
             "evictions::unlinking_in_the_middle",

@@ -176,7 +176,10 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             // Either the old claim came first, and died with the node, or it was refused.
-            stays_dead,
+            |w: &World| {
+                stays_dead(w);
+                w.assert_nothing_lost();
+            },
         ),
         Model::new(
             "graves::two_removals_bury_one_node",
@@ -219,8 +222,10 @@ pub fn models() -> Vec<Model> {
             // The burial may have come, and then the claim: whoever lives is not bothered by its grave.
             |w: &World| {
                 assert_eq!(w.state(NODE), Some(Claim::alive(6)));
+                assert_eq!(w.tracker.graves(), 0);
                 let verdict = w.tracker.update(&NODE, Claim::suspect(6), later());
                 assert!(verdict.accepted());
+                w.assert_nothing_lost();
             },
         ),
         Model::new(
@@ -332,6 +337,31 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |w: &World| assert_eq!(w.tracker.graves(), 1),
+        ),
+        Model::new(
+            "graves::a_judgement_while_a_joiner_is_taken_out",
+            Bounds::new(
+                3,
+                0,
+                "three threads: the judgement is cut between its looks, and the joiner in the middle of its join, which \
+                 another thread undoes. An order of steps, and no exchange in a judgement",
+            ),
+            only_a_grave,
+            &[
+                |w: &World| {
+                    let _ = w.tracker.pin().update(&NODE, Claim::dead(6), BEGIN);
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(5), BEGIN);
+                    let current = Claim::dead(6);
+                    let answers = [buried(5), Verdict::Stale { current }, buried(6)];
+                    assert!(answers.contains(&verdict), "{verdict}");
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.graves(), usize::from(w.state(NODE).is_none())),
         ),
         Model::new(
             "graves::a_late_join_ends_no_later_grave",

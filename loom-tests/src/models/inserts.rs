@@ -22,8 +22,8 @@ pub fn models() -> Vec<Model> {
             |w: &World| {
                 assert_eq!(w.state(NODE), Some(Claim::suspect(1)));
                 assert_eq!(w.joined_and_applied().0, 1);
-                assert_eq!(w.tracker.iter().count(), 1);
                 assert_eq!(w.tracker.len(), 1);
+                w.assert_nothing_lost();
             },
         ),
         Model::new(
@@ -74,6 +74,7 @@ pub fn models() -> Vec<Model> {
                 assert_eq!(w.state(NODE), None);
                 assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
                 assert_eq!(w.tracker.waiting(), 1);
+                w.assert_nothing_lost();
             },
         ),
         Model::new(
@@ -98,6 +99,7 @@ pub fn models() -> Vec<Model> {
                 let live = w.tracker.iter().count();
                 assert_eq!(live, usize::from(w.state(NODE).is_some()));
                 assert_eq!(w.tracker.len(), live);
+                w.assert_nothing_lost();
             },
         ),
     ]

@@ -76,8 +76,9 @@ pub fn models() -> Vec<Model> {
                 if !verdicts.contains(&full) {
                     assert_eq!(w.state(NODE), Some(Claim::suspect(1)));
                 }
-                // No reservation is left behind.
+                // No reservation is left behind, and no entry.
                 assert_eq!(w.tracker.len(), 1);
+                w.assert_nothing_lost();
                 w.tracker.remove(&NODE, BEGIN);
                 assert_eq!(w.tracker.len(), 0);
             },

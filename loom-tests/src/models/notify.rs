@@ -8,7 +8,7 @@ use std::task::{Context, Wake, Waker};
 use incarnation::model::atomic::{AtomicBool, Ordering as Order};
 use incarnation::{Claim, Subscriber};
 
-use crate::world::{BEGIN, NODE, OTHER, OneChain, World, builder, world};
+use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
 
 /// A world that is watched. Each role that subscribes has a place of its own.
@@ -21,7 +21,7 @@ struct Watched {
 
 /// A subscriber, and what a caller of its drains knows.
 struct Watcher {
-    subscriber: Subscriber<u8, OneChain>,
+    subscriber: Subscriber<u8, Chains>,
     wakes: Arc<Wakes>,
     /// It was told to wait.
     waits: bool,

@@ -1,9 +1,16 @@
 //! Recycling: an entry that serves another life is whole, and nobody's twice.
 
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+
+use incarnation::model::Places;
 use incarnation::{Claim, SweepScope};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
+
+/// Places, and those that are taken.
+type Shared = (Places, Mutex<Vec<NonZeroU32>>);
 
 pub fn models() -> Vec<Model> {
     vec![
@@ -131,6 +138,41 @@ pub fn models() -> Vec<Model> {
                 let _ = w.tracker.update(&4, Claim::alive(4), BEGIN);
                 assert_eq!(w.state(3), Some(Claim::alive(3)));
                 assert_eq!(w.state(4), Some(Claim::alive(4)));
+            },
+        ),
+        // The array by itself: in a table this takes three claims at once, two of them about one unknown node, of
+        // which the slower one gives back at once what it took.
+        Model::new(
+            "recycling::a_place_comes_back_while_another_thread_takes_it",
+            USUAL,
+            || {
+                let places = Places::new(3);
+                let two = [(); 2].map(|()| places.take().unwrap());
+                for place in two {
+                    places.give_back(place);
+                }
+                (places, Mutex::default())
+            },
+            &[
+                |(places, taken): &Shared| {
+                    let place = places.take().unwrap();
+                    taken.lock().unwrap().push(place);
+                },
+                |(places, taken): &Shared| {
+                    let (first, second) = (places.take(), places.take());
+                    if let Some(first) = first {
+                        places.give_back(first);
+                    }
+                    taken.lock().unwrap().extend(second);
+                },
+            ],
+            |(places, taken): &Shared| {
+                let mut taken = taken.lock().unwrap();
+                taken.extend(std::iter::from_fn(|| places.take()));
+                taken.sort_unstable();
+                assert_eq!(taken.len(), 3);
+                taken.dedup();
+                assert_eq!(taken.len(), 3, "no place is anybody's twice");
             },
         ),
         // What was settled before the batches were taken says nothing of those that came in between.

@@ -231,4 +231,33 @@ mod tests {
             assert_eq!(record.others.get() & GUARDS, u64::from(u32::MAX));
         }
     }
+
+    #[test]
+    fn a_record_that_is_passed_on_is_given_back_by_the_last_guard() {
+        let registry = Registry::new();
+        for fenced in [false, true] {
+            // Its thread ended inside two views.
+            let record = Record::new(fenced, 1);
+            record.enter(&registry);
+            record.enter(&registry);
+            record.let_go();
+            record.leave();
+            assert!(record.is_pinned() && !record.take(2));
+            record.leave();
+            assert!(record.take(2), "given back");
+            assert!(!record.take(3), "once");
+            // The next one keeps it.
+            record.enter(&registry);
+            record.leave();
+            assert!(!record.take(3));
+            record.let_go();
+            assert!(record.take(3), "given back at once");
+
+            // It was taken for one guard.
+            record.pass_on();
+            record.enter(&registry);
+            record.leave();
+            assert!(record.take(4));
+        }
+    }
 }
