@@ -74,13 +74,18 @@ fn is_test(name: &str) -> bool {
         Some((file, function)) => (file, Some(function)),
         None => (name, None),
     };
-    if file.contains('/') {
-        return root(file).exists();
+    let path = if file.contains('/') {
+        file.to_owned()
+    } else {
+        format!("tests/{file}")
+    };
+    match function {
+        Some(function) => {
+            read(&path).is_some_and(|source| source.contains(&format!("fn {function}(")))
+        }
+        None if file.contains('/') => root(file).exists(),
+        None => read(&path).is_some_and(|source| source.contains("#[test]")),
     }
-    read(&format!("tests/{file}")).is_some_and(|source| match function {
-        Some(function) => source.contains(&format!("fn {function}(")),
-        None => source.contains("#[test]"),
-    })
 }
 
 fn is_among(all: &BTreeSet<String>, name: &str) -> bool {

@@ -175,7 +175,7 @@ pub fn digest(
 ) {
     let Some(theirs) = decode(bytes) else { return };
     assert_eq!(decode(&encode(&theirs)).as_ref(), Some(&theirs));
-    assert_eq!(theirs.is_empty(), theirs.len() == 0);
+    assert_eq!(theirs.is_empty(), theirs == SmallDigest::default());
 
     let now = Timestamp::from_millis(1_000_000);
     let tracker = well_known(now);
