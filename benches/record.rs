@@ -22,7 +22,12 @@ pub fn json(name: &str, figures: &impl Serialize) -> io::Result<()> {
 
 /// Replaces what stands in docs/performance.md between `<!-- NAME -->` and `<!-- /NAME -->`.
 pub fn section(name: &str, content: &str) -> io::Result<()> {
-    let path = root().join("docs/performance.md");
+    section_of("docs/performance.md", name, content)
+}
+
+/// The same in any page.
+pub fn section_of(page: &str, name: &str, content: &str) -> io::Result<()> {
+    let path = root().join(page);
     let text = std::fs::read_to_string(&path)?;
     let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
     let missing = || {

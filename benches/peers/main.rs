@@ -1,9 +1,10 @@
 //! The tracker against what people use instead: `cargo bench --bench peers [-- --quick]`.
 //!
 //! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part; `--record` also
-//! writes the tables and charts of docs/performance.md. Every run writes `target/peers.json`.
+//! writes the tables and charts of docs/performance.md and the README's table. Every run writes `target/peers.json`.
 
 mod chart;
+mod costs;
 #[path = "../machine.rs"]
 mod machine;
 mod measure;
@@ -25,7 +26,7 @@ use workloads::Workload;
 use world::{Lane, World};
 
 const USAGE: &str = "--quick (1 and 2 threads, shorter), --only WORKLOAD (more than once, if you like), \
-                     --record (writes docs/performance.md and its charts)";
+                     --record (writes docs/performance.md, its charts and the README's table)";
 
 struct Options {
     quick: bool,
@@ -203,6 +204,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         record::section("peers-machine", &machine)?;
         record::section("targets", &table)?;
         record::section("peers", &targets::wide(&figures))?;
+        record::section_of("README.md", "costs", &costs::table(&figures))?;
         chart::draw_all(&figures, &record::root().join("docs"))?;
     }
     eprintln!("took {:.0?}", begin.elapsed());

@@ -246,12 +246,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "graves::an_old_claim_while_a_join_ends_the_grave",
-            Bounds::new(
-                2,
-                1,
-                "the join as a whole between two steps of the old claim takes one; the plain arm cuts \
-                 the join, too",
-            ),
+            USUAL,
             only_a_grave,
             &[
                 |w: &World| {
@@ -362,7 +357,8 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |w: &World| assert_eq!(w.tracker.graves(), usize::from(w.state(NODE).is_none())),
-        ),
+        )
+        .with_main(2),
         Model::new(
             "graves::a_late_join_ends_no_later_grave",
             USUAL,

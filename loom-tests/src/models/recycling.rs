@@ -7,7 +7,7 @@ use incarnation::model::Places;
 use incarnation::{Claim, SweepScope};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
-use crate::{Bounds, Model, USUAL};
+use crate::{Model, USUAL};
 
 /// Places, and those that are taken.
 type Shared = (Places, Mutex<Vec<NonZeroU32>>);
@@ -56,11 +56,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "recycling::a_batch_is_whole",
-            Bounds::new(
-                2,
-                1,
-                "the sweep as a whole between the publishing of the batch and the rest of the removal takes one; the plain arm cuts the sweep, too",
-            ),
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -77,11 +73,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "recycling::two_collectors_share_the_work",
-            Bounds::new(
-                2,
-                1,
-                "one collector takes the stack between two steps of the other, which takes one; the plain arm cuts it, too",
-            ),
+            USUAL,
             || {
                 let w = world(
                     builder(),

@@ -3,7 +3,7 @@
 use incarnation::Claim;
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
-use crate::{Bounds, Model};
+use crate::{Bounds, Model, USUAL};
 
 /// Removes the node, and has its entry serve another key as soon as it may.
 fn remove_and_reuse(w: &World) {
@@ -47,11 +47,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "views::a_held_view_reads_on",
-            Bounds::new(
-                2,
-                1,
-                "removal and reuse as a whole between two reads of the view take one; the plain arm cuts them, too",
-            ),
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
@@ -84,11 +80,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "views::a_view_keeps_what_it_saw_and_lets_it_go",
-            Bounds::new(
-                2,
-                1,
-                "the removal as a whole inside the view takes one; the plain arm cuts it, too",
-            ),
+            USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
