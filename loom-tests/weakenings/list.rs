@@ -889,22 +889,6 @@ pub const PORTABLE: &[Weakening] = &[
         model: "views::a_held_view_reads_on",
     },
     Weakening {
-        name: "portable: raising the flag releases nothing",
-        file: PORTABLE_SCHEME,
-        from: "            raised.store(true, Ordering::Release);",
-        to: "            raised.store(true, Ordering::Relaxed);",
-        also: None,
-        model: "views::lookup_across_unlink_and_recycling",
-    },
-    Weakening {
-        name: "portable: looking at the flag acquires nothing",
-        file: PORTABLE_SCHEME,
-        from: "        ticket.0.load(Ordering::Acquire)",
-        to: "        ticket.0.load(Ordering::Relaxed)",
-        also: None,
-        model: "views::lookup_across_unlink_and_recycling",
-    },
-    Weakening {
         name: "portable: the ticket is drawn before the unlinking",
         file: PINNED,
         from: "        table.clear_up(hash, &mut self.unlinked);
