@@ -198,4 +198,64 @@ mod tests {
             over.store(true, Ordering::Relaxed);
         });
     }
+
+    #[test]
+    fn no_ring_is_lost_while_another_wakes_many() {
+        const MANY: usize = 64;
+        const ROUNDS: u64 = 200;
+        let bell = Bell::default();
+        let (noted, work, seen) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let over = AtomicBool::new(false);
+        let listens = Barrier::new(2);
+        thread::scope(|scope| {
+            // The first in the list: it is woken while the others are yet to be.
+            scope.spawn(|| {
+                let listening = bell.listen();
+                listens.wait();
+                while !over.load(Ordering::SeqCst) {
+                    listening.take_note();
+                    seen.store(work.load(Ordering::SeqCst), Ordering::SeqCst);
+                    noted.fetch_add(1, Ordering::SeqCst);
+                    while !listening.is_pressed() && !over.load(Ordering::SeqCst) {
+                        thread::park();
+                    }
+                }
+            });
+            listens.wait();
+            for _ in 0..MANY {
+                scope.spawn(|| {
+                    let _listening = bell.listen();
+                    listens.wait();
+                    while !over.load(Ordering::SeqCst) {
+                        thread::park();
+                    }
+                });
+                listens.wait();
+            }
+            let mut lost = false;
+            for round in 1..=ROUNDS {
+                let before = noted.load(Ordering::SeqCst);
+                let ringer = scope.spawn(|| bell.ring());
+                while noted.load(Ordering::SeqCst) == before {
+                    core::hint::spin_loop();
+                }
+                work.store(round, Ordering::SeqCst);
+                bell.ring();
+                ringer.join().unwrap();
+                let begun = std::time::Instant::now();
+                while seen.load(Ordering::SeqCst) != round && !lost {
+                    lost = begun.elapsed() > Duration::from_secs(5);
+                    thread::yield_now();
+                }
+                if lost {
+                    break;
+                }
+            }
+            over.store(true, Ordering::SeqCst);
+            for sleeper in &bell.list.lock().unwrap().sleepers {
+                sleeper.unpark();
+            }
+            assert!(!lost, "a ring was lost");
+        });
+    }
 }

@@ -31,6 +31,10 @@ pub(crate) struct Found {
     pub(crate) grave: Grave,
     /// The last burial in it; no two have the same.
     burial: u64,
+    /// The low half of the number of the burial that dug it.
+    dug: u32,
+    /// How many burials count on it: all but those that were taken back. At its highest it stays.
+    standing: u32,
 }
 
 /// What a burial changed.
@@ -120,25 +124,29 @@ impl<K: Eq + Hash> Graves<K> {
         if !self.are_kept() || self.expired(grave, now) {
             return Burial::NotKept;
         }
+        // Relaxed: it only must be another one each time.
+        let burial = self.burials.fetch_add(1, Ordering::Relaxed);
         let new = Found {
             grave,
-            // Relaxed: it only must be another one each time.
-            burial: self.burials.fetch_add(1, Ordering::Relaxed),
+            burial,
+            dug: burial as u32,
+            standing: 1,
         };
-        let burial = Cell::new(Burial::New(new));
+        let outcome = Cell::new(Burial::New(new));
         let deepen = |known: &mut Found| {
             // A grave whose time is over and that no sweep has ended yet counts for nothing.
             if grave.word > known.grave.word || self.expired(known.grave, now) {
                 *known = new;
-                burial.set(Burial::Deeper(new));
+                outcome.set(Burial::Deeper(new));
             } else {
                 // From now on this death counts on it, too.
                 known.burial = new.burial;
-                burial.set(Burial::Known(*known));
+                known.standing = known.standing.saturating_add(1);
+                outcome.set(Burial::Known(*known));
             }
         };
         if self.map.modify(key, deepen) {
-            return burial.get();
+            return outcome.get();
         }
         // Before a place is counted: while this key's code runs, others may be waiting for a place, and that code may bury
         // somebody itself.
@@ -149,16 +157,27 @@ impl<K: Eq + Hash> Graves<K> {
         if self.map.upsert(key, new, deepen) {
             core::mem::forget(reserved);
         }
-        burial.get()
+        outcome.get()
     }
 
-    /// Takes back a burial: its eviction did not happen, and nobody has been buried there since.
+    /// Takes back a burial whose eviction did not happen. The grave ends with the last of those that count on it.
     ///
-    /// Only where there was no grave before. One that was deepened stays so, as if the node had died that moment
-    /// and come back the next.
+    /// One that was deepened stays so, as if the node had died that moment and come back the next.
     pub(crate) fn take_back(&self, key: &K, burial: Burial) {
-        if let Burial::New(found) = burial {
-            self.end(key, found);
+        let (Burial::New(found) | Burial::Known(found)) = burial else {
+            return;
+        };
+        let is_it = |grave: &Found| grave.dug == found.dug;
+        self.map.modify(key, |grave| {
+            if is_it(grave) && grave.standing < u32::MAX {
+                grave.standing -= 1;
+            }
+        });
+        if self
+            .map
+            .remove_if(key, |grave| is_it(grave) && grave.standing == 0)
+        {
+            self.uncount();
         }
     }
 
@@ -408,6 +427,28 @@ mod tests {
             assert_eq!(graves.look(&"a", NOW), Some(grave(9, 0)));
             graves.forget(&"a");
         }
+    }
+
+    #[test]
+    fn the_last_of_those_that_count_on_a_grave_takes_it_back() {
+        let graves = Graves::new(4, LONG);
+        for is_real in [false, true] {
+            if is_real {
+                let _ = graves.bury(&"a", grave(7, 0), NOW);
+            }
+            let burials = [7, 6, 7].map(|word| graves.bury(&"a", grave(word, 0), NOW));
+            for burial in burials {
+                assert_eq!(graves.len(), 1);
+                graves.take_back(&"a", burial);
+            }
+            assert_eq!(graves.len(), usize::from(is_real));
+        }
+        // Not one that was dug since.
+        let late = graves.bury(&"a", grave(7, 0), NOW);
+        graves.forget(&"a");
+        let _ = graves.bury(&"a", grave(7, 0), NOW);
+        graves.take_back(&"a", late);
+        assert_eq!(graves.len(), 1);
     }
 
     #[test]

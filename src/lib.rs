@@ -74,6 +74,20 @@ pub mod model {
         drop(tracker.core().bell.listen());
     }
 
+    /// Looks a node up with a record for this look alone, as in a thread-local's destructor.
+    #[cfg(not(incarnation_portable))]
+    pub fn get_alone<K, S>(
+        tracker: &crate::IncarnationTracker<K, S>,
+        node: &K,
+    ) -> Option<crate::NodeState>
+    where
+        K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
+        S: core::hash::BuildHasher,
+    {
+        let pinned = tracker.core().table.pin_alone();
+        tracker.core().get(&pinned, node)
+    }
+
     /// How many entries hold a key. Only while nobody else is at the table.
     pub fn occupied_places<K, S>(tracker: &crate::IncarnationTracker<K, S>) -> usize
     where

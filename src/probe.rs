@@ -104,7 +104,7 @@ where
             rounds,
             ..
         } = self;
-        let joins = view.core.tally.joins();
+        let joins = view.core.tally.arrivals();
         if self.joins != Some(joins) {
             admit_new(&view.pinned, members, turn, admitted, &mut random);
             // Now that it went through: a panic of `random` leaves the rest to the next call.

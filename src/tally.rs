@@ -58,6 +58,8 @@ impl From<Rejection> for Event {
 #[derive(Debug, Default)]
 struct Line {
     joins: AtomicU64,
+    /// Graves that somebody else ended for a joiner.
+    ended: AtomicU64,
     others: [atomic::AtomicU64; OTHERS],
 }
 
@@ -82,12 +84,29 @@ impl Tally {
         self.line().joins.fetch_add(1, Ordering::Release);
     }
 
-    /// How many nodes joined so far. Whoever asks again only when this has moved misses nothing: a
-    /// number that is seen comes with the node.
+    /// A grave is about to be ended for a node that was seen to have joined, and that its joiner may not have
+    /// counted yet.
+    pub(crate) fn count_grave_ended_for_a_joiner(&self) {
+        // Release: as for a join. (That it is counted at all is shown by
+        // `graves::a_snapshot_while_a_merged_grave_meets_a_join`.)
+        self.line().ended.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many nodes joined so far.
     pub(crate) fn joins(&self) -> u64 {
-        // Acquire: see there.
-        let joins = |line: &Padded<Line>| line.joins.load(Ordering::Acquire);
+        // Relaxed: a number, and nothing else.
+        let joins = |line: &Padded<Line>| line.joins.load(Ordering::Relaxed);
         self.0.iter().map(joins).sum()
+    }
+
+    /// A number that has moved whenever a node joined. Whoever asks again only then misses nothing: a
+    /// number that is seen comes with the node.
+    pub(crate) fn arrivals(&self) -> u64 {
+        // Acquire: see there.
+        let arrivals = |line: &Padded<Line>| {
+            line.joins.load(Ordering::Acquire) + line.ended.load(Ordering::Acquire)
+        };
+        self.0.iter().map(arrivals).sum()
     }
 
     #[inline]

@@ -138,3 +138,22 @@ fn nobody_is_refused_for_lack_of_room_who_was_never_unknown_in_a_full_table() {
     // The table was full only while the node was in it.
     assert!(verdict.accepted(), "{verdict}");
 }
+
+#[test]
+fn a_life_does_not_inherit_the_stamp_of_who_had_its_place_before() {
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+        .max_nodes(8)
+        .reclaimer(incarnation::Reclaimer::private())
+        .build()
+        .unwrap();
+    let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(9_000));
+    let _ = tracker.update(&1, Claim::alive(1), late);
+    let before = tracker.handle(&1).unwrap().slot();
+    assert!(tracker.remove(&1, late).is_some());
+    let _ = tracker.sweep(late);
+    assert_eq!(tracker.waiting(), 0);
+    // By a clock that lags, or out of a snapshot.
+    let _ = tracker.update(&2, Claim::alive(1), early);
+    assert_eq!(tracker.handle(&2).unwrap().slot().index, before.index);
+    assert_eq!(tracker.get(&2).unwrap().last_update, early);
+}

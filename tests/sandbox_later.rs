@@ -57,5 +57,9 @@ fn when_membarrier_fails_later_nothing_is_recycled_and_nothing_else_is_wrong() {
     for _ in 0..2 {
         assert!(subscriber.poll_changed(&mut context).is_ready());
         subscriber.drain(|_, _| panic!("nobody came"));
+        assert!(
+            subscriber.has_changed(),
+            "what a look without its fence did not see, the next one must"
+        );
     }
 }

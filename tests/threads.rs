@@ -186,3 +186,51 @@ fn after_a_fork_the_child_goes_on_and_another_threads_view_holds_nothing_up() {
     end.send(()).unwrap();
     assert!(holder.join().unwrap().is_some());
 }
+
+/// Holds two views, one inside the other, when its thread is nearly gone.
+struct LastViews(
+    &'static Tracker,
+    std::sync::mpsc::Sender<()>,
+    std::sync::mpsc::Receiver<()>,
+);
+
+impl Drop for LastViews {
+    fn drop(&mut self) {
+        let Self(tracker, here, go_on) = self;
+        let outer = tracker.pin();
+        let inner = tracker.pin();
+        here.send(()).unwrap();
+        go_on.recv().unwrap();
+        drop(inner);
+        here.send(()).unwrap();
+        go_on.recv().unwrap();
+        assert!(outer.get(&0).is_some());
+    }
+}
+
+thread_local! {
+    static LAST_VIEWS: RefCell<Option<LastViews>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_view_from_the_destructor_of_a_thread_local_protects_whoever_comes_meanwhile() {
+    let tracker = tracker();
+    let _ = tracker.update(&0, Claim::alive(0), NOW);
+    let (here, is_here) = std::sync::mpsc::channel();
+    let (go, go_on) = std::sync::mpsc::channel();
+    let thread = thread::spawn(move || {
+        // Before the thread's first pin, so destroyed after what the thread keeps for its pins.
+        LAST_VIEWS.with(|views| *views.borrow_mut() = Some(LastViews(tracker, here, go_on)));
+        drop(tracker.pin());
+    });
+    is_here.recv().unwrap();
+    // Another thread, which may have the record that was given back.
+    thread::spawn(|| drop(tracker.pin())).join().unwrap();
+    go.send(()).unwrap();
+    is_here.recv().unwrap();
+    retire(tracker, 1);
+    assert_eq!(waiting(tracker), 1, "the outer view is still held");
+    go.send(()).unwrap();
+    thread.join().unwrap();
+    assert_eq!(waiting(tracker), 0);
+}

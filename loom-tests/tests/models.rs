@@ -31,6 +31,9 @@ fn main() {
         .collect();
     let total = chosen.len();
     println!("running {total} models");
+    if incarnation_loom_tests::bounds_by_hand().is_some() {
+        println!("with the bounds of MODEL_BOUNDS, not their own");
+    }
     let queue = Mutex::new(chosen.into_iter());
     let failed = Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

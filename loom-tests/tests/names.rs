@@ -27,7 +27,7 @@ fn all() -> impl Iterator<Item = &'static Weakening> {
 
 /// Files and texts that a weakening changes.
 fn places(weakening: &Weakening) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let also = weakening.also.map(|(file, from, _)| (file, from));
+    let also = weakening.also.iter().map(|(file, from, _)| (*file, *from));
     [(weakening.file, weakening.from)].into_iter().chain(also)
 }
 

@@ -7,8 +7,8 @@ pub struct Weakening {
     pub file: &'static str,
     pub from: &'static str,
     pub to: &'static str,
-    /// What else must go, where two things do the same work.
-    pub also: Option<(&'static str, &'static str, &'static str)>,
+    /// What else must change (file, from, to), where several things do the same work.
+    pub also: &'static [(&'static str, &'static str, &'static str)],
     pub model: &'static str,
 }
 
@@ -45,7 +45,7 @@ pub const LIST: &[Weakening] = &[
             }
         }
         self.word",
-        also: None,
+        also: &[],
         model: "claims::stamp_before_publish",
     },
     Weakening {
@@ -55,7 +55,7 @@ pub const LIST: &[Weakening] = &[
                 // that the judged word's writer had done (its burial among it).
                 Ordering::AcqRel,",
         to: "Ordering::Acquire,",
-        also: None,
+        also: &[],
         model: "claims::stamp_before_publish",
     },
     Weakening {
@@ -63,7 +63,7 @@ pub const LIST: &[Weakening] = &[
         file: ENTRY,
         from: "self.word.load(Ordering::Acquire)",
         to: "self.word.load(Ordering::Relaxed)",
-        also: None,
+        also: &[],
         model: "scans::scanner_and_insert",
     },
     Weakening {
@@ -71,7 +71,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "node.entry.evict(Some(judged))?;",
         to: "let _ = judged; node.entry.evict(node.entry.word())?;",
-        also: None,
+        also: &[],
         model: "claims::update_against_sweep_on_the_exact_word",
     },
     Weakening {
@@ -79,7 +79,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "self.entry.raise(from, to, now)",
         to: "self.entry.raise(from.and_then(|_| self.entry.word()), to, now)",
-        also: None,
+        also: &[],
         model: "claims::two_updates_of_one_node",
     },
     // Linking and unlinking.
@@ -95,7 +95,7 @@ pub const LIST: &[Weakening] = &[
                 Ordering::Acquire,
             )
             .map(drop)",
-        also: None,
+        also: &[],
         model: "inserts::a_linked_entry_is_whole",
     },
     Weakening {
@@ -110,7 +110,7 @@ pub const LIST: &[Weakening] = &[
                 Ordering::Acquire,
             )
             .map(drop)",
-        also: None,
+        also: &[],
         model: "graves::a_whole_life_inside_an_old_claim",
     },
     Weakening {
@@ -118,7 +118,7 @@ pub const LIST: &[Weakening] = &[
         file: CHAIN,
         from: "self.head(hash).load(Ordering::Acquire)",
         to: "self.head(hash).load(Ordering::Relaxed)",
-        also: None,
+        also: &[],
         model: "inserts::a_linked_entry_is_whole",
     },
     Weakening {
@@ -126,11 +126,11 @@ pub const LIST: &[Weakening] = &[
         file: CHAIN,
         from: "let second = entry.next.load(Ordering::Acquire);",
         to: "let second = entry.next.load(Ordering::Relaxed);",
-        also: Some((
+        also: &[(
             CHAIN,
             "next = entry.next.load(Ordering::Acquire);",
             "next = entry.next.load(Ordering::Relaxed);",
-        )),
+        )],
         model: "graves::old_claim_against_burial_in_the_middle",
     },
     Weakening {
@@ -138,7 +138,7 @@ pub const LIST: &[Weakening] = &[
         file: CHAIN,
         from: "previous.next.store(after, Ordering::Release)",
         to: "previous.next.store(after, Ordering::Relaxed)",
-        also: None,
+        also: &[],
         model: "graves::a_burial_whose_unlinking_is_handed_over",
     },
     Weakening {
@@ -147,7 +147,7 @@ pub const LIST: &[Weakening] = &[
         from: "                        // `graves::a_burial_at_the_head_is_handed_over`.
                         Ordering::Release,",
         to: "                        Ordering::Relaxed,",
-        also: None,
+        also: &[],
         model: "graves::a_burial_at_the_head_is_handed_over",
     },
     // Permits and debris.
@@ -158,7 +158,7 @@ pub const LIST: &[Weakening] = &[
             .is_ok()",
         to: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok_and(|_| true) || true",
-        also: None,
+        also: &[],
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -166,7 +166,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "if shard.debris.load(Ordering::Relaxed) == seen {",
         to: "if shard.debris.load(Ordering::Relaxed) == seen || true {",
-        also: None,
+        also: &[],
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -175,7 +175,7 @@ pub const LIST: &[Weakening] = &[
         from: "// our count. Pinned by `evictions::debris_is_handed_over`.
         fence(Ordering::SeqCst);",
         to: "",
-        also: None,
+        also: &[],
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -184,7 +184,7 @@ pub const LIST: &[Weakening] = &[
         from: "// SeqCst: against the evictors' fence above.
             fence(Ordering::SeqCst);",
         to: "",
-        also: None,
+        also: &[],
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -192,7 +192,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "self.permit.store(false, Ordering::Release);",
         to: "self.permit.store(false, Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -200,7 +200,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "for head in first..end {",
         to: "for head in first..first.min(end) {",
-        also: None,
+        also: &[],
         model: "evictions::debris_is_handed_over",
     },
     Weakening {
@@ -208,7 +208,7 @@ pub const LIST: &[Weakening] = &[
         file: SHARD,
         from: "if handled == mine && seen == mine + 1 {",
         to: "if seen == mine + 1 {",
-        also: None,
+        also: &[],
         model: "evictions::debris_of_another_chain_is_handed_over",
     },
     Weakening {
@@ -219,7 +219,7 @@ pub const LIST: &[Weakening] = &[
                 }",
         to: "                let _ = first..end;
                 self.unlink_evicted(head, unlinked);",
-        also: None,
+        also: &[],
         model: "evictions::debris_of_another_chain_is_handed_over",
     },
     Weakening {
@@ -227,7 +227,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "if self.node.entry.life() == Life::Vacant && self.node.entry.evict(None).is_ok() {",
         to: "if self.node.entry.life() == Life::Evicted && self.node.entry.evict(None).is_ok() {",
-        also: None,
+        also: &[],
         model: "graves::a_whole_life_inside_an_old_claim",
     },
     Weakening {
@@ -235,7 +235,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "            self.pinned.retiring().unlink(self.node);",
         to: "",
-        also: None,
+        also: &[],
         model: "graves::a_whole_life_inside_an_old_claim",
     },
     Weakening {
@@ -243,7 +243,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "        unsafe { self.table.slab.give_back(self.index) };",
         to: "        let _ = (self.table, self.index);",
-        also: None,
+        also: &[],
         model: "inserts::two_inserts_of_one_key",
     },
     // Reclamation.
@@ -257,7 +257,7 @@ pub const LIST: &[Weakening] = &[
         if self.unlinked.len() > before {
             table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
         }",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -265,7 +265,7 @@ pub const LIST: &[Weakening] = &[
         file: LIMBO,
         from: "if !horizon.passed(&retired.ticket) {",
         to: "if !horizon.passed(&retired.ticket) && false {",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -274,7 +274,7 @@ pub const LIST: &[Weakening] = &[
         from: "            // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
             fence(Ordering::SeqCst);",
         to: "",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -285,12 +285,12 @@ pub const LIST: &[Weakening] = &[
             true",
         to: "            true",
         // The permit's fence lies between the unlinking and the scan too.
-        also: Some((
+        also: &[(
             SHARD,
             "// SeqCst: against the evictors' fence above.
             fence(Ordering::SeqCst);",
             "",
-        )),
+        )],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -298,7 +298,7 @@ pub const LIST: &[Weakening] = &[
         file: RECORD,
         from: "self.epoch.store(idle, Ordering::Release);",
         to: "self.epoch.store(idle, Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -306,7 +306,7 @@ pub const LIST: &[Weakening] = &[
         file: RECORD,
         from: "self.epoch.store(epoch, Ordering::Release);",
         to: "self.epoch.store(epoch, Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "views::a_second_pin_keeps_the_first_unpin",
     },
     Weakening {
@@ -314,15 +314,61 @@ pub const LIST: &[Weakening] = &[
         file: RECLAIM,
         from: ".map(|record| record.epoch.load(Ordering::Acquire))",
         to: ".map(|record| record.epoch.load(Ordering::Relaxed))",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "a new record forgets who came meanwhile",
+        file: RECLAIM,
+        from: "        loop {
+            // SAFETY: not in the list yet, so nobody else has it.
+            unsafe { (*record).0.next = head };",
+        to: "        unsafe { (*record).0.next = head };
+        loop {",
+        also: &[],
+        model: "views::two_threads_that_are_new",
+    },
+    Weakening {
+        name: "a record is given back before it is idle",
+        file: RECORD,
+        from: "        self.be_idle(if others & FENCED == 0 {
+            IDLE
+        } else {
+            IDLE_FENCED
+        });
+        if others & PASSING != 0 {
+            self.give_back();
+        }",
+        to: "        if others & PASSING != 0 {
+            self.give_back();
+        }
+        self.be_idle(if others & FENCED == 0 {
+            IDLE
+        } else {
+            IDLE_FENCED
+        });",
+        also: &[],
+        model: "views::a_record_that_is_passed_on_while_another_takes_it",
+    },
+    Weakening {
+        name: "two threads may take one record",
+        file: RECORD,
+        from: "            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();",
+        to: "            .load(Ordering::Acquire);
+        let free = !free;
+        if free {
+            self.taken.store(true, Ordering::Relaxed);
+        }",
+        also: &[],
+        model: "views::a_record_that_is_passed_on_while_another_takes_it",
     },
     Weakening {
         name: "an inner guard unpins the outer one",
         file: RECORD,
         from: "        if others & GUARDS > 0 {",
         to: "        if others & GUARDS > 1 {",
-        also: None,
+        also: &[],
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
     Weakening {
@@ -331,7 +377,7 @@ pub const LIST: &[Weakening] = &[
         from: "                // the top is an exchange and continues their release sequences.
                 Ordering::Release,",
         to: "                Ordering::Relaxed,",
-        also: None,
+        also: &[],
         model: "recycling::a_batch_is_whole",
     },
     Weakening {
@@ -352,7 +398,7 @@ pub const LIST: &[Weakening] = &[
         }
         self.collected();
 ",
-        also: None,
+        also: &[],
         model: "recycling::a_collection_while_a_sweep_tells",
     },
     Weakening {
@@ -361,7 +407,7 @@ pub const LIST: &[Weakening] = &[
         from: "                // `recycling::a_recycled_entry_is_whole`.
                 Ordering::Release,",
         to: "                Ordering::Relaxed,",
-        also: None,
+        also: &[],
         model: "recycling::a_recycled_entry_is_whole",
     },
     Weakening {
@@ -369,7 +415,7 @@ pub const LIST: &[Weakening] = &[
         file: SLAB,
         from: "        let mut top = list.load(Ordering::Acquire);",
         to: "        let mut top = list.load(Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "recycling::the_free_list_goes_on_where_it_says",
     },
     Weakening {
@@ -377,7 +423,7 @@ pub const LIST: &[Weakening] = &[
         file: SLAB,
         from: "    ((top >> 32).wrapping_add(1)) << 32 | index as u64",
         to: "    (top >> 32) << 32 | index as u64",
-        also: None,
+        also: &[],
         model: "recycling::a_place_comes_back_while_another_thread_takes_it",
     },
     Weakening {
@@ -385,7 +431,7 @@ pub const LIST: &[Weakening] = &[
         file: ENTRY,
         from: "            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);",
         to: "            self.stamp.store(now.as_nanos(), Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "claims::two_updates_of_one_node",
     },
     // Graves.
@@ -394,7 +440,7 @@ pub const LIST: &[Weakening] = &[
         file: CORE,
         from: "self.judge_buried(found, proposal, now) {",
         to: "judge(Situation::default(), proposal, &self.policy) {",
-        also: None,
+        also: &[],
         model: "graves::a_whole_life_inside_an_old_claim",
     },
     Weakening {
@@ -405,11 +451,11 @@ pub const LIST: &[Weakening] = &[
         to: "        let mut burial = Burial::NotKept;
         retiring.evict(node, word)?;
         if word",
-        also: Some((
+        also: &[(
             CORE,
             "if let Err(life) = retiring.evict(node, word) {",
             "if let Err(life) = Ok(()) {",
-        )),
+        )],
         model: "graves::old_claim_against_burial",
     },
     Weakening {
@@ -417,7 +463,7 @@ pub const LIST: &[Weakening] = &[
         file: GRAVES,
         from: "grave.burial == found.burial;",
         to: "grave.burial <= u64::MAX;",
-        also: None,
+        also: &[],
         model: "graves::a_join_ends_a_grave_while_the_joiner_dies",
     },
     Weakening {
@@ -430,7 +476,7 @@ pub const LIST: &[Weakening] = &[
             && self.map.remove_if(key, |grave| grave.grave.word < word)
         {
             self.uncount();",
-        also: None,
+        also: &[],
         model: "graves::a_late_join_ends_no_later_grave",
     },
     // Evictions.
@@ -441,7 +487,7 @@ pub const LIST: &[Weakening] = &[
                 // `raise`. Pinned by `graves::old_claim_against_burial`.
                 Ordering::AcqRel,",
         to: "                Ordering::Acquire,",
-        also: None,
+        also: &[],
         model: "graves::old_claim_against_burial",
     },
     Weakening {
@@ -451,7 +497,7 @@ pub const LIST: &[Weakening] = &[
             .map(|_| Self(flag))",
         to: "            .ok();
         Some(Self(flag))",
-        also: Some((
+        also: &[(
             SWEEP,
             "            if known <= self.lifetimes.max_nodes {
                 return;
@@ -460,28 +506,67 @@ pub const LIST: &[Weakening] = &[
 ",
             "            let _ = (known, &mut candidates);
 ",
-        )),
+        )],
         model: "limits::two_sweeps_take_one_surplus",
     },
     // Graves that end.
+    Weakening {
+        name: "two burials whose evictions fail leave a grave",
+        file: GRAVES,
+        from: "                known.standing = known.standing.saturating_add(1);",
+        to: "                known.standing = known.standing.saturating_add(2);",
+        also: &[],
+        model: "graves::a_newer_claim_against_two_burials",
+    },
+    Weakening {
+        name: "a grave that others count on is taken back",
+        file: GRAVES,
+        from: "is_it(grave) && grave.standing == 0)",
+        to: "is_it(grave))",
+        also: &[],
+        model: "graves::two_removals_bury_one_node",
+    },
+    Weakening {
+        name: "a grave is ended for a joiner before anybody counts it",
+        file: "src/snapshot/merge.rs",
+        from: "                        core.tally.count_grave_ended_for_a_joiner();",
+        to: "",
+        also: &[],
+        model: "graves::a_snapshot_while_a_merged_grave_meets_a_join",
+    },
+    Weakening {
+        name: "word and grave of one heard of are of two moments",
+        file: CORE,
+        from: "            Life::Live(still) if still == word => {",
+        to: "            _ => {",
+        also: &[(CORE, "            moved => Err(moved),
+        }
+    }
+
+    fn judge_unknown", "        }
+    }
+
+    fn judge_unknown")],
+        model: "graves::a_judgement_of_one_heard_of_while_it_is_forgotten",
+    },
     Weakening {
         name: "a burial whose eviction fails stays",
         file: CORE,
         from: "            self.graves.take_back(node.key(), burial);
             return Err(life);",
         to: "            return Err(life);",
-        also: None,
+        also: &[],
         model: "graves::a_newer_claim_against_a_burial",
     },
     Weakening {
         name: "a judgement does not look again for the node",
         file: CORE,
-        from: "            if known(pinned, hash, key).is_none() && self.tally.joins() == joins {
+        from: "            if known(pinned, hash, key).is_none() && self.tally.arrivals() == joins {
                 return judgement;
             }",
         to: "            let _ = joins;
             return judgement;",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_join_ends_the_grave",
     },
     Weakening {
@@ -493,7 +578,7 @@ pub const LIST: &[Weakening] = &[
         to: "        self.graves.end_below(node.key(), found, to);
         self.tally.count_join();
 ",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_joiner_is_taken_out",
     },
     Weakening {
@@ -501,7 +586,7 @@ pub const LIST: &[Weakening] = &[
         file: "src/tally.rs",
         from: "joins.fetch_add(1, Ordering::Release)",
         to: "joins.fetch_add(1, Ordering::Relaxed)",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
     },
     Weakening {
@@ -509,15 +594,15 @@ pub const LIST: &[Weakening] = &[
         file: "src/tally.rs",
         from: "line.joins.load(Ordering::Acquire)",
         to: "line.joins.load(Ordering::Relaxed)",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
     },
     Weakening {
         name: "a judgement misses a whole life",
         file: CORE,
-        from: "known(pinned, hash, key).is_none() && self.tally.joins() == joins {",
+        from: "known(pinned, hash, key).is_none() && self.tally.arrivals() == joins {",
         to: "known(pinned, hash, key).is_none() && joins <= u64::MAX {",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
     },
     Weakening {
@@ -525,7 +610,7 @@ pub const LIST: &[Weakening] = &[
         file: GRAVES,
         from: "self.count.fetch_sub(1, Ordering::Release);",
         to: "self.count.fetch_sub(1, Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_join_ends_the_grave",
     },
     Weakening {
@@ -533,7 +618,7 @@ pub const LIST: &[Weakening] = &[
         file: GRAVES,
         from: "self.count.load(Ordering::Acquire) as usize",
         to: "self.count.load(Ordering::Relaxed) as usize",
-        also: None,
+        also: &[],
         model: "graves::a_judgement_while_a_join_ends_the_grave",
     },
     Weakening {
@@ -544,7 +629,7 @@ pub const LIST: &[Weakening] = &[
             core::mem::forget(reserved);",
         to: "        if self.map.upsert(key, new, deepen) {
             core::mem::forget(self.reserve());",
-        also: None,
+        also: &[],
         model: "graves::a_burial_while_other_graves_end",
     },
     Weakening {
@@ -552,7 +637,7 @@ pub const LIST: &[Weakening] = &[
         file: GRAVES,
         from: "grave.word > known.grave.word || self.expired(known.grave, now)",
         to: "grave.word > known.grave.word",
-        also: None,
+        also: &[],
         model: "graves::a_burial_over_a_grave_whose_time_is_over",
     },
     Weakening {
@@ -561,7 +646,7 @@ pub const LIST: &[Weakening] = &[
         from: "            self.table.release();
             return Err(life);",
         to: "            return Err(life);",
-        also: None,
+        also: &[],
         model: "limits::two_claims_of_one_node_for_the_last_place",
     },
     // Merging.
@@ -570,7 +655,7 @@ pub const LIST: &[Weakening] = &[
         file: LIMBO,
         from: "merged.entries.append(batch.entries);",
         to: "drop(batch.entries);",
-        also: None,
+        also: &[],
         model: "recycling::what_a_view_holds_up_is_merged_and_let_go",
     },
     // The bell.
@@ -580,7 +665,7 @@ pub const LIST: &[Weakening] = &[
         from: "        self.bell.ring();
 ",
         to: "",
-        also: None,
+        also: &[],
         model: "bell::a_refused_claim_is_swept_for",
     },
     Weakening {
@@ -589,7 +674,7 @@ pub const LIST: &[Weakening] = &[
         from: "        // who listens. Pinned by `bell::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
         to: "",
-        also: None,
+        also: &[],
         model: "bell::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
@@ -599,7 +684,7 @@ pub const LIST: &[Weakening] = &[
             let made_room = self.sweep(&mut on_swept);",
         to: "            let made_room = self.sweep(&mut on_swept);
             bell.take_note();",
-        also: None,
+        also: &[],
         model: "bell::a_refused_claim_is_swept_for",
     },
     Weakening {
@@ -607,7 +692,7 @@ pub const LIST: &[Weakening] = &[
         file: BELL,
         from: "        self.rung.fetch_add(1, Ordering::Release);",
         to: "",
-        also: None,
+        also: &[],
         model: "bell::a_ring_while_the_list_is_held",
     },
     Weakening {
@@ -615,7 +700,7 @@ pub const LIST: &[Weakening] = &[
         file: BELL,
         from: "self.rung.load(Ordering::Relaxed) == heard",
         to: "self.rung.load(Ordering::Relaxed) == heard || true",
-        also: None,
+        also: &[],
         model: "bell::a_ring_while_the_list_is_held",
     },
     Weakening {
@@ -623,7 +708,7 @@ pub const LIST: &[Weakening] = &[
         file: SWEEPER,
         from: "self.shared.asked.swap(true, Ordering::Release);",
         to: "self.shared.asked.swap(true, Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "bell::who_asks_for_a_sweep_is_swept_for",
     },
     // Handles.
@@ -632,7 +717,7 @@ pub const LIST: &[Weakening] = &[
         file: PINNED,
         from: "(entry.generation() == generation).then_some",
         to: "(entry.generation() >= generation).then_some",
-        also: None,
+        also: &[],
         model: "handles::recycled_with_the_very_same_word",
     },
     Weakening {
@@ -643,7 +728,7 @@ pub const LIST: &[Weakening] = &[
         to: "        let same = entry.generation() == generation;
         let word = entry.word()?;
         same.then_some((Node { entry, index }, word))",
-        also: None,
+        also: &[],
         model: "handles::recycled_with_the_very_same_word",
     },
     // Limits.
@@ -657,7 +742,7 @@ pub const LIST: &[Weakening] = &[
             match self.live.compare_exchange_weak(
                 live + 1,
                 live + 1,",
-        also: None,
+        also: &[],
         model: "limits::two_inserts_for_one_place",
     },
     Weakening {
@@ -666,7 +751,7 @@ pub const LIST: &[Weakening] = &[
         from: "                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
                 Ordering::Acquire,",
         to: "                Ordering::Relaxed,",
-        also: None,
+        also: &[],
         model: "limits::reserve_at_the_hard_limit",
     },
     Weakening {
@@ -674,7 +759,7 @@ pub const LIST: &[Weakening] = &[
         file: TABLE,
         from: "self.live.fetch_sub(1, Ordering::Release);",
         to: "self.live.fetch_sub(1, Ordering::Relaxed);",
-        also: None,
+        also: &[],
         model: "limits::reserve_at_the_hard_limit",
     },
     Weakening {
@@ -682,7 +767,7 @@ pub const LIST: &[Weakening] = &[
         file: CORE,
         from: "Ok(verdict) => return Some(self.noted(verdict)),",
         to: "Ok(verdict) => return Some(verdict),",
-        also: None,
+        also: &[],
         model: "limits::two_inserts_for_one_place",
     },
     // Subscriptions.
@@ -692,7 +777,7 @@ pub const LIST: &[Weakening] = &[
         from: "        domain.light_fence();
         let epoch =",
         to: "        let epoch =",
-        also: None,
+        also: &[],
         model: "notify::a_change_against_the_first_look",
     },
     Weakening {
@@ -701,14 +786,14 @@ pub const LIST: &[Weakening] = &[
         from: "Some(if domain.heavy_fence() {",
         to: "Some(if true {",
         // The pin that follows is a fence, too, where fences are real.
-        also: Some((
+        also: &[(
             RECORD,
             "        if there == IDLE_FENCED {
             self.announce(registry);
             registry.light_fence();",
             "        if there == IDLE_FENCED {
             self.announce(registry);",
-        )),
+        )],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -717,7 +802,27 @@ pub const LIST: &[Weakening] = &[
         from: "            domain.light_fence();
             let now =",
         to: "            let now =",
-        also: None,
+        also: &[],
+        model: "notify::a_mark_against_a_look",
+    },
+    Weakening {
+        name: "a look is fenced before the epoch moves",
+        file: NOTIFY,
+        from: "        let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);",
+        to: "        let fenced = domain.heavy_fence();
+        let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);",
+        // The pin that follows is a fence, too, where fences are real.
+        also: &[
+            (NOTIFY, "Some(if domain.heavy_fence() {", "Some(if fenced {"),
+            (
+                RECORD,
+                "        if there == IDLE_FENCED {
+            self.announce(registry);
+            registry.light_fence();",
+                "        if there == IDLE_FENCED {
+            self.announce(registry);",
+            ),
+        ],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -725,7 +830,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "if now == epoch {",
         to: "if now == epoch || true {",
-        also: None,
+        also: &[],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -736,7 +841,7 @@ pub const LIST: &[Weakening] = &[
                 break;
             }
             for mark in [mark, &self.shared.newest] {",
-        also: None,
+        also: &[],
         model: "notify::a_mark_that_another_writer_set",
     },
     Weakening {
@@ -744,7 +849,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "next: before + STEP,",
         to: "next: before + STEP + STEP,",
-        also: None,
+        also: &[],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -762,7 +867,7 @@ pub const LIST: &[Weakening] = &[
             return Err(node.life());
         }
 ",
-        also: None,
+        also: &[],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -770,7 +875,7 @@ pub const LIST: &[Weakening] = &[
         file: CORE,
         from: "        self.changed(node, Some(word), None);",
         to: "",
-        also: None,
+        also: &[],
         model: "notify::a_departure_against_a_look",
     },
     Weakening {
@@ -779,12 +884,32 @@ pub const LIST: &[Weakening] = &[
         from: "(!domain.heavy_fence() || self.has_news(subscription))",
         to: "self.has_news(subscription)",
         // Letting go of the list is a fence, too, as it happens.
-        also: Some((
+        also: &[(
             NOTIFY,
             "        // SeqCst: against the fence in `ring`.
         fence(Ordering::SeqCst);",
             "",
-        )),
+        )],
+        model: "notify::a_change_against_a_waiter",
+    },
+    Weakening {
+        name: "who would wait is fenced before enlisting",
+        file: NOTIFY,
+        from: "        let replaced = self.with_list(|list| {
+            let known = list",
+        to: "        let fenced = domain.heavy_fence();
+        let replaced = self.with_list(|list| {
+            let known = list",
+        // Letting go of the list is a fence, too, as it happens.
+        also: &[
+            (NOTIFY, "(!domain.heavy_fence() || self.has_news(subscription))", "(!fenced || self.has_news(subscription))"),
+            (
+                NOTIFY,
+                "        // SeqCst: against the fence in `ring`.
+        fence(Ordering::SeqCst);",
+                "",
+            ),
+        ],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
@@ -792,7 +917,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "if is_new && (!domain.heavy_fence() || self.has_news(subscription)) {",
         to: "if is_new && !domain.heavy_fence() {",
-        also: None,
+        also: &[],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
@@ -801,13 +926,13 @@ pub const LIST: &[Weakening] = &[
         from: "        while somebody_subscribes(epoch) {",
         to: "        let waiting = self.shared.waiting.load(Ordering::Relaxed);
         while somebody_subscribes(epoch) {",
-        also: Some((
+        also: &[(
             NOTIFY,
             "        if self.shared.waiting.load(Ordering::Relaxed) {
             self.ring();",
             "        if waiting {
             self.ring();",
-        )),
+        )],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
@@ -815,7 +940,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "        if self.let_go(list) {",
         to: "        if self.let_go(list) && false {",
-        also: None,
+        also: &[],
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
@@ -823,7 +948,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "self.shared.rung.fetch_add(1, Ordering::Release);",
         to: "",
-        also: None,
+        also: &[],
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
@@ -833,7 +958,7 @@ pub const LIST: &[Weakening] = &[
             let waiters = mem::take(&mut list.waiters);",
         to: "            let waiters = mem::take(&mut list.waiters);
             list.heard = self.shared.rung.load(Ordering::Acquire) + 1;",
-        also: None,
+        also: &[],
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
@@ -841,7 +966,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "let cancelled = place.map(|place| list.waiters.swap_remove(place));",
         to: "let cancelled = place.map(|_| mem::take(&mut list.waiters));",
-        also: None,
+        also: &[],
         model: "notify::one_gives_up_waiting_and_one_does_not",
     },
     Weakening {
@@ -853,7 +978,7 @@ pub const LIST: &[Weakening] = &[
         to: "        let unheard = self.let_go(list);
             self.shared.waiting.store(false, Ordering::Relaxed);
 ",
-        also: None,
+        also: &[],
         model: "notify::a_waiter_that_enlists_while_another_is_woken",
     },
     // The checker.
@@ -862,7 +987,7 @@ pub const LIST: &[Weakening] = &[
         file: "src/sync/loom.rs",
         from: "with_flag(&SHADOWS, on, model);",
         to: "with_flag(&SHADOWS, on && false, model);",
-        also: None,
+        also: &[],
         model: "litmus::load_then_exchange_is_explored",
     },
 ];
@@ -877,7 +1002,7 @@ pub const PORTABLE: &[Weakening] = &[
         from: "        guard.inner.defer(move || {",
         to: "        raised.store(true, Ordering::Release);
         guard.inner.defer(move || {",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -885,7 +1010,7 @@ pub const PORTABLE: &[Weakening] = &[
         file: PORTABLE_SCHEME,
         from: "        ticket.0.load(Ordering::Acquire)",
         to: "        ticket.0.load(Ordering::Acquire) || true",
-        also: None,
+        also: &[],
         model: "views::a_held_view_reads_on",
     },
     Weakening {
@@ -898,7 +1023,7 @@ pub const PORTABLE: &[Weakening] = &[
         if self.unlinked.len() > before {
             table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
         }",
-        also: None,
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -906,7 +1031,7 @@ pub const PORTABLE: &[Weakening] = &[
         file: PINNED,
         from: "(entry.generation() == generation).then_some",
         to: "(entry.generation() >= generation).then_some",
-        also: None,
+        also: &[],
         model: "handles::recycled_with_the_very_same_word",
     },
 ];

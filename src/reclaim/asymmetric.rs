@@ -263,6 +263,22 @@ impl Domain {
         }
     }
 
+    /// As from a thread-local's destructor: with a record for this guard alone.
+    #[cfg(loom)]
+    pub(crate) fn pin_alone(&self) -> Guard<'_> {
+        let registry: &Registry = &self.0;
+        let record = self.0.take_record();
+        // SAFETY: just taken; the registry lives.
+        unsafe { &*record }.pass_on();
+        // SAFETY: as in `pin`.
+        unsafe { &*record }.enter(registry);
+        Guard {
+            record,
+            registry,
+            not_send: PhantomData,
+        }
+    }
+
     /// The record of this thread, or one for the coming guard alone.
     #[cold]
     #[inline(never)]
@@ -446,6 +462,30 @@ mod tests {
             }
         }
         None
+    }
+
+    #[test]
+    fn pins_from_thread_local_destructors_reuse_their_records() {
+        struct Last(Domain);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                drop(self.0.pin());
+            }
+        }
+        thread_local! {
+            static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+        }
+        let domain = Domain::private();
+        for _ in 0..20 {
+            let of_thread = domain.clone();
+            thread::spawn(move || {
+                LAST.with(|last| *last.borrow_mut() = Some(Last(of_thread.clone())));
+                drop(of_thread.pin());
+            })
+            .join()
+            .unwrap();
+        }
+        assert!(domain.0.each_record().count() <= 2);
     }
 
     #[test]

@@ -213,6 +213,8 @@ where
                     if let Some((_, Life::Live(word))) = self.pinned.find(hash, &row.node)
                         && !was_live
                     {
+                        // Who joined may stand before it counts itself, as is done before a grave ends.
+                        core.tally.count_grave_ended_for_a_joiner();
                         core.graves.end_below(&row.node, burial.found(), word);
                         continue;
                     }

@@ -79,10 +79,10 @@ where
         let mut nodes = Vec::with_capacity(self.len() + 1);
         let mut graves = Vec::with_capacity(self.graves());
         for _ in 0..2 {
-            let joins = core.tally.joins();
+            let joins = core.tally.arrivals();
             core.copy_nodes(now, &mut nodes);
             core.copy_graves(now, &mut graves);
-            if !core.graves.are_kept() || core.tally.joins() == joins {
+            if !core.graves.are_kept() || core.tally.arrivals() == joins {
                 break;
             }
         }

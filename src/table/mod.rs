@@ -104,6 +104,11 @@ impl<K> Table<K> {
         Pinned::new(self, self.domain.pin())
     }
 
+    #[cfg(all(loom, feature = "loom", not(incarnation_portable)))]
+    pub(crate) fn pin_alone(&self) -> Pinned<'_, K> {
+        Pinned::new(self, self.domain.pin_alone())
+    }
+
     #[inline(always)]
     fn head_of(&self, hash: u32) -> usize {
         (hash & self.mask) as usize

@@ -157,7 +157,7 @@ where
             return Judgement::Keep(about_self(proposal));
         }
         loop {
-            let joins = self.tally.joins();
+            let joins = self.tally.arrivals();
             if let Some((node, word)) = known(pinned, hash, key) {
                 match self.judge_known(node, word, proposal, now) {
                     Ok(judgement) => return judgement,
@@ -168,7 +168,7 @@ where
             // If the node joined between the two looks, it may have ended the grave that the second
             // one missed: then it was never as unknown as this judgement says. It may even be gone
             // again, into another grave; but who joins is counted before a grave is ended.
-            if known(pinned, hash, key).is_none() && self.tally.joins() == joins {
+            if known(pinned, hash, key).is_none() && self.tally.arrivals() == joins {
                 return judgement;
             }
         }

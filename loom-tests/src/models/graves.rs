@@ -384,5 +384,100 @@ pub fn models() -> Vec<Model> {
                 }
             },
         ),
+        Model::new(
+            "graves::a_newer_claim_against_two_burials",
+            Bounds::new(
+                2,
+                0,
+                "three threads: each burial is cut once, between burying and evicting; what is shown is an order of steps",
+            ),
+            || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
+            &[
+                |w: &World| {
+                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
+                },
+                |w: &World| {
+                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
+                },
+                |w: &World| {
+                    let _ = w.tracker.pin().update(&NODE, Claim::alive(6), later());
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), Some(Claim::alive(6)));
+                let joined = w.tracker.stats().joins;
+                assert!(w.tracker.graves() == 0 || joined == 2, "graves {} joined {joined}", w.tracker.graves());
+            },
+        ),
+        Model::new(
+            "graves::a_snapshot_while_a_merged_grave_meets_a_join",
+            Bounds::new(
+                3,
+                0,
+                "three threads: the snapshot is cut between nodes and graves, the merge before its second look, and the \
+                 join before it is counted; an order of steps",
+            ),
+            only_a_grave,
+            &[
+                |w: &World| {
+                    let _ = w.tracker.pin().update(&NODE, Claim::alive(6), BEGIN);
+                },
+                |w: &World| {
+                    let death = Record::new(NODE, Claim::dead(5), Duration::ZERO).unwrap();
+                    let heard = Snapshot::new(Vec::new(), vec![death]).unwrap();
+                    let _ = w.tracker.merge(&heard, BEGIN);
+                },
+                |w: &World| {
+                    let seen = w.tracker.snapshot(BEGIN);
+                    assert!(seen.node(&NODE).is_some() || seen.grave(&NODE).is_some());
+                },
+            ],
+            |_| {},
+        )
+        .with_main(2),
+        Model::new(
+            "graves::a_judgement_of_one_heard_of_while_it_is_forgotten",
+            USUAL,
+            || {
+                let w = only_a_grave();
+                assert!(w.tracker.add_unconfirmed(&NODE, BEGIN).accepted());
+                w
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().forget(&NODE);
+                },
+                |w: &World| {
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(5), BEGIN);
+                    assert!([buried(5), Verdict::Joined].contains(&verdict), "{verdict}");
+                },
+            ],
+            |_| {},
+        ),
+        Model::new(
+            "graves::forgotten_against_two_burials",
+            Bounds::new(
+                3,
+                0,
+                "three threads: each burial is cut between burying and evicting, and the other thread once",
+            ),
+            || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
+            &[
+                |w: &World| {
+                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
+                },
+                |w: &World| {
+                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
+                },
+                |w: &World| {
+                    let _ = w.tracker.pin().forget(&NODE);
+                },
+            ],
+            |w: &World| {
+                if w.tracker.stats().evictions.forgotten == 1 {
+                    assert_eq!(w.tracker.update(&NODE, Claim::alive(1), later()), Verdict::Joined);
+                }
+            },
+        ),
     ]
 }

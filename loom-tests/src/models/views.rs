@@ -16,6 +16,17 @@ fn reader_is_consistent(w: &World) {
     assert!(state.is_none() || state == Some(Claim::alive(1)));
 }
 
+/// The same with a record for this look alone.
+#[cfg(not(incarnation_portable))]
+fn get_alone(w: &World) {
+    let state = incarnation::model::get_alone(&w.tracker, &NODE);
+    assert!(state.is_none_or(|state| state.claim() == Claim::alive(1)));
+}
+
+/// There is none in the portable scheme, where this model does not run.
+#[cfg(incarnation_portable)]
+fn get_alone(_: &World) {}
+
 const READERS: Bounds = Bounds::new(
     3,
     2,
@@ -130,6 +141,30 @@ pub fn models() -> Vec<Model> {
                 let _ = w.tracker.sweep(BEGIN);
                 assert_eq!(w.tracker.waiting(), 0);
             },
+        ),
+        // In a world of two roles one of them made the world, and has its record already.
+        Model::new(
+            "views::two_threads_that_are_new",
+            Bounds::new(
+                2,
+                0,
+                "three threads, of which one does nothing: the others register at once, each cut once while it does",
+            ),
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[|_: &World| {}, reader_is_consistent, remove_and_reuse],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        ),
+        Model::new(
+            "views::a_record_that_is_passed_on_while_another_takes_it",
+            Bounds::new(
+                2,
+                0,
+                "three threads: one is cut between two steps of giving its record back or taking it, and another one in \
+                 the middle of its look",
+            ),
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[get_alone, get_alone, remove_and_reuse],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
         ),
     ]
 }
