@@ -32,50 +32,49 @@ pub fn preemptions() -> u64 {
         .unwrap_or(0)
 }
 
-/// How many times as long an arithmetic loop takes on all cores at once as on one of them: 1 where the cores are
-/// cores, up to 2 where they are two threads of one, as a guest's may be today and not tomorrow. (A loop that is bound
-/// by locked instructions or by memory hardly notices.)
-pub fn sharing() -> f64 {
-    const ROUNDS: usize = 25;
+/// How many simple operations a core does at a time, with all cores at it: some 4 where a core is the program's own, and
+/// less, down to half of that, where another thread, of this guest or of a neighbour's, runs on the same core. That is so today and
+/// not tomorrow on a rented machine, and takes twice the time of what is bound by instructions, and hardly any of what is
+/// bound by locked instructions or by memory.
+pub fn width() -> f64 {
     let threads = cores().len().max(1);
     let barrier = Barrier::new(threads);
-    let times = thread::scope(|scope| {
+    let widths = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|number| {
                 let barrier = &barrier;
                 scope.spawn(move || {
                     settle(number);
-                    let mut times = [Duration::MAX; 2];
-                    for _ in 0..ROUNDS {
-                        barrier.wait();
-                        if number == 0 {
-                            times[0] = times[0].min(arithmetic());
-                        }
-                        barrier.wait();
-                        times[1] = times[1].min(arithmetic());
+                    barrier.wait();
+                    let mut times = [[Duration::ZERO; 101]; 2];
+                    for round in 0..101 {
+                        times[0][round] = chained::<8>();
+                        times[1][round] = chained::<1>();
                     }
-                    times
+                    let [abreast, alone] = times.map(|mut times| {
+                        times.sort_unstable();
+                        times[times.len() / 2].as_secs_f64()
+                    });
+                    8.0 * alone / abreast
                 })
             })
             .collect();
-        let times = workers.into_iter().map(|worker| worker.join());
-        times.map(Result::unwrap_or_default).collect::<Vec<_>>()
+        let widths = workers.into_iter().map(|worker| worker.join());
+        widths.flatten().collect::<Vec<_>>()
     });
-    let together = times.iter().map(|times| times[1]).max();
-    let alone = times.first().map(|times| times[0]);
-    let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
-    seconds(together) / seconds(alone)
+    widths.into_iter().fold(f64::INFINITY, f64::min)
 }
 
-/// How long some work takes that keeps a core's adders busy and touches no memory.
-fn arithmetic() -> Duration {
+/// How long it takes to go along so many chains of additions and rotations, each of which waits for the one before.
+fn chained<const CHAINS: usize>() -> Duration {
     let begin = Instant::now();
-    let mut sums = black_box([1_u64, 2, 3, 4, 5, 6, 7, 8]);
-    for step in 0..black_box(200_000_u64) {
-        for sum in &mut sums {
-            *sum = sum.wrapping_add(step) ^ (*sum >> 1);
+    let mut chains: [u64; CHAINS] = black_box([1; CHAINS]);
+    for step in 0..black_box(100_000_u64) {
+        for (number, chain) in (1..).zip(&mut chains) {
+            // Each by another distance, which has the compiler leave them single.
+            *chain = chain.wrapping_add(step).rotate_left(number);
         }
     }
-    black_box(sums);
+    black_box(chains);
     begin.elapsed()
 }

@@ -309,9 +309,9 @@ fn table(figures: &[Figure]) -> String {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let machine = format!(
-        "{} Arithmetic on all cores at once took {:.2} times as long as on one.",
+        "{} A core did {:.1} simple operations at a time.",
         record::conditions(),
-        machine::sharing()
+        machine::width()
     );
     let begin = Instant::now();
     let contestants = [

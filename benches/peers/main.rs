@@ -142,7 +142,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
     let machine = record::conditions();
-    let sharing = machine::sharing();
+    let width = machine::width();
     let begin = Instant::now();
     // On a quiet machine it takes half as long.
     let mut schedule = Schedule {
@@ -195,8 +195,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let figures = results.figures();
     let (all, table) = (targets::all(&figures), targets::table(&figures));
     let machine = format!(
-        "{machine} Arithmetic on all cores at once took {sharing:.2} times as long as on one then, and {:.2} times at the end.",
-        machine::sharing()
+        "{machine} A core did {width:.1} simple operations at a time then, and {:.1} at the end.",
+        machine::width()
     );
     println!("{all}\n{table}\n{machine}");
     record::json("peers.json", &figures)?;
