@@ -46,10 +46,10 @@ pub fn width() -> f64 {
                 scope.spawn(move || {
                     settle(number);
                     barrier.wait();
-                    let mut times = [[Duration::ZERO; 101]; 2];
-                    for round in 0..101 {
-                        times[0][round] = chained::<8>();
-                        times[1][round] = chained::<1>();
+                    let mut times = [Vec::new(), Vec::new()];
+                    for _ in 0..101 {
+                        times[0].push(chained::<8>());
+                        times[1].push(chained::<1>());
                     }
                     let [abreast, alone] = times.map(|mut times| {
                         times.sort_unstable();
