@@ -3,8 +3,8 @@
 //! Each on a line of the thread that it befell; lookups, duplicates and stale claims touch nothing
 //! here. The algorithms rely on none of these numbers but the joins: they move after the node is in the table
 //! and before its grave ends, so that [`ProbeOrder`](crate::ProbeOrder) sees each one, and neither a snapshot nor a
-//! judgement takes a node for unknown that was not. The model checker sees the joins, and the rest costs it
-//! nothing.
+//! judgement takes a node for unknown that was not. (A merge may end a grave before the joiner has counted itself, and then counts for
+//! it: see `arrivals`.) The model checker sees these, and the rest costs it nothing.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic;

@@ -7,6 +7,16 @@ use crate::{Model, USUAL};
 
 const THIRD: u8 = 3;
 
+/// Two nodes removed at once; through views, which collect nothing, so what was unlinked waits.
+const REMOVED: [fn(&World); 2] = [
+    |w| {
+        w.tracker.pin().remove(&NODE, BEGIN);
+    },
+    |w| {
+        w.tracker.pin().remove(&OTHER, BEGIN);
+    },
+];
+
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
@@ -73,15 +83,7 @@ pub fn models() -> Vec<Model> {
                     &[(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))],
                 )
             },
-            &[
-                // Through views, which collect nothing: what was unlinked waits.
-                |w: &World| {
-                    w.tracker.pin().remove(&NODE, BEGIN);
-                },
-                |w: &World| {
-                    w.tracker.pin().remove(&OTHER, BEGIN);
-                },
-            ],
+            &REMOVED,
             // Nothing is stranded, though there is no sweeper.
             |w: &World| {
                 assert_eq!(w.tracker.waiting(), 2);
@@ -96,14 +98,7 @@ pub fn models() -> Vec<Model> {
                 let nodes = [(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))];
                 world(builder().hasher(Chains::Two), &nodes)
             },
-            &[
-                |w: &World| {
-                    w.tracker.pin().remove(&NODE, BEGIN);
-                },
-                |w: &World| {
-                    w.tracker.pin().remove(&OTHER, BEGIN);
-                },
-            ],
+            &REMOVED,
             |w: &World| {
                 assert_eq!(w.tracker.waiting(), 2);
                 w.assert_nothing_lost();

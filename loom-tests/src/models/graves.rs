@@ -30,6 +30,11 @@ fn sweep(w: &World) {
     let _ = w.tracker.sweep(later());
 }
 
+/// Takes the node out if it is dead yet.
+fn take_out_the_dead(w: &World) {
+    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
+}
+
 /// The node died at 5, and is remembered by its grave alone.
 fn only_a_grave() -> World {
     let w = world(builder().max_graves(2), &[(NODE, Claim::dead(5))]);
@@ -393,12 +398,8 @@ pub fn models() -> Vec<Model> {
             ),
             || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
             &[
-                |w: &World| {
-                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
-                },
-                |w: &World| {
-                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
-                },
+                take_out_the_dead,
+                take_out_the_dead,
                 |w: &World| {
                     let _ = w.tracker.pin().update(&NODE, Claim::alive(6), later());
                 },
@@ -463,12 +464,8 @@ pub fn models() -> Vec<Model> {
             ),
             || world(builder().max_graves(2), &[(NODE, Claim::dead(5))]),
             &[
-                |w: &World| {
-                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
-                },
-                |w: &World| {
-                    let _ = w.tracker.pin().remove_if(&NODE, Claim::dead(5), later());
-                },
+                take_out_the_dead,
+                take_out_the_dead,
                 |w: &World| {
                     let _ = w.tracker.pin().forget(&NODE);
                 },
