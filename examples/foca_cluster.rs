@@ -65,7 +65,7 @@ type Engine = Foca<Id, PostcardCodec, SmallRng, NoCustomBroadcast>;
 
 /// What all tasks count together.
 #[derive(Default)]
-struct Tally {
+struct EventCounters {
     steps: AtomicU64,
     differences: AtomicU64,
     lookups: AtomicU64,
@@ -112,7 +112,7 @@ async fn node(
     seed_node: Option<SocketAddr>,
     tracker: IncarnationTracker,
     clock: Clock,
-    tally: Arc<Tally>,
+    event_counters: Arc<EventCounters>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let random = SmallRng::seed_from_u64(u64::from(id.address.port()) << 16 | u64::from(id.run));
     let mut engine: Engine = Foca::new(id, config(), random, PostcardCodec);
@@ -150,9 +150,9 @@ async fn node(
             }
         }
         let report = mirror.reconcile(engine.iter_membership_state(), clock.now());
-        tally.steps.fetch_add(1, Ordering::Relaxed);
+        event_counters.steps.fetch_add(1, Ordering::Relaxed);
         if report.left_out > 0 || !equal(&engine, mirror.tracker()) {
-            tally.differences.fetch_add(1, Ordering::Relaxed);
+            event_counters.differences.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -162,21 +162,21 @@ async fn start(
     run: u16,
     seed_node: Option<SocketAddr>,
     clock: &Clock,
-    tally: &Arc<Tally>,
+    event_counters: &Arc<EventCounters>,
 ) -> Result<Node, Box<dyn Error>> {
     let socket = UdpSocket::bind(address).await?;
     let address = socket.local_addr()?;
     let tracker = builder(1_000).build()?;
-    let life = node(
+    let entry_state = node(
         socket,
         Id { address, run },
         seed_node,
         tracker.clone(),
         clock.clone(),
-        tally.clone(),
+        event_counters.clone(),
     );
     let task = tokio::spawn(async move {
-        if let Err(error) = life.await {
+        if let Err(error) = entry_state.await {
             eprintln!("{address}: {error}");
         }
     });
@@ -200,7 +200,11 @@ async fn see(what: &str, is_so: impl Fn() -> bool) -> bool {
 }
 
 /// What the worker threads do all the time: look members up, in whatever tracker there is.
-fn work(trackers: &Mutex<Vec<IncarnationTracker>>, stop: &AtomicBool, tally: &Tally) {
+fn work(
+    trackers: &Mutex<Vec<IncarnationTracker>>,
+    stop: &AtomicBool,
+    event_counters: &EventCounters,
+) {
     let mut own: Vec<IncarnationTracker> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         own.clone_from(&trackers.lock().expect("nobody panics with it"));
@@ -213,21 +217,21 @@ fn work(trackers: &Mutex<Vec<IncarnationTracker>>, stop: &AtomicBool, tally: &Ta
                 }
             });
         }
-        tally.lookups.fetch_add(lookups, Ordering::Relaxed);
+        event_counters.lookups.fetch_add(lookups, Ordering::Relaxed);
         thread::sleep(Duration::from_micros(200));
     }
 }
 
 async fn play(
     trackers: &Mutex<Vec<IncarnationTracker>>,
-    tally: &Arc<Tally>,
+    event_counters: &Arc<EventCounters>,
 ) -> Result<bool, Box<dyn Error>> {
     let clock = Clock::monotonic();
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut nodes = vec![start(anywhere, 0, None, &clock, tally).await?];
+    let mut nodes = vec![start(anywhere, 0, None, &clock, event_counters).await?];
     let seed_node = nodes[0].address;
     for _ in 1..NODES {
-        nodes.push(start(anywhere, 0, Some(seed_node), &clock, tally).await?);
+        nodes.push(start(anywhere, 0, Some(seed_node), &clock, event_counters).await?);
     }
     trackers
         .lock()
@@ -270,7 +274,14 @@ async fn play(
         .filter_map(|node| state(node, killed[0].address))
         .collect();
 
-    let back = start(killed[0].address, 1, Some(seed_node), &clock, tally).await?;
+    let back = start(
+        killed[0].address,
+        1,
+        Some(seed_node),
+        &clock,
+        event_counters,
+    )
+    .await?;
     well &= see(
         &format!("{} comes back as somebody new", back.address),
         || {
@@ -300,20 +311,28 @@ async fn play(
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
+    let (event_counters, stop) = (
+        Arc::new(EventCounters::default()),
+        Arc::new(AtomicBool::new(false)),
+    );
     let trackers = Arc::new(Mutex::new(Vec::new()));
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
-            let (trackers, stop, tally) = (trackers.clone(), stop.clone(), tally.clone());
-            thread::spawn(move || work(&trackers, &stop, &tally))
+            let (trackers, stop, event_counters) =
+                (trackers.clone(), stop.clone(), event_counters.clone());
+            thread::spawn(move || work(&trackers, &stop, &event_counters))
         })
         .collect();
-    let outcome = play(&trackers, &tally).await;
+    let outcome = play(&trackers, &event_counters).await;
     stop.store(true, Ordering::Relaxed);
     let worked = workers.into_iter().all(|worker| worker.join().is_ok());
 
-    let [steps, differences, lookups] = [&tally.steps, &tally.differences, &tally.lookups]
-        .map(|count| count.load(Ordering::Relaxed));
+    let [steps, differences, lookups] = [
+        &event_counters.steps,
+        &event_counters.differences,
+        &event_counters.lookups,
+    ]
+    .map(|count| count.load(Ordering::Relaxed));
     println!("{steps} calls into foca, {lookups} lookups by {WORKERS} worker threads meanwhile");
     println!("{differences} differences between the trackers and foca's members");
     match outcome {

@@ -67,7 +67,7 @@ impl Layers {
     }
 
     /// The machine layer changed: what ran on machines that are gone is settled.
-    fn settle(&self, now: Timestamp) -> usize {
+    fn apply(&self, now: Timestamp) -> usize {
         let mut settled = 0;
         for (part, state) in self.jobs.iter() {
             if self.machine_is_gone(part.1) && !state.status.is_gone() {
@@ -129,7 +129,7 @@ fn story(mut tell: impl FnMut(&str, &Layers)) -> Result<(), String> {
     layers.job_suspects((7, "m3"), at(3));
     layers.job_suspects((8, "m3"), at(3));
     let _ = layers.machines.update(&"m3", Claim::dead(1), at(4));
-    let settled = layers.settle(at(4));
+    let settled = layers.apply(at(4));
     tell("m3 dies, and with it what it ran", &layers);
     check("both suspicions are settled", settled == 2)?;
     check(

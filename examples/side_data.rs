@@ -20,7 +20,7 @@ use incarnation::{Claim, IncarnationTracker, NodeHandle, Slot, Timestamp};
 
 const NODES: u64 = 500;
 
-/// A round-trip time for each node: one word, so that it is read and written whole.
+/// A round-trip time for each node: one packed state, so that it is read and written whole.
 ///
 /// The low 32 bits are microseconds, the high 32 the generation. (Of 64; to be mistaken a slot would have to
 /// be used again exactly 2^32 times between a write and a read.)
@@ -39,27 +39,27 @@ impl RoundTrips {
     fn record(&self, slot: Slot, measured: Duration) {
         let measured = u32::try_from(measured.as_micros()).unwrap_or(u32::MAX);
         let place = &self.0[slot.index];
-        let update = |word: u64| {
-            let mean = match word >> 32 == Self::tag(slot) >> 32 {
+        let update = |packed: u64| {
+            let mean = match packed >> 32 == Self::tag(slot) >> 32 {
                 // Of another life, or of none: it begins anew.
                 false => measured,
                 true => {
-                    let old = word as u32;
+                    let old = packed as u32;
                     old - old / 8 + measured / 8
                 }
             };
             Some(Self::tag(slot) | u64::from(mean))
         };
-        // Relaxed: nothing is read through it; the word says everything.
+        // Relaxed: nothing is read through it; the packed state says everything.
         let _ = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
     }
 
     /// What is known of this life of the node.
     fn get(&self, slot: Slot) -> Option<Duration> {
         // Relaxed: as above.
-        let word = self.0[slot.index].load(Ordering::Relaxed);
-        let is_of_this_life = word >> 32 == Self::tag(slot) >> 32;
-        is_of_this_life.then(|| Duration::from_micros(word & u64::from(u32::MAX)))
+        let packed = self.0[slot.index].load(Ordering::Relaxed);
+        let is_of_this_life = packed >> 32 == Self::tag(slot) >> 32;
+        is_of_this_life.then(|| Duration::from_micros(packed & u64::from(u32::MAX)))
     }
 }
 
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
 
     let [right, wrong, unknown] = [right, wrong, unknown].map(AtomicU64::into_inner);
     println!(
-        "{right} round-trip times read, {unknown} not measured yet in this life, {wrong} of another node"
+        "{right} round-trip times read, {unknown} not measured yet in this entry_state, {wrong} of another node"
     );
     if wrong == 0 && right > 0 && unknown > 0 {
         ExitCode::SUCCESS

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use incarnation_swim::sim::scenario::{Outcome, life};
+use incarnation_swim::sim::scenario::{Outcome, entry_state};
 use lexopt::prelude::*;
 use plotters::prelude::*;
 
@@ -25,8 +25,8 @@ simulate [--nodes N] [--seed N] [--seeds N] [--twice] [--svg FILE]
   --nodes N   how many nodes, at least 16 [256]
   --seed N    the first seed [1]
   --seeds N   how many lives, each with the next seed [1]
-  --twice     live each life twice and compare
-  --svg FILE  draw how the trackers come to agree in the first life";
+  --twice     live each entry_state twice and compare
+  --svg FILE  draw how the trackers come to agree in the first entry_state";
 
 struct Options {
     nodes: usize,
@@ -93,8 +93,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
     let (mut detections, mut disseminations) = (Vec::new(), Vec::new());
     for seed in options.seed..options.seed + options.seeds {
         let began = Instant::now();
-        let outcome = life(nodes, seed);
-        let same = !options.twice || life(nodes, seed) == outcome;
+        let outcome = entry_state(nodes, seed);
+        let same = !options.twice || entry_state(nodes, seed) == outcome;
         let well = same
             && outcome.started.is_some()
             && outcome.healed.is_some()

@@ -29,59 +29,55 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod bell;
-mod caught;
 mod counters;
-mod graves;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod hash;
 #[cfg(any(feature = "foca", feature = "metrics", feature = "serde"))]
 mod integrations;
 mod local;
 mod notify;
 #[cfg(feature = "persist")]
 pub mod persist;
-mod probe;
 mod reclaim;
 pub mod rule;
-mod sample;
+mod select;
 mod snapshot;
 mod stats;
-#[cfg(feature = "stream")]
-mod stream;
 mod subscribe;
 mod sweeper;
 mod sync;
 mod table;
-mod tally;
 mod time;
+mod tombstones;
 mod tracker;
-mod watch;
 
 /// What the model checker's models need; not public API.
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(incarnation_loom)]
 #[doc(hidden)]
 pub mod model {
     pub use crate::sync::{atomic, thread, with_shadows, without_notices};
     pub use crate::table::Places;
 
     /// Listens to a tracker's bell, as its sweepers do, and stops listening.
-    pub fn listen_for_a_moment<K, S>(tracker: &crate::IncarnationTracker<K, S>)
+    pub fn listen_for_a_moment<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>)
     where
         K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
+        D: Send + Sync + 'static,
         S: core::hash::BuildHasher,
     {
-        drop(tracker.core().bell.listen());
+        drop(tracker.core().capacity_signal.listen());
     }
 
     /// Looks a node up with a record for this look alone, as in a thread-local's destructor.
     #[cfg(not(incarnation_portable))]
-    pub fn get_alone<K, S>(
-        tracker: &crate::IncarnationTracker<K, S>,
+    pub fn get_alone<K, D, S>(
+        tracker: &crate::IncarnationTracker<K, D, S>,
         node: &K,
     ) -> Option<crate::NodeState>
     where
         K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
+        D: Send + Sync + 'static,
         S: core::hash::BuildHasher,
     {
         let pinned = tracker.core().table.pin_alone();
@@ -89,9 +85,10 @@ pub mod model {
     }
 
     /// How many entries hold a key. Only while nobody else is at the table.
-    pub fn occupied_places<K, S>(tracker: &crate::IncarnationTracker<K, S>) -> usize
+    pub fn occupied_places<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> usize
     where
         K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
+        D: Send + Sync + 'static,
         S: core::hash::BuildHasher,
     {
         tracker.core().table.occupied()
@@ -103,18 +100,19 @@ pub mod model {
 struct Readme;
 
 pub use counters::Counts;
+pub use hash::RandomState;
 #[cfg(feature = "metrics")]
 pub use integrations::describe_metrics;
 #[cfg(feature = "foca")]
 pub use integrations::foca;
 pub use local::{Local, LocalError};
-pub use probe::ProbeOrder;
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+pub use select::ProbeOrder;
 pub use snapshot::{Digest, MergeReport, Record, Snapshot, SnapshotError};
 pub use stats::{Evictions, Rejections, Stats};
 #[cfg(feature = "stream")]
-pub use stream::Changes;
+pub use subscribe::Changes;
 pub use subscribe::{Change, Changed, Subscriber};
 pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};

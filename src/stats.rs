@@ -1,14 +1,14 @@
 //! What a tracker tells of itself: what happened so far, and what lies about just now.
 //!
-//! Only reads, and only what others count: see `tally` for what happened and at what cost, `watch`
+//! Only reads, and only what others count: see `event_counters` for what happened and at what cost, `watch`
 //! for views that are held.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::counters::event_counters::Event;
 use crate::rule::Rejection;
-use crate::tally::Event;
 use crate::tracker::IncarnationTracker;
 
 /// What a tracker did since it was made, and what it holds now; made by
@@ -28,15 +28,15 @@ pub struct Stats {
     /// Claims refused, and why. Duplicates and stale claims are not refused; they are not counted.
     pub rejections: Rejections,
     /// Deaths that were remembered when their nodes left the table.
-    pub buried: u64,
+    pub tombstones_written: u64,
     /// Deaths remembered now.
-    pub graves: usize,
+    pub tombstones: usize,
     /// Sweeps, and slices of sweeps.
     pub sweeps: u64,
     /// Removed entries that still are in their chains now, left to whoever is at work there.
-    pub debris: usize,
+    pub pending_unlink: usize,
     /// Removed entries that wait now to be used again: see [`IncarnationTracker::waiting`].
-    pub waiting: usize,
+    pub pending_reclaim: usize,
     /// Some view has been held for at least so long, the last sweep found; zero if it found none that
     /// the sweep before could have seen. Found out without cost to those who pin: by whether
     /// what was marked at one sweep is free of views at the next. Views of all trackers that share the
@@ -87,8 +87,8 @@ pub struct Rejections {
     pub unconfirmed: u64,
     /// [`Rejection::AtCapacity`].
     pub at_capacity: u64,
-    /// [`Rejection::Buried`].
-    pub buried: u64,
+    /// [`Rejection::Tombstone`].
+    pub tombstone: u64,
     /// [`Rejection::Zombie`].
     pub zombie: u64,
 }
@@ -101,7 +101,7 @@ impl Rejections {
             Rejection::SuspiciousJump { .. } => &mut self.suspicious_jump,
             Rejection::Unconfirmed => &mut self.unconfirmed,
             Rejection::AtCapacity => &mut self.at_capacity,
-            Rejection::Buried { .. } => &mut self.buried,
+            Rejection::Tombstone { .. } => &mut self.tombstone,
             Rejection::Zombie { .. } => &mut self.zombie,
         } += 1;
     }
@@ -114,14 +114,15 @@ impl Rejections {
             + self.suspicious_jump
             + self.unconfirmed
             + self.at_capacity
-            + self.buried
+            + self.tombstone
             + self.zombie
     }
 }
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// What this tracker did so far, and what it holds now. For the nodes by status there is
@@ -142,9 +143,9 @@ where
     #[must_use]
     pub fn stats(&self) -> Stats {
         let core = self.core();
-        let of = |event| core.tally.of(event);
+        let of = |event| core.event_counters.of(event);
         Stats {
-            joins: core.tally.joins(),
+            joins: core.event_counters.joins(),
             evictions: Evictions {
                 unconfirmed_expired: of(Event::UnconfirmedExpired),
                 dead_retention: of(Event::DeadRetention),
@@ -159,14 +160,14 @@ where
                 suspicious_jump: of(Event::SuspiciousJump),
                 unconfirmed: of(Event::Unconfirmed),
                 at_capacity: of(Event::AtCapacity),
-                buried: of(Event::RefusedBuried),
+                tombstone: of(Event::RefusedTombstone),
                 zombie: of(Event::Zombie),
             },
-            buried: of(Event::Buried),
-            graves: core.graves.len(),
+            tombstones_written: of(Event::TombstoneWritten),
+            tombstones: core.tombstones.len(),
             sweeps: of(Event::Swept),
-            debris: core.table.debris(),
-            waiting: core.table.waiting(),
+            pending_unlink: core.table.pending_unlink(),
+            pending_reclaim: core.table.pending_reclaim(),
             longest_view: core.views.longest(),
         }
     }

@@ -8,9 +8,9 @@ use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 use std::io;
 
-use crate::bell::Listening;
-use crate::caught::caught;
+use crate::notify::capacity_signal::Listening;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::catch_panic;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Instant};
 use crate::time::Clock;
@@ -103,14 +103,15 @@ impl Sweeper {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the interval is zero; what the system says
     /// if there can be no thread.
-    pub fn spawn<K, S>(
-        tracker: &IncarnationTracker<K, S>,
+    pub fn spawn<K, D, S>(
+        tracker: &IncarnationTracker<K, D, S>,
         clock: Clock,
         interval: Duration,
         on_swept: impl FnMut(Swept<'_, K>) + Send + 'static,
     ) -> io::Result<Self>
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
+        D: Send + Sync + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
         if interval.is_zero() {
@@ -139,7 +140,7 @@ impl Sweeper {
     /// Has the thread sweep at once, and does not wait for it.
     pub fn sweep_now(&self) {
         // Release: what the caller did before is seen by the sweep. Pinned by
-        // `bell::who_asks_for_a_sweep_is_swept_for`. (An exchange, as on the other side: the checker
+        // `capacity_signal::who_asks_for_a_sweep_is_swept_for`. (An exchange, as on the other side: the checker
         // has a wrong idea of stores among exchanges.)
         self.shared.asked.swap(true, Ordering::Release);
         self.wake();
@@ -182,32 +183,33 @@ impl Drop for Sweeper {
 }
 
 /// What the thread works with.
-struct Duty<K: Eq + Hash, S> {
-    tracker: IncarnationTracker<K, S>,
+struct Duty<K, D, S> {
+    tracker: IncarnationTracker<K, D, S>,
     clock: Clock,
     interval: Duration,
     shared: Arc<Shared>,
 }
 
-impl<K, S> Duty<K, S>
+impl<K, D, S> Duty<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     fn run(self, mut on_swept: impl FnMut(Swept<'_, K>)) {
-        let bell = self.tracker.core().bell.listen();
+        let capacity_signal = self.tracker.core().capacity_signal.listen();
         let mut pause = Duration::ZERO;
         loop {
             // Before the sweep: a claim refused during it wants the next one.
-            let was_early = bell.is_pressed();
-            bell.take_note();
+            let was_early = capacity_signal.is_pressed();
+            capacity_signal.take_note();
             let made_room = self.sweep(&mut on_swept);
             pause = match (made_room, was_early) {
                 (true, _) => Duration::ZERO,
                 (false, true) => (pause * 2).max(FIRST_PAUSE).min(self.interval),
                 (false, false) => pause,
             };
-            if !self.wait(&bell, pause) {
+            if !self.wait(&capacity_signal, pause) {
                 return;
             }
         }
@@ -219,7 +221,7 @@ where
         let panics = &self.shared.panics;
         // One by one: a callback that panics takes neither the others' turns nor the rest of the sweep.
         let mut tell = |swept: Swept<'_, K>| {
-            if caught(|| on_swept(swept)).is_none() {
+            if catch_panic(|| on_swept(swept)).is_none() {
                 // Relaxed: a number.
                 panics.fetch_add(1, Ordering::Relaxed);
             }
@@ -228,7 +230,7 @@ where
             self.tracker
                 .sweep_with(SweepScope::Everything, now, &mut tell)
         };
-        let report = caught(sweep);
+        let report = catch_panic(sweep);
         if report.is_none() {
             self.shared.panics.fetch_add(1, Ordering::Relaxed);
         }
@@ -238,7 +240,7 @@ where
     }
 
     /// Sleeps until the next sweep is due; false once the thread is to end.
-    fn wait(&self, bell: &Listening<'_>, pause: Duration) -> bool {
+    fn wait(&self, capacity_signal: &Listening<'_>, pause: Duration) -> bool {
         let ended = Instant::now();
         loop {
             // Relaxed: see `Drop`.
@@ -251,7 +253,7 @@ where
                 return true;
             }
             let passed = ended.elapsed();
-            let due = if bell.is_pressed() {
+            let due = if capacity_signal.is_pressed() {
                 pause
             } else {
                 self.interval

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 /// Monotonic nanoseconds since the origin of the caller's clock.
 ///
-/// Any clock will do that never goes back; [`Clock`] is one. A stamp means nothing outside the
-/// process (or after a restart): send ages, not stamps.
+/// Any clock will do that never goes back; [`Clock`] is one. A last update means nothing outside the
+/// process (or after a restart): send ages, not last updates.
 ///
 /// ```
 /// use incarnation::Timestamp;

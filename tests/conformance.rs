@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use incarnation::rule::{Judgement, Policy, Proposal, Situation, Word, judge};
+use incarnation::rule::{Judgement, PackedState, Policy, Proposal, Situation, judge};
 use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
 use incarnation_testkit::{replay, trace};
 use serde::Deserialize;
@@ -73,11 +73,11 @@ fn rows() -> Vec<Row> {
 #[test]
 fn the_judge_decides_every_row_as_the_original() {
     for row in rows() {
-        let stored = Word::of(row.stored()).unwrap();
+        let stored = PackedState::of(row.stored()).unwrap();
         let claim = Proposal::claim(row.incoming());
         let judgement = judge(Situation::known(stored), claim, &Policy::default());
         let (accepted, resulting) = match judgement {
-            Judgement::Write(word, _) => (true, word.claim()),
+            Judgement::Write(packed, _) => (true, packed.claim()),
             Judgement::Keep(_) => (false, stored.claim()),
         };
         assert_eq!(
@@ -108,8 +108,8 @@ fn the_tracker_does_every_row_as_the_original() {
 
         let state = tracker.get(&node).unwrap();
         assert_eq!(state.claim(), row.resulting(), "{row:?}");
-        let stamp = if row.accepted { now } else { before };
-        assert_eq!(state.last_update, stamp, "{row:?}");
+        let last_update = if row.accepted { now } else { before };
+        assert_eq!(state.last_update, last_update, "{row:?}");
     }
 }
 

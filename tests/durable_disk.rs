@@ -150,10 +150,10 @@ fn no_directory_is_a_typed_error_and_none_is_made() {
 /// around a shell that first runs `arrange`, in which `$PLACE` is the directory.
 fn play(scenario: &str, directory: &Path, wrapper: &[&str], arrange: &str) {
     let shell = |line: &str| {
-        let words: Vec<&str> = [wrapper, &["sh", "-c", line]].concat();
-        let mut command = Command::new(words[0]);
+        let packed_states: Vec<&str> = [wrapper, &["sh", "-c", line]].concat();
+        let mut command = Command::new(packed_states[0]);
         command
-            .args(&words[1..])
+            .args(&packed_states[1..])
             .arg(std::env::current_exe().unwrap())
             .env(SCENARIO, scenario)
             .env(PLACE, directory);

@@ -36,12 +36,12 @@ fn a_flood_of_introductions_gives_way_to_who_is_really_there() {
 }
 
 #[test]
-fn a_million_deaths_leave_at_most_the_graves_allowed_and_flat_memory() {
+fn a_million_deaths_leave_at_most_the_tombstones_allowed_and_flat_memory() {
     const DEATHS: u64 = 1_000_000;
-    const MAX_GRAVES: usize = 1_000;
+    const MAX_TOMBSTONES: usize = 1_000;
     let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
         .max_nodes(1_000)
-        .max_graves(MAX_GRAVES)
+        .max_tombstones(MAX_TOMBSTONES)
         .dead_retention(Duration::from_millis(1))
         .reclaimer(Reclaimer::private())
         .build()
@@ -56,14 +56,14 @@ fn a_million_deaths_leave_at_most_the_graves_allowed_and_flat_memory() {
         );
         if node % 500 == 499 {
             buried += tracker.sweep(at(node + 2)).dead_evicted;
-            assert!(tracker.graves() <= MAX_GRAVES);
+            assert!(tracker.tombstones() <= MAX_TOMBSTONES);
         }
         if node == DEATHS / 10 {
             warm = resident::bytes();
         }
     }
     assert_eq!(buried as u64, DEATHS);
-    assert!(tracker.is_empty() && tracker.graves() > MAX_GRAVES / 2);
+    assert!(tracker.is_empty() && tracker.tombstones() > MAX_TOMBSTONES / 2);
     if let (Some(warm), Some(end)) = (warm, resident::bytes()) {
         let grown = end.saturating_sub(warm);
         assert!(
@@ -74,7 +74,7 @@ fn a_million_deaths_leave_at_most_the_graves_allowed_and_flat_memory() {
     // The latest are remembered, the oldest are not.
     let again = |node: u64| tracker.judge(&node, Claim::alive(3), at(DEATHS + 1));
     let incarnation = 3.into();
-    let refusal = Verdict::Rejected(Rejection::Buried { incarnation });
+    let refusal = Verdict::Rejected(Rejection::Tombstone { incarnation });
     assert_eq!(again(DEATHS - 1), refusal);
     assert_eq!(again(0), Verdict::Joined);
 }

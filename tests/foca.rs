@@ -135,7 +135,7 @@ impl Node {
             members += 1;
         }
         assert_eq!((tracker.len(), tracker.iter().count()), (members, members));
-        assert_eq!(tracker.graves(), 0);
+        assert_eq!(tracker.tombstones(), 0);
     }
 }
 

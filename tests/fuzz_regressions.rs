@@ -130,7 +130,7 @@ fn kind(verdict: Verdict) -> &'static str {
             Rejection::SuspiciousJump { .. } => "suspicious jump",
             Rejection::Unconfirmed => "unconfirmed",
             Rejection::AtCapacity => "at capacity",
-            Rejection::Buried { .. } => "buried",
+            Rejection::Tombstone { .. } => "buried",
             Rejection::Zombie { .. } => "zombie",
             _ => "another reason",
         },

@@ -11,7 +11,7 @@ use incarnation::{
     Claim, IncarnationTracker, NodeHandle, Reclaimer, SweepScope, Timestamp, Verdict,
 };
 use incarnation_testkit::keys::Census;
-use incarnation_testkit::race::meanwhile;
+use incarnation_testkit::start_together::meanwhile;
 
 const NOW: Timestamp = Timestamp::from_millis(5_000);
 const RETENTION: Duration = Duration::from_secs(100);
@@ -22,14 +22,14 @@ fn tracker() -> IncarnationTracker<u32> {
         .max_nodes(1)
         .hard_limit(1)
         .dead_retention(RETENTION)
-        .max_graves(0)
+        .max_tombstones(0)
         // So that what other tests of this process pin delays nothing here.
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap()
 }
 
-/// A node with exactly this word, in a table that has it alone.
+/// A node with exactly this packed state, in a table that has it alone.
 fn join(tracker: &IncarnationTracker<u32>, node: u32, claim: Claim) -> NodeHandle<u32> {
     assert_eq!(tracker.update(&node, claim, NOW), Verdict::Joined);
     tracker.handle(&node).unwrap()
@@ -137,22 +137,22 @@ fn a_handle_does_not_keep_its_node_in_the_table() {
 }
 
 #[test]
-fn a_handle_stays_gone_when_its_entry_serves_another_key_with_the_very_same_word() {
+fn a_handle_stays_gone_when_its_entry_serves_another_key_with_the_very_same_packed_state() {
     let tracker = tracker();
-    let word = Claim::alive(1);
-    let old = join(&tracker, 1, word);
+    let packed = Claim::alive(1);
+    let old = join(&tracker, 1, packed);
     let index = old.slot().index;
     assert!(tracker.remove(&1, NOW).is_some());
     // By and by each place is used again, so this one comes around.
     let mut met = 0;
     for node in 2..500 {
-        let new = join(&tracker, node, word);
+        let new = join(&tracker, node, packed);
         if new.slot().index == index {
             met += 1;
             assert_ne!(new.slot().generation, old.slot().generation);
-            assert_eq!(tracker.get(&node).unwrap().claim(), word);
+            assert_eq!(tracker.get(&node).unwrap().claim(), packed);
             assert_over(&old);
-            assert_eq!(new.state().unwrap().claim(), word, "and left it alone");
+            assert_eq!(new.state().unwrap().claim(), packed, "and left it alone");
         }
         assert!(tracker.remove(&node, NOW).is_some());
         let _ = tracker.sweep(NOW);
@@ -166,9 +166,9 @@ fn a_handle_stays_gone_when_its_entry_serves_another_key_with_the_very_same_word
 fn a_handle_stays_gone_when_its_node_comes_back_and_asking_again_finds_the_new_life() {
     let tracker = tracker();
     let mut ended = Vec::new();
-    for life in 0..100 {
-        let handle = join(&tracker, 1, Claim::alive(life));
-        assert_eq!(handle.state().unwrap().claim(), Claim::alive(life));
+    for entry_state in 0..100 {
+        let handle = join(&tracker, 1, Claim::alive(entry_state));
+        assert_eq!(handle.state().unwrap().claim(), Claim::alive(entry_state));
         for old in &ended {
             assert_over(old);
         }
@@ -177,7 +177,11 @@ fn a_handle_stays_gone_when_its_node_comes_back_and_asking_again_finds_the_new_l
         ended.push(handle);
     }
     let slots: HashSet<_> = ended.iter().map(NodeHandle::slot).collect();
-    assert_eq!(slots.len(), ended.len(), "each life has a slot of its own");
+    assert_eq!(
+        slots.len(),
+        ended.len(),
+        "each entry_state has a slot of its own"
+    );
     assert!(slots.iter().all(|slot| slot.index < tracker.capacity()));
 }
 
@@ -200,17 +204,17 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
     const LIVES: usize = 3_000;
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .max_nodes(64)
-        .max_graves(0)
+        .max_tombstones(0)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap();
-    // The same words in every life, so that nothing but the generation tells them apart.
-    let (word, accusation) = (Claim::alive(1), Claim::suspect(1));
+    // The same packed states in every life, so that nothing but the generation tells them apart.
+    let (packed, accusation) = (Claim::alive(1), Claim::suspect(1));
     let accusations: Vec<_> = (0..LIVES).map(|_| AtomicU64::new(0)).collect();
     let handed_out: Mutex<Option<(usize, NodeHandle<u32>)>> = Mutex::new(None);
     let accuse = || {
         let taken = handed_out.lock().unwrap().clone();
-        let Some((life, handle)) = taken else {
+        let Some((entry_state, handle)) = taken else {
             return;
         };
         // Some of them come when the life is over, and another has begun in the same entry.
@@ -219,22 +223,22 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
             .update(accusation, NOW)
             .is_some_and(Verdict::accepted)
         {
-            accusations[life].fetch_add(1, Ordering::SeqCst);
+            accusations[entry_state].fetch_add(1, Ordering::SeqCst);
         }
     };
     let ends = meanwhile(&[&accuse, &accuse], || {
         let mut ends = Vec::new();
-        for (life, accused) in accusations.iter().enumerate() {
-            let node = (life % 2) as u32;
-            while tracker.update(&node, word, NOW) != Verdict::Joined {
+        for (entry_state, accused) in accusations.iter().enumerate() {
+            let node = (entry_state % 2) as u32;
+            while tracker.update(&node, packed, NOW) != Verdict::Joined {
                 // Every free entry waits for a thread that holds a view and is not running.
                 thread::yield_now();
             }
             let handle = tracker.handle(&node).unwrap();
-            *handed_out.lock().unwrap() = Some((life, handle));
+            *handed_out.lock().unwrap() = Some((entry_state, handle));
             thread::yield_now();
             // Now and then an accusation must come in time, however busy the machine is.
-            while life % 64 == 0 && accused.load(Ordering::SeqCst) == 0 {
+            while entry_state % 64 == 0 && accused.load(Ordering::SeqCst) == 0 {
                 thread::yield_now();
             }
             ends.push(tracker.remove(&node, NOW).unwrap().claim());
@@ -242,10 +246,13 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
         ends
     });
     let mut accused = 0;
-    for (life, end) in ends.into_iter().enumerate() {
-        let accusations = accusations[life].load(Ordering::SeqCst);
+    for (entry_state, end) in ends.into_iter().enumerate() {
+        let accusations = accusations[entry_state].load(Ordering::SeqCst);
         let expected = u64::from(end == accusation);
-        assert_eq!(accusations, expected, "life {life} ended as {end}");
+        assert_eq!(
+            accusations, expected,
+            "entry_state {entry_state} ended as {end}"
+        );
         accused += accusations;
     }
     assert!(accused > 0, "the threads never met");
@@ -276,14 +283,14 @@ impl std::hash::Hash for Interrupting {
 fn forgetting_by_handle_leaves_the_death_of_a_later_life() {
     let tracker: IncarnationTracker<Interrupting> = IncarnationTracker::builder().build().unwrap();
     let (node, other) = (Interrupting(1), Interrupting(2));
-    // Another's grave, so that graves are looked at.
+    // Another's tombstone, so that tombstones are looked at.
     let _ = tracker.update(&other, Claim::dead(1), NOW);
     assert!(tracker.remove(&other, NOW).is_some());
     // Before its life is ended, and after.
     for (hashes, forgotten) in [(0, None), (1, Some(Claim::unconfirmed(2)))] {
         let _ = tracker.forget(&node);
         let _ = tracker.update(&node, Claim::dead(2), NOW);
-        // Entered over its grave, so that there is one to forget.
+        // Entered over its tombstone, so that there is one to forget.
         assert!(tracker.remove(&node, NOW).is_some());
         assert!(tracker.add_unconfirmed(&node, NOW).accepted());
         let handle = tracker.handle(&node).unwrap();

@@ -8,13 +8,13 @@ use incarnation::rule::Proposal;
 use incarnation::{
     Claim, IncarnationTracker, Reclaimer, SweepReason, SweepScope, Timestamp, Verdict,
 };
+use incarnation_testkit::colliding_hasher::CollidingHasher;
 use incarnation_testkit::history::check::{Violation, check};
 use incarnation_testkit::history::record::Recording;
-use incarnation_testkit::history::restless::Restless;
 use incarnation_testkit::history::subject::Subject;
+use incarnation_testkit::history::yielding_key::YieldingKey;
 use incarnation_testkit::history::{History, Key};
 use incarnation_testkit::model::{Held, Model, Node, Rules};
-use incarnation_testkit::narrow::Narrow;
 
 /// Operations in all. A debug build, slower by far, does less.
 const OPERATIONS: usize = if cfg!(debug_assertions) {
@@ -38,7 +38,7 @@ fn rules(round: u64) -> Rules {
         unconfirmed_timeout: Some(Duration::from_nanos(40)),
         suspect_timeout: (round % 4 >= 2).then_some(Duration::from_nanos(30)),
         // More than there are nodes, and longer than a history: deaths are remembered.
-        max_graves: 1000,
+        max_tombstones: 1000,
         ..Rules::default()
     };
     rules.policy.zombie_window = Duration::from_nanos(50);
@@ -51,16 +51,16 @@ fn recording(round: u64) -> Recording {
         threads: THREADS,
         operations: ROUND / THREADS as usize,
         nodes: NODES,
-        restless: [7, 0, 23, 101][round as usize % 4],
+        yield_every: [7, 0, 23, 101][round as usize % 4],
         seed: round,
     }
 }
 
-fn tracker(rules: &Rules, round: u64) -> IncarnationTracker<Restless, Narrow> {
+fn tracker(rules: &Rules, round: u64) -> IncarnationTracker<YieldingKey, (), CollidingHasher> {
     let builder = rules.builder().reclaimer(Reclaimer::private());
     // In every other history all nodes share a chain and a hash.
     let bits = if round % 2 == 1 { 0 } else { 64 };
-    builder.hasher(Narrow { bits }).build().unwrap()
+    builder.hasher(CollidingHasher { bits }).build().unwrap()
 }
 
 #[test]
@@ -96,13 +96,13 @@ enum Mistake {
     /// Answers lookups with what was known a while ago.
     OldLookup,
     /// Evicts first and buries later.
-    LateBurial,
-    /// Joins without looking at the graves.
-    NoLookAtGraves,
+    LateTombstone,
+    /// Joins without looking at the tombstones.
+    NoLookAtTombstones,
     /// Removes whatever is there from the state it saw before.
     BlindRemoval,
-    /// Publishes a word before its stamp.
-    LateStamp,
+    /// Publishes a packed state before its last update.
+    LateLastUpdate,
     /// Leaves a node out of an iteration.
     IncompleteIteration,
     /// Tells two removers that they ended the same life.
@@ -138,13 +138,13 @@ impl Double {
     fn remove_slowly(&self, node: Key, now: Timestamp) -> Option<Held> {
         let mut before = self.model().node(&node);
         match self.mistake {
-            Mistake::LateBurial => {
+            Mistake::LateTombstone => {
                 let mut model = self.model();
                 before = model.node(&node);
                 model.put(
                     &node,
                     Node {
-                        life: None,
+                        entry_state: None,
                         ..before
                     },
                 );
@@ -166,13 +166,13 @@ impl Double {
                 self.model().put(
                     &node,
                     Node {
-                        life: None,
+                        entry_state: None,
                         ..before
                     },
                 );
             }
         }
-        before.life
+        before.entry_state
     }
 }
 
@@ -186,19 +186,19 @@ impl Subject for Double {
             return verdict;
         }
         let mut model = self.model();
-        if self.slips(Mistake::NoLookAtGraves, now) {
+        if self.slips(Mistake::NoLookAtTombstones, now) {
             let known = model.node(&node);
             model.put(
                 &node,
                 Node {
-                    grave: None,
+                    tombstone: None,
                     ..known
                 },
             );
         }
         let before = model.get(&node);
         let verdict = model.submit(&node, proposal, now);
-        if self.slips(Mistake::LateStamp, now)
+        if self.slips(Mistake::LateLastUpdate, now)
             && let (Some(before), Some(after)) = (before, model.get(&node))
         {
             let known = model.node(&node);
@@ -209,7 +209,7 @@ impl Subject for Double {
             model.put(
                 &node,
                 Node {
-                    life: Some(early),
+                    entry_state: Some(early),
                     ..known
                 },
             );
@@ -236,7 +236,7 @@ impl Subject for Double {
 
     fn remove(&self, node: Key, now: Timestamp) -> Option<Held> {
         match self.mistake {
-            Mistake::LateBurial | Mistake::BlindRemoval | Mistake::RemovedTwice => {
+            Mistake::LateTombstone | Mistake::BlindRemoval | Mistake::RemovedTwice => {
                 self.remove_slowly(node, now)
             }
             _ => self.model().remove(&node, now),
@@ -293,10 +293,10 @@ fn every_planted_mistake_is_found() {
     for mistake in [
         Mistake::BlindWrite,
         Mistake::OldLookup,
-        Mistake::LateBurial,
-        Mistake::NoLookAtGraves,
+        Mistake::LateTombstone,
+        Mistake::NoLookAtTombstones,
         Mistake::BlindRemoval,
-        Mistake::LateStamp,
+        Mistake::LateLastUpdate,
         Mistake::IncompleteIteration,
         Mistake::RemovedTwice,
     ] {

@@ -22,11 +22,11 @@ fn what_an_idle_thread_removed_is_recycled_by_others() {
             swept.wait();
         });
         removed.wait();
-        assert_eq!(tracker.waiting(), 1);
+        assert_eq!(tracker.pending_reclaim(), 1);
         for _ in 0..10 {
             let _ = tracker.sweep(NOW);
         }
-        let waiting = tracker.waiting();
+        let waiting = tracker.pending_reclaim();
         swept.wait();
         assert_eq!(waiting, 0);
     });

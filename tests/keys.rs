@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp, Verdict};
 use incarnation_testkit::keys::{Census, CountedKey};
-use incarnation_testkit::race::meanwhile;
+use incarnation_testkit::start_together::meanwhile;
 
 const NOW: Timestamp = Timestamp::ZERO;
 
 fn tracker(max_nodes: usize) -> IncarnationTracker<CountedKey> {
     IncarnationTracker::builder()
         .max_nodes(max_nodes)
-        .max_graves(8)
+        .max_tombstones(8)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap()
 }
 
 #[test]
-fn a_table_holds_one_key_a_node_and_one_a_grave() {
+fn a_table_holds_one_key_a_node_and_one_a_tombstone() {
     let census = Census::default();
     let tracker = tracker(100);
     for id in 0..50 {
@@ -45,7 +45,7 @@ fn a_table_holds_one_key_a_node_and_one_a_grave() {
         let _ = tracker.remove(&census.key(id), NOW);
     }
     let _ = tracker.sweep(NOW);
-    assert_eq!((tracker.waiting(), tracker.graves()), (0, 5));
+    assert_eq!((tracker.pending_reclaim(), tracker.tombstones()), (0, 5));
     assert_eq!(census.living(), 45 + 5);
     for id in 0..5 {
         // Buried: refused, and nothing is kept of it.
@@ -118,7 +118,7 @@ fn a_tracker_dropped_with_entries_waiting_drops_their_keys_once() {
             let _ = tracker.remove(&key, NOW);
         }
     }
-    assert_eq!((tracker.waiting(), census.living()), (25, 50));
+    assert_eq!((tracker.pending_reclaim(), census.living()), (25, 50));
     drop(fences);
     drop(tracker);
     assert_eq!((census.living(), census.misuses()), (0, 0));
@@ -173,8 +173,8 @@ fn nothing_leaks_and_nothing_is_freed_early_while_everything_happens_at_once() {
         }
     });
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 0);
-    let expected = tracker.len() + tracker.graves();
+    assert_eq!(tracker.pending_reclaim(), 0);
+    let expected = tracker.len() + tracker.tombstones();
     assert_eq!(census.living(), expected as i64);
     drop(tracker);
     assert_eq!((census.living(), census.misuses()), (0, 0));
@@ -185,7 +185,7 @@ fn of_threads_that_insert_one_key_all_but_one_copy_are_dropped() {
     for _ in 0..200 {
         let census = Census::default();
         let tracker = tracker(16);
-        let verdicts = incarnation_testkit::race::at_once(4, |_| {
+        let verdicts = incarnation_testkit::start_together::at_once(4, |_| {
             tracker.update(&census.key(1), Claim::alive(1), NOW)
         });
         let joined = verdicts

@@ -34,7 +34,7 @@ fn a_view_protects_what_it_lends_however_many_others_were_leaked() {
         });
     });
     assert_eq!(census.living(), 2, "a key was dropped that a view lends");
-    assert_eq!(tracker.waiting(), 1);
+    assert_eq!(tracker.pending_reclaim(), 1);
     assert_eq!(lent.id(), 1, "lent by a view that is still held");
     drop(reader);
 }

@@ -8,7 +8,7 @@ use std::thread;
 use incarnation::{
     Claim, IncarnationTracker, Reclaimer, Rejection, SweepScope, Timestamp, Verdict,
 };
-use incarnation_testkit::race::{at_once, meanwhile};
+use incarnation_testkit::start_together::{at_once, meanwhile};
 
 const NOW: Timestamp = Timestamp::ZERO;
 const FULL: Verdict = Verdict::Rejected(Rejection::AtCapacity);
@@ -18,7 +18,7 @@ fn tracker(max_nodes: usize, hard_limit: usize) -> IncarnationTracker<u32> {
         .max_nodes(max_nodes)
         .hard_limit(hard_limit)
         .eviction_headroom(0)
-        .max_graves(max_nodes)
+        .max_tombstones(max_nodes)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap()
@@ -151,19 +151,23 @@ fn a_view_held_for_ever_exhausts_the_spare_entries_and_only_the_unknown_notice()
     });
     assert!(refused.is_some(), "the entries never ran out");
     assert_eq!(churned, tracker.capacity() - 1, "none was used twice");
-    assert_eq!(tracker.waiting(), churned);
+    assert_eq!(tracker.pending_reclaim(), churned);
     assert_eq!(tracker.sweep(NOW).evicted(), 0);
-    assert_eq!(tracker.waiting(), churned, "a sweep frees nothing either");
+    assert_eq!(
+        tracker.pending_reclaim(),
+        churned,
+        "a sweep frees nothing either"
+    );
     for incarnation in 1..100 {
         let verdict = tracker.update(&known, Claim::alive(incarnation), NOW);
         assert!(verdict.accepted(), "{verdict}");
         assert_eq!(view.get(&known), tracker.get(&known));
     }
-    assert!(tracker.graves() <= 4);
+    assert!(tracker.tombstones() <= 4);
 
     drop(view);
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 0);
+    assert_eq!(tracker.pending_reclaim(), 0);
     assert_eq!(
         tracker.update(&5_000, Claim::alive(0), NOW),
         Verdict::Joined
@@ -191,18 +195,22 @@ fn views_one_inside_another_protect_until_the_last_is_gone() {
     assert!(tracker.remove(&1, NOW).is_some());
     inner.repin();
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 1, "the outer one is as old as before");
+    assert_eq!(
+        tracker.pending_reclaim(),
+        1,
+        "the outer one is as old as before"
+    );
     drop(inner);
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 1);
+    assert_eq!(tracker.pending_reclaim(), 1);
     // The other way round, too.
     let inner = tracker.pin();
     drop(outer);
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 1);
+    assert_eq!(tracker.pending_reclaim(), 1);
     drop(inner);
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 0);
+    assert_eq!(tracker.pending_reclaim(), 0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use incarnation::{Claim, IncarnationTracker, NodeHandle, Status, Timestamp, Verdict};
-use incarnation_testkit::gate::Gate;
+use incarnation_testkit::sync_point::SyncPoint;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
 const NOW: Timestamp = Timestamp::from_nanos(1);
@@ -100,7 +100,7 @@ fn address(node: u16) -> SocketAddr {
 fn filled() -> IncarnationTracker {
     let tracker: IncarnationTracker = IncarnationTracker::builder()
         .max_nodes(NODES.into())
-        .max_graves(0)
+        .max_tombstones(0)
         .build()
         .unwrap();
     for node in 0..NODES {
@@ -185,31 +185,31 @@ fn the_fence_stops_a_claim_that_writes() {
 
 #[test]
 fn lookups_pass_writers_that_stand_still() {
-    let (tracker, gate) = (
+    let (tracker, sync_point) = (
         IncarnationTracker::builder().build().unwrap(),
-        Gate::default(),
+        SyncPoint::default(),
     );
-    let (dying, joining) = (gate.key(1), gate.key(2));
+    let (dying, joining) = (sync_point.key(1), sync_point.key(2));
     assert!(tracker.update(&dying, Claim::dead(5), NOW).accepted());
     thread::scope(|scope| {
         // Before it links the node.
-        gate.shut();
+        sync_point.shut();
         let join = scope.spawn(|| tracker.update(&joining, Claim::alive(1), NOW));
-        gate.wait_for_thread();
+        sync_point.wait_for_thread();
         assert_eq!(tracker.get(&joining), None);
         assert!(tracker.get(&dying).is_some());
-        gate.open();
+        sync_point.open();
         assert_eq!(join.join().unwrap(), Verdict::Joined);
 
-        // Before it writes the grave.
-        gate.shut();
+        // Before it writes the tombstone.
+        sync_point.shut();
         let removal = scope.spawn(|| tracker.remove(&dying, NOW));
-        gate.wait_for_thread();
+        sync_point.wait_for_thread();
         let state = tracker.get(&dying).expect("it is buried first");
         assert_eq!(state.claim(), Claim::dead(5));
         assert!(tracker.get(&joining).is_some());
         assert_eq!(tracker.with(|view| view.iter().count()), 2);
-        gate.open();
+        sync_point.open();
         assert!(removal.join().unwrap().is_some());
     });
     assert_eq!(tracker.get(&dying), None);

@@ -19,7 +19,7 @@ enum Event {
     Claim(u8, Claim),
     AddUnconfirmed(u8),
     Confirm(u8, u64),
-    /// Dead and Left ones are buried.
+    /// Dead and Left ones are tombstones_written.
     Remove(u8),
     Forget(u8),
 }
@@ -72,8 +72,8 @@ fn snapshot_of(events: &[Event]) -> Snapshot<u8> {
     tracker_of(events).snapshot(NOW)
 }
 
-/// Row and grave of each node, as numbers that rise as words do; 0 if there is none.
-fn words(tracker: &Tracker) -> Vec<(u64, u64)> {
+/// Row and tombstone of each node, as numbers that rise as packed states do; 0 if there is none.
+fn packed_states(tracker: &Tracker) -> Vec<(u64, u64)> {
     let snapshot = tracker.snapshot(NOW);
     let rank = |record: Option<&Record<u8>>| {
         record.map_or(0, |record| {
@@ -81,15 +81,15 @@ fn words(tracker: &Tracker) -> Vec<(u64, u64)> {
         })
     };
     (0..NODES)
-        .map(|node| (rank(snapshot.node(&node)), rank(snapshot.grave(&node))))
+        .map(|node| (rank(snapshot.node(&node)), rank(snapshot.tombstone(&node))))
         .collect()
 }
 
-/// The highest that is known of each node, of row and grave together.
+/// The highest that is known of each node, of row and tombstone together.
 fn knowledge(tracker: &Tracker) -> Vec<u64> {
-    words(tracker)
+    packed_states(tracker)
         .into_iter()
-        .map(|(state, grave)| state.max(grave))
+        .map(|(state, tombstone)| state.max(tombstone))
         .collect()
 }
 
@@ -111,13 +111,13 @@ fn rows_of(report: MergeReport) -> usize {
     let MergeReport {
         joined,
         applied,
-        buried,
+        tombstones_written,
         unchanged,
         skipped,
         rejections,
         ..
     } = report;
-    joined + applied + buried + unchanged + skipped + rejections.total() as usize
+    joined + applied + tombstones_written + unchanged + skipped + rejections.total() as usize
 }
 
 proptest! {
@@ -136,7 +136,7 @@ proptest! {
     fn merging_twice_is_merging_once(ours in history(false), theirs in history(false)) {
         let (ours, theirs) = (tracker_of(&ours), snapshot_of(&theirs));
         let report = ours.merge(&theirs, NOW);
-        prop_assert_eq!(rows_of(report), theirs.nodes().len() + theirs.graves().len());
+        prop_assert_eq!(rows_of(report), theirs.nodes().len() + theirs.tombstones().len());
         let once = ours.snapshot(NOW);
         let report = ours.merge(&theirs, NOW);
         prop_assert!(!report.is_change(), "{report:?}");
@@ -144,19 +144,19 @@ proptest! {
     }
 
     #[test]
-    fn no_node_goes_back_and_what_is_buried_stays_so_below_its_grave(
+    fn no_node_goes_back_and_what_is_buried_stays_so_below_its_tombstone(
         ours in history(false),
         theirs in history(false),
     ) {
         let (ours, theirs) = (tracker_of(&ours), snapshot_of(&theirs));
-        let before = words(&ours);
+        let before = packed_states(&ours);
         let _ = ours.merge(&theirs, NOW);
-        for ((state, grave), (state_before, grave_before)) in words(&ours).into_iter().zip(before) {
+        for ((state, tombstone), (state_before, tombstone_before)) in packed_states(&ours).into_iter().zip(before) {
             prop_assert!(state >= state_before);
-            prop_assert!(grave >= grave_before || state >= grave_before);
+            prop_assert!(tombstone >= tombstone_before || state >= tombstone_before);
             if state_before == 0 && state > 0 {
                 // By incarnation, not by status.
-                prop_assert!(grave_before == 0 || state / 8 > grave_before / 8);
+                prop_assert!(tombstone_before == 0 || state / 8 > tombstone_before / 8);
             }
         }
     }
@@ -202,8 +202,8 @@ proptest! {
         let (ours, theirs) = (tracker_of(&ours), tracker_of(&theirs));
         let delta = theirs.delta(&ours.digest(NOW), NOW);
         let report = ours.merge(&delta, NOW);
-        let told = report.joined + report.applied + report.buried;
-        prop_assert_eq!(told, delta.nodes().len() + delta.graves().len(), "{:?}", report);
+        let told = report.joined + report.applied + report.tombstones_written;
+        prop_assert_eq!(told, delta.nodes().len() + delta.tombstones().len(), "{:?}", report);
         prop_assert!(theirs.delta(&ours.digest(NOW), NOW).is_empty());
     }
 
@@ -219,13 +219,13 @@ proptest! {
     }
 }
 
-fn rows(nodes: &[(u8, Claim)], graves: &[(u8, Claim)]) -> Snapshot<u8> {
+fn rows(nodes: &[(u8, Claim)], tombstones: &[(u8, Claim)]) -> Snapshot<u8> {
     let records = |rows: &[(u8, Claim)]| {
         rows.iter()
             .map(|(node, claim)| Record::new(*node, *claim, SECOND * 10).unwrap())
             .collect()
     };
-    Snapshot::new(records(nodes), records(graves)).unwrap()
+    Snapshot::new(records(nodes), records(tombstones)).unwrap()
 }
 
 #[test]
@@ -242,17 +242,20 @@ fn where_nodes_are_unconfirmed_the_order_may_matter() {
 }
 
 #[test]
-fn a_merged_grave_ends_the_life_below_it_and_is_a_grave_where_the_node_is_unknown() {
+fn a_merged_tombstone_ends_the_life_below_it_and_is_a_tombstone_where_the_node_is_unknown() {
     let tracker = tracker_of(&[
         Event::Claim(0, Claim::alive(3)),
         Event::Claim(1, Claim::alive(6)),
     ]);
     let death = Claim::dead(5);
     let report = tracker.merge(&rows(&[], &[(0, death), (1, death), (2, death)]), NOW);
-    assert_eq!((report.applied, report.unchanged, report.buried), (1, 1, 1));
+    assert_eq!(
+        (report.applied, report.unchanged, report.tombstones_written),
+        (1, 1, 1)
+    );
     assert_eq!(tracker.get(&0).unwrap().claim(), death);
     assert_eq!(tracker.get(&1).unwrap().claim(), Claim::alive(6));
-    assert_eq!((tracker.get(&2), tracker.graves()), (None, 1));
+    assert_eq!((tracker.get(&2), tracker.tombstones()), (None, 1));
     assert!(!tracker.update(&2, Claim::alive(5), NOW).accepted());
     assert!(tracker.update(&2, Claim::alive(6), NOW).accepted());
 }
@@ -262,17 +265,20 @@ fn a_merge_does_not_raise_what_is_buried_here_though_it_is_trusted() {
     let tracker = tracker_of(&[Event::Claim(0, Claim::dead(5)), Event::Remove(0)]);
     for claim in [Claim::alive(5), Claim::suspect(5), Claim::unconfirmed(4)] {
         let report = tracker.merge(&rows(&[(0, claim)], &[]), NOW);
-        assert_eq!((report.rejections.buried, report.is_change()), (1, false));
+        assert_eq!(
+            (report.rejections.tombstone, report.is_change()),
+            (1, false)
+        );
     }
-    // Its death once more, and its departure: the grave takes the maximum.
+    // Its death once more, and its departure: the tombstone takes the maximum.
     let report = tracker.merge(&rows(&[(0, Claim::dead(4))], &[]), NOW);
     assert_eq!((report.unchanged, report.is_change()), (1, false));
     let report = tracker.merge(&rows(&[(0, Claim::left(5))], &[]), NOW);
-    assert_eq!((report.buried, tracker.len()), (1, 0));
-    let grave = tracker.snapshot(NOW).grave(&0).unwrap().claim();
-    assert_eq!(grave, Claim::left(5));
+    assert_eq!((report.tombstones_written, tracker.len()), (1, 0));
+    let tombstone = tracker.snapshot(NOW).tombstone(&0).unwrap().claim();
+    assert_eq!(tombstone, Claim::left(5));
     let report = tracker.merge(&rows(&[(0, Claim::alive(6))], &[]), NOW);
-    assert_eq!((report.joined, tracker.graves()), (1, 0));
+    assert_eq!((report.joined, tracker.tombstones()), (1, 0));
 }
 
 #[test]
@@ -281,7 +287,10 @@ fn stamps_are_now_minus_the_age_and_never_fall() {
     let old = rows(&[(0, Claim::alive(1))], &[(1, Claim::dead(1))]);
     let _ = tracker.merge(&old, NOW);
     assert_eq!(tracker.get(&0).unwrap().last_update.as_millis(), 990_000);
-    assert_eq!(tracker.snapshot(NOW).grave(&1).unwrap().age(), SECOND * 10);
+    assert_eq!(
+        tracker.snapshot(NOW).tombstone(&1).unwrap().age(),
+        SECOND * 10
+    );
     let _ = tracker.update(&0, Claim::alive(2), NOW);
     let _ = tracker.merge(&rows(&[(0, Claim::suspect(2))], &[]), NOW);
     let state = tracker.get(&0).unwrap();
@@ -293,45 +302,52 @@ fn stamps_are_now_minus_the_age_and_never_fall() {
 }
 
 #[test]
-fn graves_whose_time_is_over_are_not_kept_and_do_not_refuse() {
+fn tombstones_whose_time_is_over_are_not_kept_and_do_not_refuse() {
     let tracker: Tracker = Tracker::builder()
-        .grave_retention(SECOND * 9)
+        .tombstone_retention(SECOND * 9)
         .build()
         .unwrap();
     let report = tracker.merge(&rows(&[], &[(0, Claim::dead(5))]), NOW);
-    assert_eq!((report.skipped, tracker.graves()), (1, 0));
+    assert_eq!((report.skipped, tracker.tombstones()), (1, 0));
     // One that was dug here, and is over by now, though not by the time the row speaks of.
     let long_ago = Timestamp::from_millis(989_000);
     let _ = tracker.update(&0, Claim::dead(5), long_ago);
     tracker.remove(&0, long_ago);
     let report = tracker.merge(&rows(&[(0, Claim::alive(1))], &[]), NOW);
-    assert_eq!((report.joined, tracker.graves()), (1, 0));
+    assert_eq!((report.joined, tracker.tombstones()), (1, 0));
 }
 
 #[test]
-fn a_table_that_keeps_no_graves_takes_none() {
-    let tracker: Tracker = Tracker::builder().max_graves(0).build().unwrap();
+fn a_table_that_keeps_no_tombstones_takes_none() {
+    let tracker: Tracker = Tracker::builder().max_tombstones(0).build().unwrap();
     let report = tracker.merge(&rows(&[], &[(0, Claim::dead(5))]), NOW);
     assert_eq!((report.skipped, report.is_change()), (1, false));
 }
 
 #[test]
-fn what_is_out_of_range_is_refused_as_a_row_and_as_a_grave() {
+fn what_is_out_of_range_is_refused_as_a_row_and_as_a_tombstone() {
     let tracker: Tracker = Tracker::builder().max_incarnation(100).build().unwrap();
     let nodes = [
         (0, Claim::alive(101)),
         (1, Claim::alive(100)),
         (2, Claim::dead(100)),
     ];
-    let graves = [
+    let tombstones = [
         (3, Claim::dead(101)),
         (4, Claim::dead(100)),
         (5, Claim::dead(99)),
     ];
-    let report = tracker.merge(&rows(&nodes, &graves), NOW);
+    let report = tracker.merge(&rows(&nodes, &tombstones), NOW);
     let refused = report.rejections;
     assert_eq!((refused.out_of_range, refused.unrefutable), (2, 2));
-    assert_eq!((report.joined, report.buried, tracker.graves()), (1, 1, 1));
+    assert_eq!(
+        (
+            report.joined,
+            report.tombstones_written,
+            tracker.tombstones()
+        ),
+        (1, 1, 1)
+    );
 }
 
 #[test]
@@ -356,19 +372,19 @@ fn what_is_said_of_the_local_node_comes_back_to_be_refuted() {
         .local_incarnation(4)
         .build()
         .unwrap();
-    for (nodes, graves) in [
+    for (nodes, tombstones) in [
         (&[(1, Claim::alive(4))][..], &[][..]),
         (&[(1, Claim::left(3))], &[]),
         (&[], &[(1, Claim::dead(3))]),
     ] {
-        let report = tracker.merge(&rows(nodes, graves), NOW);
+        let report = tracker.merge(&rows(nodes, tombstones), NOW);
         assert_eq!(report.about_self, None, "outranked already");
     }
     let accusations = rows(&[(1, Claim::suspect(4))], &[(1, Claim::dead(6))]);
     let report = tracker.merge(&accusations, NOW);
     assert_eq!(report.about_self, Some(Claim::dead(6)), "the highest");
     assert_eq!(
-        (tracker.len(), tracker.graves(), report.is_change()),
+        (tracker.len(), tracker.tombstones(), report.is_change()),
         (0, 0, false)
     );
     let accused = report.about_self.unwrap().incarnation();
@@ -407,14 +423,14 @@ fn subscribers_hear_of_what_a_merge_changed() {
 }
 
 #[test]
-fn old_gossip_never_gets_past_graves_that_are_being_merged() {
-    use incarnation_testkit::race::meanwhile;
+fn old_gossip_never_gets_past_tombstones_that_are_being_merged() {
+    use incarnation_testkit::start_together::meanwhile;
 
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build().unwrap();
-    let graves = (0..500)
+    let tombstones = (0..500)
         .map(|node| Record::new(node, Claim::dead(5), SECOND).unwrap())
         .collect();
-    let graves = Snapshot::new(Vec::new(), graves).unwrap();
+    let tombstones = Snapshot::new(Vec::new(), tombstones).unwrap();
     let gossip = || {
         for node in 0..500 {
             let _ = tracker.update(&node, Claim::alive(3), NOW);
@@ -422,11 +438,11 @@ fn old_gossip_never_gets_past_graves_that_are_being_merged() {
     };
     meanwhile(&[&gossip, &gossip], || {
         for _ in 0..20 {
-            let _ = tracker.merge(&graves, NOW);
+            let _ = tracker.merge(&tombstones, NOW);
         }
     });
-    // Whoever slipped in beside its grave is ended by the next merge; nobody gets past it.
-    let _ = tracker.merge(&graves, NOW);
+    // Whoever slipped in beside its tombstone is ended by the next merge; nobody gets past it.
+    let _ = tracker.merge(&tombstones, NOW);
     for node in 0..500 {
         let state = tracker.get(&node);
         assert!(

@@ -45,7 +45,7 @@ fn the_page_of_a_scrape_holds_the_numbers_of_each_tracker() {
         r#"incarnation_joins_total{tracker="peers"} 7"#,
         r#"incarnation_rejections_total{tracker="peers",reason="suspicious_jump"} 1"#,
         r#"incarnation_evictions_total{tracker="peers",reason="removed"} 1"#,
-        r#"incarnation_waiting_entries{tracker="peers"} 1"#,
+        r#"incarnation_pending_reclaim_entries{tracker="peers"} 1"#,
         r#"incarnation_local_incarnation{tracker="peers"} 5"#,
     ] {
         let found = page.lines().any(|known| known.eq_ignore_ascii_case(line));

@@ -52,18 +52,18 @@ impl Process {
 }
 
 fn parse(line: &str) -> Option<(SocketAddr, Line)> {
-    let mut words = line.strip_prefix("status me=")?.split(' ');
-    let (me, own) = words.next()?.split_once('@')?;
-    words.next()?.strip_prefix("phase=")?;
-    let member = |word: &str| {
-        let (node, state) = word.split_once('=')?;
+    let mut packed_states = line.strip_prefix("status me=")?.split(' ');
+    let (me, own) = packed_states.next()?.split_once('@')?;
+    packed_states.next()?.strip_prefix("phase=")?;
+    let member = |packed: &str| {
+        let (node, state) = packed.split_once('=')?;
         let (status, incarnation) = state.split_once('@')?;
         Some((
             node.parse().ok()?,
             (status.to_owned(), incarnation.parse().ok()?),
         ))
     };
-    let members = words.map(member).collect::<Option<_>>()?;
+    let members = packed_states.map(member).collect::<Option<_>>()?;
     Some((
         me.parse().ok()?,
         Line {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use incarnation::{Claim, Incarnation, IncarnationTracker, Status, Timestamp};
-use incarnation_swim::{Config, ConfigError, Datagram, Dropped, Phase, Protocol, forge, fuzz};
+use incarnation_swim::{
+    Config, ConfigError, Datagram, Dropped, Phase, Protocol, fuzz, test_datagrams,
+};
 
 const PERIOD: Duration = Duration::from_secs(1);
 const T0: Timestamp = Timestamp::from_millis(1);
@@ -75,14 +77,14 @@ fn gossip(
     now: Timestamp,
 ) -> Vec<Datagram> {
     let mut out = Vec::new();
-    let bytes = forge::gossip(0, Incarnation::ZERO, claims);
+    let bytes = test_datagrams::gossip(0, Incarnation::ZERO, claims);
     to.handle_datagram(from, &bytes, now, &mut out).unwrap();
     out
 }
 
 fn ping(to: &Protocol, from: SocketAddr, incarnation: u64, now: Timestamp) -> Vec<Datagram> {
     let mut out = Vec::new();
-    let bytes = forge::ping(0, Incarnation::new(incarnation));
+    let bytes = test_datagrams::ping(0, Incarnation::new(incarnation));
     to.handle_datagram(from, &bytes, now, &mut out).unwrap();
     out
 }
@@ -137,7 +139,7 @@ fn an_unreachable_peer_is_never_accused_and_dropped_after_its_timeout() {
     assert_eq!(claim(&node, address(3)), None, "dropped");
     // The one that had spoken and went silent is accused all the same.
     assert!(claim(&node, address(2)).is_some_and(|claim| claim.status() > Status::Alive));
-    assert_eq!(node.tracker().graves(), 0);
+    assert_eq!(node.tracker().tombstones(), 0);
 }
 
 #[test]
@@ -230,7 +232,7 @@ fn the_buried_stay_buried_and_the_dead_do_not_go_round() {
     gossip(&a, b.me(), &[(dead, Claim::dead(3))], T0);
     gossip(&b, a.me(), &[(dead, Claim::dead(3))], T0);
     a.tracker().remove(&dead, T0);
-    assert_eq!((a.tracker().graves(), claim(&a, dead)), (1, None));
+    assert_eq!((a.tracker().tombstones(), claim(&a, dead)), (1, None));
     // Two exchanges of whole states lie in here, and much gossip.
     let now = run(&nodes, T0, 55);
     assert_eq!(claim(&b, dead), Some(Claim::dead(3)));
@@ -431,8 +433,8 @@ fn what_is_wrong_with_a_datagram_is_counted_and_changes_nothing() {
         (address(3), Claim::alive(1)),
         (address(1), Claim::suspect(0)),
     ];
-    let good = forge::gossip(0, Incarnation::ZERO, &claims);
-    let foreign = forge::gossip(5, Incarnation::ZERO, &claims);
+    let good = test_datagrams::gossip(0, Incarnation::ZERO, &claims);
+    let foreign = test_datagrams::gossip(5, Incarnation::ZERO, &claims);
     let mut newer = good.clone();
     newer[0] = 200;
     let cases = [
@@ -483,9 +485,9 @@ fn no_bytes_whatever_break_a_node() {
         let mut data = Vec::new();
         for _ in 0..1 + dice.u64(..6) {
             let mut bytes = match dice.u64(..3) {
-                0 => forge::join(0, own),
-                1 => forge::ping(0, own),
-                _ => forge::gossip(0, own, &claims),
+                0 => test_datagrams::join(0, own),
+                1 => test_datagrams::ping(0, own),
+                _ => test_datagrams::gossip(0, own, &claims),
             };
             if round % 2 == 0 {
                 let at = dice.usize(..bytes.len());
@@ -515,7 +517,8 @@ fn many_threads_may_receive_at_once() {
                     let from = address(2 + dice.u16(..PEERS));
                     let about = address(1 + dice.u16(..=PEERS));
                     let said = Claim::new(Status::ALL[1 + dice.usize(..2)], round / 100);
-                    let bytes = forge::gossip(0, Incarnation::new(round / 100), &[(about, said)]);
+                    let bytes =
+                        test_datagrams::gossip(0, Incarnation::new(round / 100), &[(about, said)]);
                     node.handle_datagram(from, &bytes, now, &mut out).unwrap();
                     if dice.u64(..10) == 0 {
                         node.handle_timer(now, &mut out);

@@ -1,5 +1,5 @@
 //! Coming back after a death: within the zombie window only with a raised incarnation, whether the
-//! death is an entry or a grave; `Left` nodes at once. And what is required can be asked for.
+//! death is an entry or a tombstone; `Left` nodes at once. And what is required can be asked for.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ fn tracker() -> IncarnationTracker<u32> {
         .unwrap()
 }
 
-/// Node 1 went in this way: still an entry, already a grave, and a grave of a node that is talked of again.
+/// Node 1 went in this way: still an entry, already a tombstone, and a tombstone of a node that is talked of again.
 fn gone(claim: Claim) -> [IncarnationTracker<u32>; 3] {
-    let all @ [_, grave, mentioned] = &[tracker(), tracker(), tracker()];
+    let all @ [_, tombstone, mentioned] = &[tracker(), tracker(), tracker()];
     for tracker in all {
         let _ = tracker.update(&1, claim, DIED);
     }
-    for tracker in [grave, mentioned] {
+    for tracker in [tombstone, mentioned] {
         assert!(tracker.remove(&1, DIED).is_some());
     }
     assert_eq!(mentioned.add_unconfirmed(&1, DIED), Verdict::Joined);
@@ -64,17 +64,20 @@ fn the_zombie_window_ends_right_after_its_last_instant() {
 }
 
 #[test]
-fn a_death_is_the_same_as_an_entry_and_as_a_grave() {
-    let [entry, grave, _] = gone(Claim::dead(DEATH));
-    assert_eq!(entry.rejoin(&1, DEATH, DIED), grave.rejoin(&1, DEATH, DIED));
+fn a_death_is_the_same_as_an_entry_and_as_a_tombstone() {
+    let [entry, tombstone, _] = gone(Claim::dead(DEATH));
+    assert_eq!(
+        entry.rejoin(&1, DEATH, DIED),
+        tombstone.rejoin(&1, DEATH, DIED)
+    );
     let previous = Claim::dead(DEATH);
     let back = DEATH + BUMP;
     let applied = Verdict::Applied { previous };
     assert_eq!(entry.rejoin(&1, back, DIED), applied);
-    assert_eq!(grave.rejoin(&1, back, DIED), Verdict::Joined);
-    for tracker in [entry, grave] {
+    assert_eq!(tombstone.rejoin(&1, back, DIED), Verdict::Joined);
+    for tracker in [entry, tombstone] {
         assert_eq!(tracker.get(&1).unwrap().claim(), Claim::alive(back));
-        assert_eq!(tracker.graves(), 0);
+        assert_eq!(tracker.tombstones(), 0);
     }
 }
 
@@ -158,14 +161,17 @@ fn asking_what_is_required_changes_nothing_and_names_the_lowest_that_is_accepted
 
     let unknown = tracker();
     assert_eq!(required(&unknown, DIED), Some(0));
-    assert_eq!((unknown.len(), unknown.graves()), (0, 0));
+    assert_eq!((unknown.len(), unknown.tombstones()), (0, 0));
 
     for status in Status::ALL {
         for incarnation in [0, 1, DEATH] {
             for tracker in gone(Claim::new(status, incarnation)) {
-                let before = (tracker.get(&1), tracker.len(), tracker.graves());
+                let before = (tracker.get(&1), tracker.len(), tracker.tombstones());
                 let lowest = required(&tracker, DIED).unwrap();
-                assert_eq!((tracker.get(&1), tracker.len(), tracker.graves()), before);
+                assert_eq!(
+                    (tracker.get(&1), tracker.len(), tracker.tombstones()),
+                    before
+                );
                 if let Some(below) = lowest.checked_sub(1) {
                     let verdict = tracker.rejoin(&1, below, DIED);
                     assert!(!verdict.accepted(), "{status} {incarnation}: {verdict}");

@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
-use incarnation_testkit::race::meanwhile;
+use incarnation_testkit::start_together::meanwhile;
 use incarnation_testkit::sandbox::forbid_membarrier;
 
 const NOW: Timestamp = Timestamp::ZERO;
@@ -21,7 +21,7 @@ fn without_membarrier_views_protect_and_entries_are_recycled() {
     let _ = tracker.update(&1, Claim::alive(1), NOW);
     assert!(tracker.remove(&1, NOW).is_some());
     let _ = tracker.sweep(NOW);
-    assert_eq!(tracker.waiting(), 1, "the view holds it");
+    assert_eq!(tracker.pending_reclaim(), 1, "the view holds it");
     drop(view);
     let _ = tracker.sweep(NOW);
 
@@ -57,5 +57,5 @@ fn without_membarrier_views_protect_and_entries_are_recycled() {
     for _ in 0..8 {
         let _ = tracker.sweep(NOW);
     }
-    assert_eq!((tracker.len(), tracker.waiting()), (0, 0));
+    assert_eq!((tracker.len(), tracker.pending_reclaim()), (0, 0));
 }

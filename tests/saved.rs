@@ -57,7 +57,7 @@ fn refusal_of(path: &Path, bytes: &[u8]) -> FormatError {
 
 #[test]
 fn the_bytes_are_laid_out_as_documented() {
-    // Two rows in the order of keys, a grave: key, rank, incarnation, seconds, nanoseconds, as LEB128.
+    // Two rows in the order of keys, a tombstone: key, rank, incarnation, seconds, nanoseconds, as LEB128.
     let mut payload = vec![2, 2, 2];
     payload.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]);
     payload.extend([3, 0]);
@@ -102,7 +102,10 @@ fn what_was_saved_comes_back_and_ages_while_it_lies() {
     let start = Timestamp::ZERO + SECOND * 3_600;
     let loaded = Snapshot::load(&path).unwrap().unwrap().aged(SECOND * 60);
     let report = again.merge(&loaded, start);
-    assert_eq!((report.joined, report.buried, again.len()), (999, 1, 999));
+    assert_eq!(
+        (report.joined, report.tombstones_written, again.len()),
+        (999, 1, 999)
+    );
     let state = again.get(&SocketAddr::from(([10, 0, 0, 1], 3))).unwrap();
     assert_eq!(
         (state.claim(), state.last_update),
@@ -156,7 +159,7 @@ fn undamaged_bytes_that_say_the_impossible_are_refused() {
         &[],
         &[0],
         &[0, 0, 0],
-        // A row twice, a grave of the living, a status that is none.
+        // A row twice, a tombstone of the living, a status that is none.
         &[&[2], &alive[..], &alive, &[0]].concat(),
         &[&[0, 1], &alive[..]].concat(),
         &[1, 1, 6, 1, 0, 0, 0],
@@ -253,10 +256,10 @@ fn text_names_statuses_and_reading_it_checks_everything() {
         serde_json::from_str::<Claim>(&text).unwrap(),
         Claim::dead(5)
     );
-    let grave = r#"{"node":1,"status":"alive","incarnation":1,"age":{"secs":0,"nanos":0}}"#;
+    let tombstone = r#"{"node":1,"status":"alive","incarnation":1,"age":{"secs":0,"nanos":0}}"#;
     let wrong = [
-        format!(r#"{{"nodes":[],"graves":[{grave}]}}"#),
-        format!(r#"{{"nodes":[{grave},{grave}],"graves":[]}}"#),
+        format!(r#"{{"nodes":[],"tombstones":[{tombstone}]}}"#),
+        format!(r#"{{"nodes":[{tombstone},{tombstone}],"tombstones":[]}}"#),
         r#"{"nodes":[]}"#.to_owned(),
     ];
     for text in wrong {
@@ -266,9 +269,9 @@ fn text_names_statuses_and_reading_it_checks_everything() {
         );
     }
     let digests = [
-        r#"[{"node":1,"state":null,"grave":{"status":"alive","incarnation":1}}]"#,
-        r#"[{"node":1,"state":null,"grave":null},{"node":1,"state":null,"grave":null}]"#,
-        r#"[{"node":1,"state":{"status":"alive","incarnation":2305843009213693952},"grave":null}]"#,
+        r#"[{"node":1,"state":null,"tombstone":{"status":"alive","incarnation":1}}]"#,
+        r#"[{"node":1,"state":null,"tombstone":null},{"node":1,"state":null,"tombstone":null}]"#,
+        r#"[{"node":1,"state":{"status":"alive","incarnation":2305843009213693952},"tombstone":null}]"#,
     ];
     for text in digests {
         assert!(serde_json::from_str::<Digest<u32>>(text).is_err(), "{text}");

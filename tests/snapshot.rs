@@ -10,7 +10,7 @@ use std::time::Duration;
 use incarnation::{
     Claim, Incarnation, IncarnationTracker, Record, Snapshot, SnapshotError, Status, Timestamp,
 };
-use incarnation_testkit::gate::{Gate, GatedKey};
+use incarnation_testkit::sync_point::{GatedKey, SyncPoint};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DIED: Timestamp = Timestamp::from_millis(5_000);
@@ -18,7 +18,7 @@ const DIED: Timestamp = Timestamp::from_millis(5_000);
 fn tracker() -> IncarnationTracker<u32> {
     IncarnationTracker::builder()
         .max_nodes(64)
-        .grave_retention(SECOND * 100)
+        .tombstone_retention(SECOND * 100)
         .build()
         .unwrap()
 }
@@ -28,7 +28,7 @@ fn record<K>(node: K, claim: Claim, age: Duration) -> Record<K> {
 }
 
 #[test]
-fn each_node_has_a_row_and_each_death_a_grave_in_the_order_of_keys_with_ages() {
+fn each_node_has_a_row_and_each_death_a_tombstone_in_the_order_of_keys_with_ages() {
     let tracker = tracker();
     let claims = [
         (9, Claim::alive(1)),
@@ -52,28 +52,28 @@ fn each_node_has_a_row_and_each_death_a_grave_in_the_order_of_keys_with_ages() {
         record(7, Claim::left(4), SECOND * 7),
         record(9, Claim::alive(1), SECOND * 9),
     ];
-    let graves = [
+    let tombstones = [
         record(2, Claim::left(6), SECOND * 4),
         record(5, Claim::dead(8), SECOND * 5),
     ];
     assert_eq!(snapshot.nodes(), nodes);
-    assert_eq!(snapshot.graves(), graves);
+    assert_eq!(snapshot.tombstones(), tombstones);
     assert_eq!(snapshot.node(&7), Some(&nodes[2]));
     assert_eq!(
-        (snapshot.node(&5), snapshot.grave(&5)),
-        (None, Some(&graves[1]))
+        (snapshot.node(&5), snapshot.tombstone(&5)),
+        (None, Some(&tombstones[1]))
     );
     assert_eq!(
         snapshot,
-        Snapshot::new(nodes.into(), graves.into()).unwrap()
+        Snapshot::new(nodes.into(), tombstones.into()).unwrap()
     );
     let older = snapshot.aged(SECOND);
     assert_eq!(older.nodes()[0].age(), SECOND * 7);
-    assert_eq!(older.graves()[0].age(), SECOND * 5);
+    assert_eq!(older.tombstones()[0].age(), SECOND * 5);
 }
 
 #[test]
-fn a_stamp_later_than_now_is_of_age_zero() {
+fn a_last_update_later_than_now_is_of_age_zero() {
     let tracker = tracker();
     let _ = tracker.update(&1, Claim::alive(1), DIED);
     assert_eq!(
@@ -83,28 +83,31 @@ fn a_stamp_later_than_now_is_of_age_zero() {
 }
 
 #[test]
-fn graves_whose_time_is_over_are_left_out_though_no_sweep_has_ended_them() {
+fn tombstones_whose_time_is_over_are_left_out_though_no_sweep_has_ended_them() {
     let tracker = tracker();
     let _ = tracker.update(&1, Claim::dead(1), DIED);
     tracker.remove(&1, DIED);
     let last = DIED + SECOND * 100;
-    assert_eq!(tracker.snapshot(last).graves().len(), 1);
+    assert_eq!(tracker.snapshot(last).tombstones().len(), 1);
     assert!(tracker.snapshot(last + Duration::from_nanos(1)).is_empty());
-    assert_eq!(tracker.graves(), 1);
+    assert_eq!(tracker.tombstones(), 1);
 }
 
 #[test]
-fn a_node_introduced_over_its_grave_is_in_both_lists_until_it_is_above_it() {
+fn a_node_introduced_over_its_tombstone_is_in_both_lists_until_it_is_above_it() {
     let tracker = tracker();
     let _ = tracker.update(&1, Claim::dead(4), DIED);
     tracker.remove(&1, DIED);
     let _ = tracker.add_unconfirmed(&1, DIED);
     let snapshot = tracker.snapshot(DIED);
     assert_eq!(snapshot.node(&1).unwrap().claim(), Claim::unconfirmed(4));
-    assert_eq!(snapshot.grave(&1).unwrap().claim(), Claim::dead(4));
+    assert_eq!(snapshot.tombstone(&1).unwrap().claim(), Claim::dead(4));
     let _ = tracker.confirm(&1, 5, DIED);
     let snapshot = tracker.snapshot(DIED);
-    assert_eq!((snapshot.nodes().len(), snapshot.graves().len()), (1, 0));
+    assert_eq!(
+        (snapshot.nodes().len(), snapshot.tombstones().len()),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -136,8 +139,8 @@ fn a_snapshot_made_by_hand_is_sorted_and_checked() {
     );
     let snapshot = snapshot.unwrap();
     assert_eq!(*snapshot.nodes()[0].node(), 1);
-    // The grave of 2 lies below its row, and says nothing.
-    assert_eq!(snapshot.graves(), [row(3, Claim::dead(1))]);
+    // The tombstone of 2 lies below its row, and says nothing.
+    assert_eq!(snapshot.tombstones(), [row(3, Claim::dead(1))]);
     assert_eq!(
         Snapshot::new(vec![row(1, alive), row(1, alive)], Vec::new()),
         Err(SnapshotError::Twice)
@@ -149,7 +152,7 @@ fn a_snapshot_made_by_hand_is_sorted_and_checked() {
     );
     assert_eq!(
         Snapshot::new(Vec::new(), vec![row(1, Claim::suspect(1))]),
-        Err(SnapshotError::GraveOfTheLiving {
+        Err(SnapshotError::TombstoneOfRunningNode {
             status: Status::Suspect
         })
     );
@@ -158,65 +161,65 @@ fn a_snapshot_made_by_hand_is_sorted_and_checked() {
 }
 
 /// A tracker with node 1 alive, in the first place of the table, and node 2 dead.
-fn gated(gate: &Gate) -> (IncarnationTracker<GatedKey>, [GatedKey; 2]) {
+fn gated(sync_point: &SyncPoint) -> (IncarnationTracker<GatedKey>, [GatedKey; 2]) {
     let tracker = IncarnationTracker::builder().max_nodes(8).build().unwrap();
-    let nodes = [gate.key(1), gate.key(2)];
+    let nodes = [sync_point.key(1), sync_point.key(2)];
     let _ = tracker.update(&nodes[0], Claim::alive(1), DIED);
     let _ = tracker.update(&nodes[1], Claim::dead(5), DIED);
     (tracker, nodes)
 }
 
 #[test]
-fn a_node_that_is_buried_behind_the_walker_s_back_is_found_among_the_graves() {
-    let gate = Gate::default();
-    let (tracker, nodes) = gated(&gate);
-    gate.shut();
+fn a_node_that_is_buried_behind_the_walker_s_back_is_found_among_the_tombstones() {
+    let sync_point = SyncPoint::default();
+    let (tracker, nodes) = gated(&sync_point);
+    sync_point.shut();
     let snapshot = thread::scope(|scope| {
         let walker = scope.spawn(|| tracker.snapshot(DIED));
-        gate.wait_for_thread();
+        sync_point.wait_for_thread();
         assert!(tracker.remove(&nodes[1], DIED).is_some());
-        gate.open();
+        sync_point.open();
         walker.join().unwrap()
     });
     assert_eq!(snapshot.node(&nodes[1]), None);
-    let grave = snapshot
-        .grave(&nodes[1])
+    let tombstone = snapshot
+        .tombstone(&nodes[1])
         .expect("it was buried before it left");
-    assert_eq!(grave.claim(), Claim::dead(5));
+    assert_eq!(tombstone.claim(), Claim::dead(5));
 }
 
 #[test]
 fn a_node_that_dies_and_leaves_behind_the_walker_s_back_is_not_alive_in_the_snapshot() {
-    let gate = Gate::default();
-    let (tracker, nodes) = gated(&gate);
-    gate.shut();
+    let sync_point = SyncPoint::default();
+    let (tracker, nodes) = gated(&sync_point);
+    sync_point.shut();
     let snapshot = thread::scope(|scope| {
         let walker = scope.spawn(|| tracker.snapshot(DIED));
         // It has read that the node lives.
-        gate.wait_for_thread();
+        sync_point.wait_for_thread();
         let _ = tracker.update(&nodes[0], Claim::dead(1), DIED);
         assert!(tracker.remove(&nodes[0], DIED).is_some());
-        gate.open();
+        sync_point.open();
         walker.join().unwrap()
     });
     assert_eq!(snapshot.node(&nodes[0]), None);
-    let grave = snapshot.grave(&nodes[0]).expect("it was buried");
-    assert_eq!(grave.claim(), Claim::dead(1));
+    let tombstone = snapshot.tombstone(&nodes[0]).expect("it was buried");
+    assert_eq!(tombstone.claim(), Claim::dead(1));
 }
 
 #[test]
 fn a_node_that_comes_back_behind_the_walker_s_back_is_found_when_it_looks_again() {
-    let gate = Gate::default();
-    let (tracker, nodes) = gated(&gate);
+    let sync_point = SyncPoint::default();
+    let (tracker, nodes) = gated(&sync_point);
     assert!(tracker.remove(&nodes[1], DIED).is_some());
     // Its place is taken, so that it comes back in one the walker did not set out to look at.
-    let _ = tracker.update(&gate.key(3), Claim::alive(1), DIED);
-    gate.shut();
+    let _ = tracker.update(&sync_point.key(3), Claim::alive(1), DIED);
+    sync_point.shut();
     let snapshot = thread::scope(|scope| {
         let walker = scope.spawn(|| tracker.snapshot(DIED));
-        gate.wait_for_thread();
+        sync_point.wait_for_thread();
         assert!(tracker.rejoin(&nodes[1], 10, DIED).accepted());
-        gate.open();
+        sync_point.open();
         walker.join().unwrap()
     });
     let row = snapshot.node(&nodes[1]).expect("it was never unknown");
@@ -225,36 +228,36 @@ fn a_node_that_comes_back_behind_the_walker_s_back_is_found_when_it_looks_again(
 
 #[test]
 fn a_node_that_comes_and_goes_behind_the_walker_s_back_is_found_as_well() {
-    let gate = Gate::default();
-    let (tracker, nodes) = gated(&gate);
+    let sync_point = SyncPoint::default();
+    let (tracker, nodes) = gated(&sync_point);
     assert!(tracker.remove(&nodes[1], DIED).is_some());
-    gate.shut();
+    sync_point.shut();
     let snapshot = thread::scope(|scope| {
         let walker = scope.spawn(|| tracker.snapshot(DIED));
-        gate.wait_for_thread();
+        sync_point.wait_for_thread();
         assert!(tracker.rejoin(&nodes[1], 10, DIED).accepted());
-        // On to the second walk: there is no grave to copy on the way.
-        gate.shut();
-        gate.wait_for_thread();
+        // On to the second walk: there is no tombstone to copy on the way.
+        sync_point.shut();
+        sync_point.wait_for_thread();
         let _ = tracker.update(&nodes[1], Claim::dead(10), DIED);
         assert!(tracker.remove(&nodes[1], DIED).is_some());
-        gate.open();
+        sync_point.open();
         walker.join().unwrap()
     });
-    let seen = snapshot.node(&nodes[1]).or(snapshot.grave(&nodes[1]));
+    let seen = snapshot.node(&nodes[1]).or(snapshot.tombstone(&nodes[1]));
     let seen = seen.expect("it was never unknown and not buried");
     assert_eq!(seen.incarnation().get(), 10);
 }
 
-/// Status and incarnation as one number that rises as words do.
+/// Status and incarnation as one number that rises as packed states do.
 fn rank(claim: Claim) -> u64 {
     claim.incarnation().get() * 8 + u64::from(claim.status().rank())
 }
 
-/// The highest of row and grave.
+/// The highest of row and tombstone.
 fn knowledge(snapshot: &Snapshot<u32>) -> BTreeMap<u32, u64> {
     let mut known = BTreeMap::new();
-    for record in snapshot.nodes().iter().chain(snapshot.graves()) {
+    for record in snapshot.nodes().iter().chain(snapshot.tombstones()) {
         let highest: &mut u64 = known.entry(*record.node()).or_default();
         *highest = (*highest).max(rank(record.claim()));
     }

@@ -102,12 +102,18 @@ fn joins_and_each_way_out_are_counted() {
     // Declares 2 dead, and takes out 1; then there are four.
     let _ = tracker.sweep(after(11));
     let stats = tracker.stats();
-    assert_eq!((stats.declared_dead, stats.sweeps, stats.buried), (1, 1, 0));
+    assert_eq!(
+        (stats.declared_dead, stats.sweeps, stats.tombstones_written),
+        (1, 1, 0)
+    );
     assert_eq!(stats.evictions, evictions(|e| e.unconfirmed_expired = 1));
     // Takes out 3 and 4, and buries them.
     let _ = tracker.sweep_with(SweepScope::Dead, after(31), |_| {});
     let stats = tracker.stats();
-    assert_eq!((stats.sweeps, stats.buried, stats.graves), (2, 2, 2));
+    assert_eq!(
+        (stats.sweeps, stats.tombstones_written, stats.tombstones),
+        (2, 2, 2)
+    );
     assert_eq!(stats.evictions.dead_retention, 2);
     tracker.remove(&2, after(31));
     tracker.remove(&5, after(31));
@@ -115,7 +121,7 @@ fn joins_and_each_way_out_are_counted() {
     let _ = tracker.update(&6, Claim::dead(1), after(31));
     tracker.forget(&6);
     let stats = tracker.stats();
-    assert_eq!((stats.buried, stats.graves), (3, 2));
+    assert_eq!((stats.tombstones_written, stats.tombstones), (3, 2));
     assert_eq!((stats.evictions.removed, stats.evictions.forgotten), (2, 1));
     // Two too many.
     for node in 10..16 {
@@ -130,11 +136,11 @@ fn joins_and_each_way_out_are_counted() {
 
 #[test]
 fn a_death_that_is_not_remembered_is_not_counted_as_buried() {
-    let tracker = builder().max_graves(0).build().unwrap();
+    let tracker = builder().max_tombstones(0).build().unwrap();
     let _ = tracker.update(&1, Claim::dead(1), NOW);
     tracker.remove(&1, NOW);
     assert_eq!(
-        (tracker.stats().buried, tracker.stats().evictions.removed),
+        (tracker.stats().tombstones_written, tracker.stats().evictions.removed),
         (0, 1)
     );
 }
@@ -237,14 +243,14 @@ fn the_lack_of_a_free_entry_is_counted_as_lack_of_room() {
     }
     let stats = tracker.stats();
     assert_eq!(
-        (stats.rejections.at_capacity, stats.waiting),
+        (stats.rejections.at_capacity, stats.pending_reclaim),
         (1, tracker.capacity())
     );
     drop(view);
     // The portable reclamation may need some before it hands anything out.
     let collected = (0..16).any(|_| {
         let _ = tracker.sweep(NOW);
-        tracker.stats().waiting < tracker.capacity()
+        tracker.stats().pending_reclaim < tracker.capacity()
     });
     assert!(collected);
     assert!(tracker.update(&1, Claim::alive(1), NOW).accepted());
@@ -305,7 +311,7 @@ fn a_view_on_another_thread_shows_whoever_sweeps() {
 
 #[test]
 fn the_numbers_add_up_after_threads_did_everything_at_once() {
-    let tracker = builder().max_nodes(64).max_graves(16).build().unwrap();
+    let tracker = builder().max_nodes(64).max_tombstones(16).build().unwrap();
     let (joined, rejected, removed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         for thread in 0..4 {
@@ -342,6 +348,6 @@ fn the_numbers_add_up_after_threads_did_everything_at_once() {
     assert_eq!(stats.evictions.removed, removed.into_inner());
     assert_eq!(stats.joins - stats.evictions.total(), tracker.len() as u64);
     assert_eq!(stats.sweeps, 4 * 40);
-    assert_eq!(stats.debris, 0);
-    assert!(stats.rejections.total() > 0 && stats.buried > 0);
+    assert_eq!(stats.pending_unlink, 0);
+    assert!(stats.rejections.total() > 0 && stats.tombstones_written > 0);
 }

@@ -33,10 +33,10 @@ extern "C" fn stand_still(_signal: libc::c_int) {
     }
 }
 
-/// Runs `restless` over and over on a thread of its own; in each round `prepare`, then stops that thread somewhere and
-/// runs `meanwhile`, until that says something. Returns what, and whether `restless` ended without a panic.
+/// Runs `work` over and over on a thread of its own; in each round `prepare`, then stops that thread somewhere and
+/// runs `meanwhile`, until that says something. Returns what, and whether `work` ended without a panic.
 fn rounds<T>(
-    mut restless: impl FnMut() + Send,
+    mut work: impl FnMut() + Send,
     mut prepare: impl FnMut(),
     mut meanwhile: impl FnMut() -> Option<T>,
 ) -> (Option<T>, bool) {
@@ -53,7 +53,7 @@ fn rounds<T>(
             thread.store(unsafe { libc::pthread_self() } as usize, SeqCst);
             let work = std::panic::AssertUnwindSafe(|| {
                 while !over.load(SeqCst) {
-                    restless();
+                    work();
                 }
             });
             let well = std::panic::catch_unwind(work).is_ok();
@@ -95,7 +95,7 @@ fn tracker() -> IncarnationTracker<u64> {
         .hard_limit(64)
         .eviction_headroom(0)
         .evict_alive(true)
-        .max_graves(0)
+        .max_tombstones(0)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use incarnation::{Claim, IncarnationTracker, Rejection, Status, SweepScope, Timestamp, Verdict};
-use incarnation_testkit::race::meanwhile;
+use incarnation_testkit::start_together::meanwhile;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const SUSPECTED: Timestamp = Timestamp::from_millis(5_000);
@@ -83,7 +83,7 @@ fn a_declared_death_keeps_its_incarnation_and_makes_zombies() {
 fn of_refutation_and_timeout_exactly_one_is_first() {
     const ROUNDS: u64 = 1_500;
     let tracker = tracker();
-    // A stamp is never taken back, so each round has a time of its own.
+    // A last update is never taken back, so each round has a time of its own.
     let begins = |round: u64| Timestamp::ZERO + TIMEOUT * 2 * u32::try_from(round).unwrap();
     let current = AtomicU64::new(0);
     let (declared, sweeps) = (AtomicU64::new(0), AtomicU64::new(0));

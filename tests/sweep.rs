@@ -121,7 +121,7 @@ fn times_that_are_not_set_never_end() {
 }
 
 #[test]
-fn a_clock_that_lags_behind_a_stamp_ends_nothing() {
+fn a_clock_that_lags_behind_a_last_update_ends_nothing() {
     let tracker = one_of_each(builder());
     assert_eq!(tracker.sweep(Timestamp::ZERO), SweepReport::default());
     assert_eq!(tracker.len(), Status::ALL.len());
@@ -140,7 +140,7 @@ fn a_death_declared_by_the_sweep_dates_from_the_sweep() {
     );
     assert_eq!(tracker.sweep(declared + DEAD).evicted(), 0);
     assert_eq!(tracker.sweep(declared + DEAD + INSTANT).dead_evicted, 1);
-    assert_eq!(tracker.graves(), 1);
+    assert_eq!(tracker.tombstones(), 1);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_scope_limits_a_sweep() {
     // Too many by far, and all times over.
     let crowded = || {
         let builder = builder().max_nodes(1).hard_limit(10).evict_alive(true);
-        one_of_each(builder.max_graves(10).grave_retention(DEAD))
+        one_of_each(builder.max_tombstones(10).tombstone_retention(DEAD))
     };
     let untouched = |tracker: &IncarnationTracker<u32>, statuses: &[Status]| {
         for status in statuses {
@@ -188,7 +188,7 @@ fn a_scope_limits_a_sweep() {
     );
     untouched(&tracker, &[Alive]);
 
-    // Graves end with the time rules, not with the capacity's. By then theirs is over, too.
+    // Tombstones end with the time rules, not with the capacity's. By then theirs is over, too.
     let over = LONG_AFTER + DEAD * 2;
     for (scope, ended) in [
         (SweepScope::Capacity, 0),
@@ -196,11 +196,11 @@ fn a_scope_limits_a_sweep() {
         (SweepScope::Expiry, 2),
         (SweepScope::Everything, 2),
     ] {
-        let tracker = one_of_each(builder().grave_retention(DEAD));
+        let tracker = one_of_each(builder().tombstone_retention(DEAD));
         for gone in [Dead, Left] {
             assert!(tracker.remove(&(gone as u32), BEGAN).is_some());
         }
-        assert_eq!(swept(&tracker, scope, over).0.graves_expired, ended);
+        assert_eq!(swept(&tracker, scope, over).0.tombstones_expired, ended);
     }
 }
 
@@ -212,13 +212,13 @@ fn time_comes_before_capacity() {
     assert_eq!((report.evicted(), report.capacity_evicted), (3, 0));
 }
 
-/// Nodes 0 to 99: twenty of each status, their stamps the older the higher their numbers.
+/// Nodes 0 to 99: twenty of each status, their last updates the older the higher their numbers.
 fn hundred(builder: Builder<u32>) -> IncarnationTracker<u32> {
     let tracker = builder.hard_limit(100).build().unwrap();
     for node in 0..100 {
         let status = Status::ALL[node as usize % 5];
-        let stamp = BEGAN + Duration::from_secs(1) * (100 - node);
-        let _ = tracker.update(&node, Claim::new(status, 1), stamp);
+        let last_update = BEGAN + Duration::from_secs(1) * (100 - node);
+        let _ = tracker.update(&node, Claim::new(status, 1), last_update);
     }
     tracker
 }
@@ -299,10 +299,10 @@ fn capacity_goes_below_its_limit_by_the_headroom_and_only_once_above_it() {
 fn a_dead_node_taken_for_room_is_buried_like_any_other() {
     let tracker = hundred(builder().max_nodes(1));
     let _ = swept(&tracker, SweepScope::Capacity, BEGAN);
-    assert_eq!(tracker.graves(), 1, "max_graves is max_nodes");
-    let tracker = hundred(builder().max_nodes(1).max_graves(100));
+    assert_eq!(tracker.tombstones(), 1, "max_tombstones is max_nodes");
+    let tracker = hundred(builder().max_nodes(1).max_tombstones(100));
     let _ = swept(&tracker, SweepScope::Capacity, BEGAN);
-    assert_eq!(tracker.graves(), 40);
+    assert_eq!(tracker.tombstones(), 40);
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn a_flood_of_invented_nodes_leaves_every_old_live_node_in_place() {
         let state = tracker.get(&node).unwrap();
         assert_eq!((state.claim(), state.last_update), (Claim::alive(3), BEGAN));
     }
-    assert!(tracker.len() <= 400 && tracker.graves() <= 200);
+    assert!(tracker.len() <= 400 && tracker.tombstones() <= 200);
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn expiry_in_slices_does_what_one_sweep_does() {
         told_in_slices.sort_by_key(|(node, ..)| *node);
         assert_eq!(told_in_slices, told);
         assert_eq!(sliced.counts(), whole.counts());
-        assert_eq!(sliced.graves(), whole.graves());
+        assert_eq!(sliced.tombstones(), whole.tombstones());
     }
 }
 
@@ -400,5 +400,5 @@ fn a_full_sweep_of_many_slices_misses_nobody() {
     let told: Vec<u32> = told.into_iter().map(|(node, ..)| node).collect();
     assert_eq!(told, (0..NODES).collect::<Vec<_>>());
     assert_eq!((tracker.len(), tracker.iter().count()), (0, 0));
-    assert_eq!(tracker.graves(), NODES as usize);
+    assert_eq!(tracker.tombstones(), NODES as usize);
 }

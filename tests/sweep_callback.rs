@@ -10,7 +10,7 @@ use std::time::Duration;
 use incarnation::{
     Claim, IncarnationTracker, Reclaimer, Status, SweepReason, SweepScope, Timestamp, Verdict,
 };
-use incarnation_testkit::race::{at_once, meanwhile};
+use incarnation_testkit::start_together::{at_once, meanwhile};
 
 const BEGAN: Timestamp = Timestamp::from_millis(5_000);
 const LONG_AFTER: Timestamp = Timestamp::from_millis(100_000_000);
@@ -30,8 +30,8 @@ fn tracker(max_nodes: usize) -> IncarnationTracker<u32> {
 fn filled(max_nodes: usize, nodes: u32, status: Status) -> IncarnationTracker<u32> {
     let tracker = tracker(max_nodes);
     for node in 0..nodes {
-        let stamp = BEGAN + Duration::from_millis(u64::from(nodes - node));
-        let verdict = tracker.update(&node, Claim::new(status, 1), stamp);
+        let last_update = BEGAN + Duration::from_millis(u64::from(nodes - node));
+        let verdict = tracker.update(&node, Claim::new(status, 1), last_update);
         assert_eq!(verdict, Verdict::Joined);
     }
     tracker
@@ -75,7 +75,7 @@ fn the_callback_comes_after_the_fact_and_may_use_the_tracker_as_it_likes() {
             told += 1;
             let node = *swept.node;
             assert_eq!(tracker.get(&node), None, "not yet gone");
-            // Everything that takes a permit, in the same shard and with the same selection.
+            // Everything that takes a shard lock, in the same shard and with the same selection.
             assert_eq!(
                 tracker.update(&node, Claim::alive(2), LONG_AFTER),
                 Verdict::Joined
@@ -125,7 +125,7 @@ fn a_panic_of_the_callback_harms_nothing() {
                 let _ = tracker.remove(&node, LONG_AFTER);
             }
             let _ = tracker.sweep(LONG_AFTER);
-            assert_eq!(tracker.waiting(), 0);
+            assert_eq!(tracker.pending_reclaim(), 0);
         }
     }
 }

@@ -32,11 +32,11 @@ fn retire(tracker: &Tracker, node: u32) {
 }
 
 /// What waits once all has been collected that can be.
-fn waiting(tracker: &Tracker) -> usize {
+fn pending_reclaim(tracker: &Tracker) -> usize {
     for _ in 0..8 {
         let _ = tracker.sweep(NOW);
     }
-    tracker.waiting()
+    tracker.pending_reclaim()
 }
 
 #[test]
@@ -113,12 +113,14 @@ fn a_tracker_is_used_from_the_destructor_of_a_thread_local() {
                 if !is_first {
                     drop(tracker.pin());
                 }
-                LAST_WORDS.with(|words| *words.borrow_mut() = Some(LastWords(tracker, node)));
+                LAST_WORDS.with(|packed_states| {
+                    *packed_states.borrow_mut() = Some(LastWords(tracker, node))
+                });
                 assert!(tracker.get(&0).is_some());
             })
             .join()
             .unwrap();
-            // It got to the end of its words, or this would be the claim of the thread before.
+            // It got to the end of its packed states, or this would be the claim of the thread before.
             assert_eq!(tracker.get(&0).unwrap().incarnation.get(), u64::from(node));
         }
     }

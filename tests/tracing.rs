@@ -61,8 +61,8 @@ fn sweeps_evictions_and_refusals_are_told_and_nothing_else() {
     let told = journal.0.lock().unwrap();
     let expected = ["refused", "evicted", "sweep"];
     assert_eq!(told.len(), expected.len(), "{told:?}");
-    for (line, word) in told.iter().zip(expected) {
-        assert!(line.contains(word), "{line}");
+    for (line, packed) in told.iter().zip(expected) {
+        assert!(line.contains(packed), "{line}");
     }
     assert!(told[1].contains("DeadRetention") && told[2].contains("evicted=1"));
 }

@@ -243,7 +243,7 @@ fn removing_returns_the_last_state_once() {
     assert_eq!(tracker.remove("a", LATER), None);
     assert_eq!((tracker.get("a"), tracker.len()), (None, 0));
     assert_eq!(tracker.counts().total(), 0);
-    // Neither dead nor departed: it leaves no grave.
+    // Neither dead nor departed: it leaves no tombstone.
     assert_eq!(
         tracker.update(&"a", Claim::alive(1), LATER),
         Verdict::Joined
@@ -274,7 +274,7 @@ fn removing_if_takes_exactly_the_expected_state() {
 fn forgetting_leaves_nothing_behind() {
     let tracker = holding(Claim::dead(4));
     assert_eq!(tracker.forget(&"a").unwrap().claim(), Claim::dead(4));
-    assert_eq!((tracker.forget(&"a"), tracker.graves()), (None, 0));
+    assert_eq!((tracker.forget(&"a"), tracker.tombstones()), (None, 0));
     assert_eq!(
         tracker.update(&"a", Claim::alive(1), LATER),
         Verdict::Joined
@@ -334,7 +334,7 @@ fn a_view_and_a_batch_give_the_same_verdicts() {
 }
 
 #[test]
-fn duplicates_never_refresh_a_stamp() {
+fn duplicates_never_refresh_a_last_update() {
     let tracker = holding(Claim::alive(5));
     let much_later = NOW + Duration::from_secs(3600);
     assert!(!tracker.update(&"a", Claim::alive(5), much_later).accepted());
@@ -343,7 +343,7 @@ fn duplicates_never_refresh_a_stamp() {
 }
 
 #[test]
-fn a_claim_from_a_lagging_clock_never_takes_a_stamp_back() {
+fn a_claim_from_a_lagging_clock_never_takes_a_last_update_back() {
     let tracker = holding(Claim::alive(5));
     let earlier = Timestamp::ZERO;
     assert!(tracker.update(&"a", Claim::suspect(5), earlier).accepted());
@@ -369,7 +369,7 @@ fn reports_and_counts_say_what_they_count() {
     assert_eq!(reasons, ["dead for long enough"]);
     assert_eq!(
         report.to_string(),
-        "0 declared dead; evicted: 0 unconfirmed, 1 dead, 0 for lack of room; 0 graves ended"
+        "0 declared dead; evicted: 0 unconfirmed, 1 dead, 0 for lack of room; 0 tombstones ended"
     );
     assert_eq!(tracker.local_node(), None);
 }

@@ -38,7 +38,7 @@ impl Reader {
 fn entries_that_wait_together_wait_for_the_latest_of_them() {
     let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
         .max_nodes(64)
-        .max_graves(0)
+        .max_tombstones(0)
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap();
@@ -59,12 +59,12 @@ fn entries_that_wait_together_wait_for_the_latest_of_them() {
     early.end();
     let _ = tracker.sweep(NOW);
     assert!(
-        tracker.waiting() >= NODES as usize / 2,
+        tracker.pending_reclaim() >= NODES as usize / 2,
         "the late one may read these"
     );
     late.end();
     for _ in 0..8 {
         let _ = tracker.sweep(NOW);
     }
-    assert_eq!(tracker.waiting(), 0);
+    assert_eq!(tracker.pending_reclaim(), 0);
 }

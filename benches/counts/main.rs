@@ -65,7 +65,7 @@ fn main() {
     // Fixed seeds, so that the chains are the same in each run.
     let tracker: Tracker = Tracker::builder()
         .max_nodes(NODES as usize)
-        .hasher(ahash::RandomState::with_seeds(1, 2, 3, 4))
+        .hasher(incarnation::RandomState::with_seeds([1, 2, 3, 4]))
         .build()
         .expect("the limits fit each other");
     for number in 0..NODES {

@@ -24,8 +24,8 @@ use subjects::*;
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 /// Where the second filling's nodes begin.
 const OTHERS: usize = 1 << 24;
-/// The tracker once more, its nodes leaving by death: what graves cost.
-const WITH_GRAVES: &str = "incarnation-graves";
+/// The tracker once more, its nodes leaving by death: what tombstones cost.
+const WITH_TOMBSTONES: &str = "incarnation-tombstones";
 
 /// A row of `target/memory.json`.
 #[derive(Serialize)]
@@ -86,7 +86,7 @@ fn observe<S: Subject>(count: usize) -> Found {
 }
 
 /// The tracker, whose nodes die and are evicted by a sweep, as most do in life.
-fn observe_graves(count: usize) -> Found {
+fn observe_tombstones(count: usize) -> Found {
     let before = used();
     let tracker = incarnation::IncarnationTracker::<SocketAddr>::builder()
         .max_nodes(count)
@@ -136,7 +136,7 @@ fn contestants() -> Vec<(&'static str, Observe, usize)> {
     );
     // It searches its list for every claim.
     all.push((FocaMembers::ID, observe::<FocaMembers>, 10_000));
-    all.push((WITH_GRAVES, observe_graves, usize::MAX));
+    all.push((WITH_TOMBSTONES, observe_tombstones, usize::MAX));
     all
 }
 
@@ -189,7 +189,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             let found = in_process(subject, nodes)?;
             let _ = write!(table, "{}", row(subject, nodes, found));
-            if subject != WITH_GRAVES {
+            if subject != WITH_TOMBSTONES {
                 figures.push(Figure {
                     subject,
                     nodes,

@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use incarnation::Claim;
-use incarnation::rule::Word;
+use incarnation::rule::PackedState;
 
 use crate::subjects::{Session, State, Subject};
 use crate::workloads::Workload;
@@ -66,7 +66,7 @@ fn weight(found: Option<State>) -> u64 {
     match found {
         Some(state) => state
             .incarnation
-            .wrapping_add(state.stamp)
+            .wrapping_add(state.last_update)
             .wrapping_add(state.status as u64),
         None => 1,
     }
@@ -163,25 +163,25 @@ fn lookups<S: Subject>(subject: &S, nodes: &[Compact], position: &mut usize, cou
 }
 
 #[inline(never)]
-fn duplicate_hot<S: Subject>(subject: &S, lane: &Lane, count: u64, stamp: u64) -> u64 {
+fn duplicate_hot<S: Subject>(subject: &S, lane: &Lane, count: u64, last_update: u64) -> u64 {
     let hot = &lane.hot;
     repeat!(subject, count, |session, step| {
         let (node, claim) = black_box(hot);
-        outcome(session.claim(node, *claim, stamp))
+        outcome(session.claim(node, *claim, last_update))
     })
 }
 
 #[inline(never)]
 fn claims<S: Subject>(
     subject: &S,
-    claims: &[(Compact, Word)],
+    claims: &[(Compact, PackedState)],
     position: &mut usize,
     count: u64,
-    stamp: u64,
+    last_update: u64,
 ) -> u64 {
     repeat_over!(subject, count, claims, *position, |session, step, item| {
         let (node, claim) = item;
-        outcome(session.claim(opaque!(node), claim.claim(), stamp))
+        outcome(session.claim(opaque!(node), claim.claim(), last_update))
     })
 }
 

@@ -6,7 +6,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use incarnation::rule::Word;
+use incarnation::rule::PackedState;
 use incarnation::{Claim, Status};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -99,8 +99,8 @@ pub struct Lane {
     pub zipf: Vec<Compact>,
     pub uniform: Vec<Compact>,
     pub missing: Vec<Compact>,
-    pub duplicates: Vec<(Compact, Word)>,
-    pub stale: Vec<(Compact, Word)>,
+    pub duplicates: Vec<(Compact, PackedState)>,
+    pub stale: Vec<(Compact, PackedState)>,
     /// One claim of each packet is to be accepted: the first, on a node of this thread's.
     pub packets: Vec<(SocketAddr, Claim)>,
     /// Nodes no other thread's claims are meant to change, in random order, each once.
@@ -123,14 +123,14 @@ impl Lane {
         let skewed_places: Vec<_> = (0..length)
             .map(|_| zipf.sample(&mut random) as usize - 1)
             .collect();
-        let word = |claim| Word::of(claim).expect("a low incarnation");
+        let packed = |claim| PackedState::of(claim).expect("a low incarnation");
         let older = |claim: Claim| Claim::new(claim.status(), claim.incarnation().get() - 1);
         let skewed = skewed_places.iter().map(|place| known[*place]);
-        let duplicates = skewed.map(|(node, claim)| (Compact::of(node), word(claim)));
+        let duplicates = skewed.map(|(node, claim)| (Compact::of(node), packed(claim)));
         let duplicates: Vec<_> = duplicates.collect();
         let stale = duplicates
             .iter()
-            .map(|(node, known)| (*node, word(older(known.claim()))));
+            .map(|(node, known)| (*node, packed(older(known.claim()))));
         let mut own: Vec<_> = known.iter().skip(lane).step_by(lanes).collect();
         own.shuffle(&mut random);
         let own: Vec<_> = own

@@ -35,17 +35,17 @@ impl Subject for ArcSwapped {
     }
 
     /// One rebuild for all.
-    fn fill(&self, nodes: impl Iterator<Item = (SocketAddr, Claim)>, stamp: u64) {
+    fn fill(&self, nodes: impl Iterator<Item = (SocketAddr, Claim)>, last_update: u64) {
         let mut map = Map::clone(&self.0.load());
         for (node, claim) in nodes {
-            if let Ok(record) = beats(claim, stamp, None) {
+            if let Ok(record) = beats(claim, last_update, None) {
                 map.insert(node, record);
             }
         }
         self.0.store(map.into());
     }
 
-    fn clear(&self, mut nodes: impl Iterator<Item = SocketAddr>, _stamp: u64) -> bool {
+    fn clear(&self, mut nodes: impl Iterator<Item = SocketAddr>, _last_update: u64) -> bool {
         let mut map = Map::clone(&self.0.load());
         let all = nodes.all(|node| map.remove(&node).is_some());
         self.0.store(map.into());
@@ -60,10 +60,10 @@ impl Session for &ArcSwapped {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
         let current = self.0.load();
-        let known = current.get(node).map(|record| record.word);
-        let record = beats(claim, stamp, known)?;
+        let known = current.get(node).map(|record| record.packed);
+        let record = beats(claim, last_update, known)?;
         // One writer at a time: nothing can have come in between.
         let mut next = Map::clone(&current);
         next.insert(*node, record);
@@ -72,13 +72,13 @@ impl Session for &ArcSwapped {
     }
 
     #[inline(always)]
-    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+    fn packet(&self, claims: &[(SocketAddr, Claim)], last_update: u64) -> usize {
         let current = self.0.load();
         let mut next: Option<Map> = None;
         let mut accepted = 0;
         for (node, claim) in claims {
             let known = next.as_ref().unwrap_or(&current).get(node);
-            let Ok(record) = beats(*claim, stamp, known.map(|record| record.word)) else {
+            let Ok(record) = beats(*claim, last_update, known.map(|record| record.packed)) else {
                 continue;
             };
             next.get_or_insert_with(|| Map::clone(&current))
@@ -91,7 +91,7 @@ impl Session for &ArcSwapped {
         accepted
     }
 
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         let mut next = Map::clone(&self.0.load());
         let removed = next.remove(node).is_some();
         self.0.store(next.into());

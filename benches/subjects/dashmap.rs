@@ -37,22 +37,22 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
         // The write lock at once: to look first under the read lock costs accepted claims a second
         // lock, and duplicates no less than this.
         match self.entry(*node) {
             Entry::Occupied(mut known) => {
-                *known.get_mut() = beats(claim, stamp, Some(known.get().word))?;
+                *known.get_mut() = beats(claim, last_update, Some(known.get().packed))?;
             }
             Entry::Vacant(unknown) => {
-                unknown.insert(beats(claim, stamp, None)?);
+                unknown.insert(beats(claim, last_update, None)?);
             }
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         DashMap::remove(self, node).is_some()
     }
 

@@ -32,21 +32,21 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
         let map = self.pin();
         loop {
             let Some(known) = map.get(node) else {
-                let record = beats(claim, stamp, None)?;
+                let record = beats(claim, last_update, None)?;
                 if map.try_insert(*node, record).is_ok() {
                     return Ok(());
                 }
                 continue;
             };
             // Most claims are duplicates: those need no lock.
-            beats(claim, stamp, Some(known.word))?;
+            beats(claim, last_update, Some(known.packed))?;
             let mut outcome = None;
             let present = map.compute_if_present(node, |_, known| {
-                let judged = beats(claim, stamp, Some(known.word));
+                let judged = beats(claim, last_update, Some(known.packed));
                 outcome = Some(judged.map(drop));
                 Some(judged.unwrap_or(*known))
             });
@@ -57,7 +57,7 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         self.pin().remove(node).is_some()
     }
 

@@ -1,5 +1,5 @@
 //! foca's own member list, for updates: a list that is searched, behind a lock since it is one
-//! thread's. It keeps 16-bit incarnations and no stamp, so it does less than the others.
+//! thread's. It keeps 16-bit incarnations and no last update, so it does less than the others.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ impl Session for &FocaMembers {
         Some(state(found))
     }
 
-    fn claim(&self, node: &SocketAddr, claim: Claim, _stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, _last_update: u64) -> Result<(), u64> {
         let mut members = self.0.lock();
         // It does not say what became of the update.
         members
@@ -66,7 +66,7 @@ impl Session for &FocaMembers {
             .map_err(|_| 0)
     }
 
-    fn remove(&self, _node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, _node: &SocketAddr, _last_update: u64) -> bool {
         false
     }
 
@@ -86,7 +86,7 @@ fn state(member: &Member<SocketAddr>) -> State {
             foca::State::Down => Status::Dead,
         },
         incarnation: member.incarnation().into(),
-        stamp: 0,
+        last_update: 0,
     }
 }
 

@@ -41,12 +41,12 @@ macro_rules! locked {
                 map: &mut $map,
                 node: &SocketAddr,
                 claim: Claim,
-                stamp: u64,
+                last_update: u64,
             ) -> Result<(), u64> {
                 match map.get_mut(node) {
-                    Some(known) => *known = beats(claim, stamp, Some(known.word))?,
+                    Some(known) => *known = beats(claim, last_update, Some(known.packed))?,
                     None => {
-                        let _ = map.insert(*node, beats(claim, stamp, None)?);
+                        let _ = map.insert(*node, beats(claim, last_update, None)?);
                     }
                 }
                 Ok(())
@@ -61,22 +61,22 @@ macro_rules! locked {
             }
 
             #[inline(always)]
-            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+            fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
                 let $table = &self.0;
-                let known = $read.get(node).map(|record| record.word);
-                beats(claim, stamp, known)?;
-                $name::write_claim(&mut $write, node, claim, stamp)
+                let known = $read.get(node).map(|record| record.packed);
+                beats(claim, last_update, known)?;
+                $name::write_claim(&mut $write, node, claim, last_update)
             }
 
             #[inline(always)]
-            fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+            fn packet(&self, claims: &[(SocketAddr, Claim)], last_update: u64) -> usize {
                 let $table = &self.0;
                 let mut news = 0_u64;
                 {
                     let map = $read;
                     for (place, (node, claim)) in claims.iter().enumerate() {
-                        let known = map.get(node).map(|record| record.word);
-                        news |= u64::from(beats(*claim, stamp, known).is_ok()) << place;
+                        let known = map.get(node).map(|record| record.packed);
+                        news |= u64::from(beats(*claim, last_update, known).is_ok()) << place;
                     }
                 }
                 let mut accepted = 0;
@@ -85,7 +85,7 @@ macro_rules! locked {
                     while news != 0 {
                         let (node, claim) = &claims[news.trailing_zeros() as usize];
                         news &= news - 1;
-                        let outcome = $name::write_claim(&mut map, node, *claim, stamp);
+                        let outcome = $name::write_claim(&mut map, node, *claim, last_update);
                         accepted += usize::from(outcome.is_ok());
                     }
                 }
@@ -93,7 +93,7 @@ macro_rules! locked {
             }
 
             #[inline(always)]
-            fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+            fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
                 let $table = &self.0;
                 $write.remove(node).is_some()
             }

@@ -1,8 +1,8 @@
 //! What is measured: the tracker in the ways it can be used, and what people use instead.
 //!
-//! Every subject keeps status, incarnation and stamp of each node under a `SocketAddr` key, hashes
+//! Every subject keeps status, incarnation and last update of each node under a `SocketAddr` key, hashes
 //! with one and the same ahash state, is presized, and applies the conflict rule by comparing packed
-//! words, so that no claim is lost. They are called through a trait that is resolved statically.
+//! packed states, so that no claim is lost. They are called through a trait that is resolved statically.
 
 mod arcswap;
 mod dashmap;
@@ -15,7 +15,7 @@ mod scc;
 
 use std::net::SocketAddr;
 
-use incarnation::rule::Word;
+use incarnation::rule::PackedState;
 use incarnation::{Claim, Status};
 
 pub use self::arcswap::ArcSwapped;
@@ -32,29 +32,29 @@ pub use self::scc::{SccIndex, SccIndexGuard, SccMap};
 pub struct State {
     pub status: Status,
     pub incarnation: u64,
-    pub stamp: u64,
+    pub last_update: u64,
 }
 
 /// What the peers store of a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    pub word: Word,
-    pub stamp: u64,
+    pub packed: PackedState,
+    pub last_update: u64,
 }
 
 impl Record {
     /// Whether it tells of somebody who has been dead for longer than [`RETENTION`].
     #[inline(always)]
     pub fn is_over(self, now: u64) -> bool {
-        self.word.status().is_gone() && now - self.stamp > RETENTION
+        self.packed.status().is_gone() && now - self.last_update > RETENTION
     }
 
     #[inline(always)]
     pub fn state(self) -> State {
         State {
-            status: self.word.status(),
-            incarnation: self.word.incarnation().get(),
-            stamp: self.stamp,
+            status: self.packed.status(),
+            incarnation: self.packed.incarnation().get(),
+            last_update: self.last_update,
         }
     }
 }
@@ -62,9 +62,12 @@ impl Record {
 /// The conflict rule of the peers: the record that replaces `stored`, or the incarnation that is
 /// there (0 if there is none).
 #[inline(always)]
-pub fn beats(claim: Claim, stamp: u64, stored: Option<Word>) -> Result<Record, u64> {
-    match Word::of(claim) {
-        Some(word) if stored.is_none_or(|stored| word > stored) => Ok(Record { word, stamp }),
+pub fn beats(claim: Claim, last_update: u64, stored: Option<PackedState>) -> Result<Record, u64> {
+    match PackedState::of(claim) {
+        Some(packed) if stored.is_none_or(|stored| packed > stored) => Ok(Record {
+            packed,
+            last_update,
+        }),
         _ => Err(stored.map_or(0, |stored| stored.incarnation().get())),
     }
 }
@@ -125,21 +128,21 @@ pub trait Subject: Sized + Send + Sync {
         true
     }
     /// Enters nodes that are not in the table.
-    fn fill(&self, nodes: impl Iterator<Item = (SocketAddr, Claim)>, stamp: u64) {
+    fn fill(&self, nodes: impl Iterator<Item = (SocketAddr, Claim)>, last_update: u64) {
         let session = self.session();
         for (node, claim) in nodes {
-            let _ = session.claim(&node, claim, stamp);
+            let _ = session.claim(&node, claim, last_update);
         }
     }
     /// Takes out all nodes; false if that is not to be had.
-    fn clear(&self, mut nodes: impl Iterator<Item = SocketAddr>, stamp: u64) -> bool {
+    fn clear(&self, mut nodes: impl Iterator<Item = SocketAddr>, last_update: u64) -> bool {
         let session = self.session();
-        nodes.all(|node| session.remove(&node, stamp))
+        nodes.all(|node| session.remove(&node, last_update))
     }
     /// Called with the node that all operations will be on.
     fn prepare(&self, _hot: &SocketAddr) {}
     /// What a background thread does all the while, if there is something to do.
-    fn sweep(&self, _stamp: u64) {}
+    fn sweep(&self, _last_update: u64) {}
     /// Takes out the nodes that have been dead for longer than [`RETENTION`].
     fn expire(&self, now: u64) {
         self.sweep(now);
@@ -157,17 +160,17 @@ pub trait Session {
         }
     }
     /// `Ok` if the claim was accepted, else the incarnation that is there (0 if that is unknown).
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64>;
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64>;
     /// Puts a packet of claims; says how many were accepted.
     #[inline(always)]
-    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+    fn packet(&self, claims: &[(SocketAddr, Claim)], last_update: u64) -> usize {
         let mut accepted = 0;
         for (node, claim) in claims {
-            accepted += usize::from(self.claim(node, *claim, stamp).is_ok());
+            accepted += usize::from(self.claim(node, *claim, last_update).is_ok());
         }
         accepted
     }
-    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool;
+    fn remove(&self, node: &SocketAddr, last_update: u64) -> bool;
     /// Visits all nodes; returns a sum over keys and states.
     fn iterate(&self) -> u64;
 }
@@ -177,7 +180,7 @@ pub trait Session {
 pub fn digest(node: &SocketAddr, state: State) -> u64 {
     state
         .incarnation
-        .wrapping_add(state.stamp)
+        .wrapping_add(state.last_update)
         .wrapping_add(state.status as u64)
         .wrapping_add(u64::from(node.port()))
 }

@@ -9,10 +9,10 @@ use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Timestamp, V
 
 use super::{RETENTION, Session, State, Subject, Task, Verb, digest, hasher};
 
-type Tracker = IncarnationTracker<SocketAddr>;
+type Tracker = IncarnationTracker<SocketAddr, (), ahash::RandomState>;
 
 fn tracker(nodes: usize) -> Tracker {
-    Tracker::builder()
+    IncarnationTracker::<SocketAddr>::builder()
         .max_nodes(nodes)
         .dead_retention(Duration::from_nanos(RETENTION))
         // The accepted claims of a benchmark rise faster than honest gossip.
@@ -27,7 +27,7 @@ fn state(state: NodeState) -> State {
     State {
         status: state.status,
         incarnation: state.incarnation.get(),
-        stamp: state.last_update.as_nanos(),
+        last_update: state.last_update.as_nanos(),
     }
 }
 
@@ -43,8 +43,8 @@ fn answer(verdict: Verdict) -> Result<(), u64> {
 }
 
 #[inline(always)]
-fn at(stamp: u64) -> Timestamp {
-    Timestamp::from_nanos(stamp)
+fn at(last_update: u64) -> Timestamp {
+    Timestamp::from_nanos(last_update)
 }
 
 macro_rules! subject {
@@ -71,8 +71,8 @@ macro_rules! subject {
                 $can
             }
 
-            fn sweep(&self, stamp: u64) {
-                let _ = self.0.sweep(at(stamp));
+            fn sweep(&self, last_update: u64) {
+                let _ = self.0.sweep(at(last_update));
             }
         }
     };
@@ -84,7 +84,7 @@ subject! {
 }
 subject! {
     /// A view held for many operations.
-    View, "incarnation-view", incarnation::View<'s, SocketAddr, ahash::RandomState>, false, |_task| true, |this| this.0.pin()
+    View, "incarnation-view", incarnation::View<'s, SocketAddr, (), ahash::RandomState>, false, |_task| true, |this| this.0.pin()
 }
 subject! {
     /// A pin for each batch of 32, whose cache misses overlap.
@@ -104,15 +104,15 @@ macro_rules! by_tracker {
             }
 
             #[inline(always)]
-            fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-                answer(self.update(node, claim, at(stamp)))
+            fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
+                answer(self.update(node, claim, at(last_update)))
             }
 
             #[inline(always)]
-            fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
+            fn remove(&self, node: &SocketAddr, last_update: u64) -> bool {
                 // Not the method of this trait, which this one would call for ever.
                 let $this = self;
-                $this.take_out(node, at(stamp))
+                $this.take_out(node, at(last_update))
             }
 
             fn iterate(&self) -> u64 {
@@ -135,21 +135,21 @@ impl TakeOut for Tracker {
     }
 }
 
-impl TakeOut for incarnation::View<'_, SocketAddr, ahash::RandomState> {
+impl TakeOut for incarnation::View<'_, SocketAddr, (), ahash::RandomState> {
     #[inline(always)]
     fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool {
         incarnation::View::remove(self, node, now).is_some()
     }
 }
 
-fn sum(view: &incarnation::View<'_, SocketAddr, ahash::RandomState>) -> u64 {
+fn sum(view: &incarnation::View<'_, SocketAddr, (), ahash::RandomState>) -> u64 {
     view.iter().fold(0, |sum: u64, (node, found)| {
         sum.wrapping_add(digest(node, state(found)))
     })
 }
 
 by_tracker!(&Tracker, [], |this| this.with(sum));
-by_tracker!(incarnation::View<'s, SocketAddr, ahash::RandomState>, [<'s>], |this| sum(this));
+by_tracker!(incarnation::View<'s, SocketAddr, (), ahash::RandomState>, [<'s>], |this| sum(this));
 
 /// Packets and lookups in batches.
 pub struct Batched<'s>(&'s Tracker);
@@ -167,23 +167,23 @@ impl Session for Batched<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-        answer(self.0.update(node, claim, at(stamp)))
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
+        answer(self.0.update(node, claim, at(last_update)))
     }
 
     #[inline(always)]
-    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+    fn packet(&self, claims: &[(SocketAddr, Claim)], last_update: u64) -> usize {
         let mut accepted = 0;
         self.0.with(|view| {
-            view.update_batch(claims, at(stamp), |_, verdict| {
+            view.update_batch(claims, at(last_update), |_, verdict| {
                 accepted += usize::from(verdict.accepted());
             });
         });
         accepted
     }
 
-    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
-        self.0.remove(node, at(stamp)).is_some()
+    fn remove(&self, node: &SocketAddr, last_update: u64) -> bool {
+        self.0.remove(node, at(last_update)).is_some()
     }
 
     fn iterate(&self) -> u64 {
@@ -201,12 +201,12 @@ impl Session for Floor<'_> {
         unsafe { self.0.get_unprotected(node) }.map(state)
     }
 
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-        answer(self.0.update(node, claim, at(stamp)))
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
+        answer(self.0.update(node, claim, at(last_update)))
     }
 
-    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
-        self.0.remove(node, at(stamp)).is_some()
+    fn remove(&self, node: &SocketAddr, last_update: u64) -> bool {
+        self.0.remove(node, at(last_update)).is_some()
     }
 
     fn iterate(&self) -> u64 {
@@ -217,7 +217,7 @@ impl Session for Floor<'_> {
 /// The handles of a few nodes, as connection objects keep them.
 pub struct Handle {
     tracker: Tracker,
-    handles: [OnceLock<NodeHandle<SocketAddr>>; MOST_HANDLES],
+    handles: [OnceLock<NodeHandle<SocketAddr, (), ahash::RandomState>>; MOST_HANDLES],
     /// Which of them is in use.
     hot: AtomicUsize,
 }
@@ -249,7 +249,7 @@ impl Subject for Handle {
     }
 
     fn prepare(&self, hot: &SocketAddr) {
-        let is_its = |slot: &OnceLock<NodeHandle<_>>| slot.get().is_none_or(|one| one.key() == hot);
+        let is_its = |slot: &OnceLock<NodeHandle<SocketAddr, (), ahash::RandomState>>| slot.get().is_none_or(|one| one.key() == hot);
         let slot = self.handles.iter().position(is_its);
         let slot = slot.expect("no more nodes take turns at being the hot one");
         self.handles[slot].get_or_init(|| self.tracker.handle(hot).expect("a known node"));
@@ -260,7 +260,7 @@ impl Subject for Handle {
 /// Operations on the one node; on the tracker until it is known.
 pub struct ByHandle<'s> {
     tracker: &'s Tracker,
-    hot: Option<&'s NodeHandle<SocketAddr>>,
+    hot: Option<&'s NodeHandle<SocketAddr, (), ahash::RandomState>>,
 }
 
 impl Session for ByHandle<'_> {
@@ -273,15 +273,15 @@ impl Session for ByHandle<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
         match self.hot {
-            Some(handle) => handle.update(claim, at(stamp)).map_or(Err(0), answer),
-            None => answer(self.tracker.update(node, claim, at(stamp))),
+            Some(handle) => handle.update(claim, at(last_update)).map_or(Err(0), answer),
+            None => answer(self.tracker.update(node, claim, at(last_update))),
         }
     }
 
-    fn remove(&self, node: &SocketAddr, stamp: u64) -> bool {
-        self.tracker.remove(node, at(stamp)).is_some()
+    fn remove(&self, node: &SocketAddr, last_update: u64) -> bool {
+        self.tracker.remove(node, at(last_update)).is_some()
     }
 
     fn iterate(&self) -> u64 {

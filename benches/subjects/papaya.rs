@@ -61,18 +61,18 @@ impl Session for PerOperation<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-        self.0.pin().claim(node, claim, stamp)
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
+        self.0.pin().claim(node, claim, last_update)
     }
 
     #[inline(always)]
-    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
+    fn packet(&self, claims: &[(SocketAddr, Claim)], last_update: u64) -> usize {
         // Its documentation recommends one guard for many operations.
-        self.0.pin().packet(claims, stamp)
+        self.0.pin().packet(claims, last_update)
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         self.0.pin().remove(node).is_some()
     }
 
@@ -88,13 +88,13 @@ impl Session for Pinned<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
         // Most claims are duplicates: a look before the compare-and-swap loop spares it.
         if let Some(known) = self.get(node) {
-            beats(claim, stamp, Some(known.word))?;
+            beats(claim, last_update, Some(known.packed))?;
         }
         let computed = self.compute(*node, |known| {
-            match beats(claim, stamp, known.map(|(_, record)| record.word)) {
+            match beats(claim, last_update, known.map(|(_, record)| record.packed)) {
                 Ok(record) => Operation::Insert(record),
                 Err(there) => Operation::Abort(there),
             }
@@ -106,7 +106,7 @@ impl Session for Pinned<'_> {
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         HashMapRef::remove(self, node).is_some()
     }
 

@@ -59,19 +59,19 @@ fn claim_under(
     guard: &Guard,
     node: &SocketAddr,
     claim: Claim,
-    stamp: u64,
+    last_update: u64,
 ) -> Result<(), u64> {
     // Most claims are duplicates: those need no lock.
     if let Some(known) = peek(index, node, guard) {
-        beats(claim, stamp, Some(known.word))?;
+        beats(claim, last_update, Some(known.packed))?;
     }
     match index.entry_sync(*node) {
         hash_index::Entry::Occupied(mut known) => {
-            let record = beats(claim, stamp, Some(known.get().word))?;
+            let record = beats(claim, last_update, Some(known.get().packed))?;
             known.update(record);
         }
         hash_index::Entry::Vacant(unknown) => {
-            unknown.insert_entry(beats(claim, stamp, None)?);
+            unknown.insert_entry(beats(claim, last_update, None)?);
         }
     }
     Ok(())
@@ -90,17 +90,17 @@ impl Session for &Index {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-        claim_under(self, &Guard::new(), node, claim, stamp)
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
+        claim_under(self, &Guard::new(), node, claim, last_update)
     }
 
     #[inline(always)]
-    fn packet(&self, claims: &[(SocketAddr, Claim)], stamp: u64) -> usize {
-        Guarded(self, Guard::new()).packet(claims, stamp)
+    fn packet(&self, claims: &[(SocketAddr, Claim)], last_update: u64) -> usize {
+        Guarded(self, Guard::new()).packet(claims, last_update)
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         self.remove_sync(node)
     }
 
@@ -116,12 +116,12 @@ impl Session for Guarded<'_> {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
-        claim_under(self.0, &self.1, node, claim, stamp)
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
+        claim_under(self.0, &self.1, node, claim, last_update)
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         self.0.remove_sync(node)
     }
 
@@ -137,20 +137,20 @@ impl Session for &Map {
     }
 
     #[inline(always)]
-    fn claim(&self, node: &SocketAddr, claim: Claim, stamp: u64) -> Result<(), u64> {
+    fn claim(&self, node: &SocketAddr, claim: Claim, last_update: u64) -> Result<(), u64> {
         match self.entry_sync(*node) {
             hash_map::Entry::Occupied(mut known) => {
-                *known.get_mut() = beats(claim, stamp, Some(known.get().word))?;
+                *known.get_mut() = beats(claim, last_update, Some(known.get().packed))?;
             }
             hash_map::Entry::Vacant(unknown) => {
-                unknown.insert_entry(beats(claim, stamp, None)?);
+                unknown.insert_entry(beats(claim, last_update, None)?);
             }
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn remove(&self, node: &SocketAddr, _stamp: u64) -> bool {
+    fn remove(&self, node: &SocketAddr, _last_update: u64) -> bool {
         self.remove_sync(node).is_some()
     }
 

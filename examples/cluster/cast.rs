@@ -198,7 +198,7 @@ impl Cast {
         Some(node)
     }
 
-    /// Ends a player without a word.
+    /// Ends a player without a packed state.
     pub async fn kill(&self, player: usize) {
         if let Some(node) = self.take(player, Part::Killed) {
             node.kill().await;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::options::RECEIVERS;
 
-/// A running node. Dropping it ends it at once, without a word.
+/// A running node. Dropping it ends it at once, without a packed state.
 pub struct Node {
     pub protocol: Arc<Protocol>,
     socket: Arc<UdpSocket>,

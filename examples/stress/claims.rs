@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use fastrand::Rng;
 use incarnation::{Claim, Incarnation, Rejection, Status, Timestamp, Verdict, View};
-use incarnation_testkit::ledger::Ledger;
+use incarnation_testkit::transition_log::TransitionLog;
 
 use crate::world::World;
 
@@ -23,7 +23,7 @@ const STATUSES: [Status; 16] = {
 
 /// How often each verdict was given.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub struct EventCounters {
     pub joined: u64,
     pub applied: u64,
     pub duplicate: u64,
@@ -36,7 +36,7 @@ pub struct Tally {
     pub removed: u64,
 }
 
-impl Tally {
+impl EventCounters {
     fn count(&mut self, verdict: Verdict) {
         *match verdict {
             Verdict::Joined => &mut self.joined,
@@ -44,7 +44,7 @@ impl Tally {
             Verdict::Duplicate { .. } => &mut self.duplicate,
             Verdict::Stale { .. } => &mut self.stale,
             Verdict::Rejected(Rejection::AtCapacity) => &mut self.at_capacity,
-            Verdict::Rejected(Rejection::Buried { .. }) => &mut self.buried,
+            Verdict::Rejected(Rejection::Tombstone { .. }) => &mut self.buried,
             Verdict::Rejected(Rejection::Zombie { .. }) => &mut self.zombie,
             Verdict::Rejected(Rejection::Unconfirmed) => &mut self.unconfirmed,
             _ => &mut self.other,
@@ -66,10 +66,10 @@ impl Tally {
 }
 
 /// One thread's work, until the time or the number of claims is up.
-pub fn make_claims(world: &World, mut rng: Rng) -> (Ledger, Tally) {
+pub fn make_claims(world: &World, mut rng: Rng) -> (TransitionLog, EventCounters) {
     let mut books = Books {
-        ledger: Ledger::new(world.options.nodes),
-        tally: Tally::default(),
+        transition_log: TransitionLog::new(world.options.nodes),
+        event_counters: EventCounters::default(),
     };
     let wanted = world.options.updates.unwrap_or(u64::MAX);
     let mut packet = Vec::with_capacity(BATCH);
@@ -107,19 +107,19 @@ pub fn make_claims(world: &World, mut rng: Rng) -> (Ledger, Tally) {
             }
         });
     }
-    (books.ledger, books.tally)
+    (books.transition_log, books.event_counters)
 }
 
 struct Books {
-    ledger: Ledger,
-    tally: Tally,
+    transition_log: TransitionLog,
+    event_counters: EventCounters,
 }
 
 impl Books {
     #[inline]
     fn record(&mut self, node: usize, claim: Claim, verdict: Verdict) {
-        self.ledger.verdict(node, claim, verdict);
-        self.tally.count(verdict);
+        self.transition_log.verdict(node, claim, verdict);
+        self.event_counters.count(verdict);
     }
 }
 
@@ -195,8 +195,8 @@ fn take_out(
         found.and_then(|state| world.tracker.remove_if(&address, state.claim(), now).ok())
     };
     if let Some(last) = removed {
-        books.ledger.left(node, last.claim());
-        books.tally.removed += 1;
+        books.transition_log.left(node, last.claim());
+        books.event_counters.removed += 1;
     }
 }
 

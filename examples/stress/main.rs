@@ -5,7 +5,7 @@
 //!
 //! The last line is `violations: 0`, or the exit status 1. A violation is
 //!
-//! - a word that falls within a life, or is older than its stamp can be, or a life that is not found;
+//! - a packed state that falls within a life, or is older than its last update can be, or a life that is not found;
 //! - a handle that comes back to life; more live nodes than the hard limit;
 //! - at the end, a state that the books don't lead to, a scan that disagrees with the lookups, an
 //!   entry that is not recycled;
@@ -27,10 +27,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use incarnation::{Claim, Sweeper};
-use incarnation_testkit::ledger::Ledger;
 use incarnation_testkit::resident;
+use incarnation_testkit::transition_log::TransitionLog;
 
-use claims::Tally;
+use claims::EventCounters;
 use options::{Options, USAGE};
 use world::World;
 
@@ -63,7 +63,7 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     println!("{options:?}");
     let at_start = resident::bytes();
     let world = World::new(options)?;
-    let swept = Arc::new(Mutex::new((Ledger::new(options.nodes), 0_u64)));
+    let swept = Arc::new(Mutex::new((TransitionLog::new(options.nodes), 0_u64)));
     let books = swept.clone();
     let interval = Duration::from_millis(if options.nodes > 100_000 { 20 } else { 1 });
     let sweeper = Sweeper::spawn(
@@ -79,8 +79,8 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     )?;
 
     let begun = Instant::now();
-    let mut tally = Tally::default();
-    let mut ledger = Ledger::new(options.nodes);
+    let mut event_counters = EventCounters::default();
+    let mut transition_log = TransitionLog::new(options.nodes);
     let warm = thread::scope(|scope| {
         let writers: Vec<_> = (0..options.threads)
             .map(|thread| {
@@ -96,8 +96,8 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
         world.stop.store(true, Ordering::Relaxed);
         for writer in writers {
             let (books, verdicts) = writer.join().expect("a thread panicked: see above");
-            ledger.merge(&books);
-            tally.merge(verdicts);
+            transition_log.merge(&books);
+            event_counters.merge(verdicts);
         }
         warm
     });
@@ -108,14 +108,14 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     drop(sweeper);
     let evicted = {
         let swept = swept.lock().expect("nobody panics with it");
-        ledger.merge(&swept.0);
+        transition_log.merge(&swept.0);
         swept.1
     };
     if panics > 0 {
         world.violation(|| format!("{panics} sweeps panicked"));
     }
-    check_books(&world, &ledger);
-    let graves = world.tracker.graves();
+    check_books(&world, &transition_log);
+    let tombstones = world.tracker.tombstones();
     check_recycling(&world);
 
     let claims = world.claims.load(Ordering::Relaxed);
@@ -126,10 +126,10 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
         short(rate(claims)),
         short(rate(lookups)),
     );
-    println!("{tally:?}");
+    println!("{event_counters:?}");
     println!(
-        "Buried: {}, Zombie: {}, graves: {graves}",
-        tally.buried, tally.zombie
+        "Buried: {}, Zombie: {}, tombstones: {tombstones}",
+        event_counters.buried, event_counters.zombie
     );
     report_memory(&world, at_start, warm, at_end);
 
@@ -179,18 +179,18 @@ fn progress(world: &World, elapsed: Duration, claims: u64) {
     };
     let seconds = elapsed.as_secs_f64();
     eprint!(
-        "{start}{seconds:.0} s: {} claims/s, {} lookups/s, {} nodes, {} graves, {}{end}",
+        "{start}{seconds:.0} s: {} claims/s, {} lookups/s, {} nodes, {} tombstones, {}{end}",
         short(claims as f64 / seconds),
         short(world.lookups.load(Ordering::Relaxed) as f64 / seconds),
         world.tracker.len(),
-        world.tracker.graves(),
+        world.tracker.tombstones(),
         mebibytes(resident::bytes()),
     );
     let _ = io::stderr().flush();
 }
 
 /// Each node is where its verdicts lead, and every way of asking agrees.
-fn check_books(world: &World, ledger: &Ledger) {
+fn check_books(world: &World, transition_log: &TransitionLog) {
     let tracker = &world.tracker;
     let mut found = HashMap::new();
     for (address, state) in tracker.iter() {
@@ -201,7 +201,7 @@ fn check_books(world: &World, ledger: &Ledger) {
     for node in 0..world.options.nodes {
         let address = World::address(node);
         let state = tracker.get(&address);
-        if let Err(imbalance) = ledger.check(node, state) {
+        if let Err(imbalance) = transition_log.check(node, state) {
             world.violation(|| imbalance.to_string());
         }
         if found.get(&address) != state.as_ref() {
@@ -224,9 +224,9 @@ fn check_recycling(world: &World) {
     // crossbeam-epoch may need some before it hands out everything.
     let _ = (0..16).find(|_| {
         let _ = tracker.sweep(now);
-        tracker.waiting() == 0
+        tracker.pending_reclaim() == 0
     });
-    let (len, waiting) = (tracker.len(), tracker.waiting());
+    let (len, waiting) = (tracker.len(), tracker.pending_reclaim());
     if len + waiting > 0 {
         world.violation(|| format!("{len} nodes and {waiting} entries are left in the end"));
     }

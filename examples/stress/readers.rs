@@ -38,8 +38,8 @@ pub fn look_up(world: &World, mut rng: Rng) {
             lookups += 3;
             *place = match place.take() {
                 None => begin_watching(world, rng.usize(..nodes)),
-                Some(life) => match watch(world, life) {
-                    Ok(life) => Some(life).filter(|_| rng.u8(..) > 0),
+                Some(entry_state) => match watch(world, entry_state) {
+                    Ok(entry_state) => Some(entry_state).filter(|_| rng.u8(..) > 0),
                     Err(handle) => {
                         ended[rng.usize(..WATCHED)] = Some(handle);
                         None
@@ -50,7 +50,7 @@ pub fn look_up(world: &World, mut rng: Rng) {
         if let Some(handle) = &ended[rng.usize(..WATCHED)]
             && !handle.is_evicted()
         {
-            world.violation(|| format!("{handle:?} came back to life"));
+            world.violation(|| format!("{handle:?} came back to entry_state"));
         }
         let live = world.tracker.len();
         if live > world.hard_limit {
@@ -69,8 +69,8 @@ fn begin_watching(world: &World, node: usize) -> Option<Watched> {
 
 /// Looks at a life three times, in the middle by the node's key; or gives back the handle of a life
 /// that is over.
-fn watch(world: &World, life: Watched) -> Result<Watched, NodeHandle> {
-    let Watched { node, handle, last } = life;
+fn watch(world: &World, entry_state: Watched) -> Result<Watched, NodeHandle> {
+    let Watched { node, handle, last } = entry_state;
     let address = World::address(node);
     let Some(before) = handle.state() else {
         return Err(handle);
@@ -88,7 +88,7 @@ fn watch(world: &World, life: Watched) -> Result<Watched, NodeHandle> {
             world.check_order(node, before, between);
             world.check_order(node, between, after);
         }
-        None => world.violation(|| format!("node {node} was not found during its life")),
+        None => world.violation(|| format!("node {node} was not found during its entry_state")),
     }
     Ok(Watched {
         node,

@@ -1,7 +1,7 @@
 //! The tracker under stress, and the rules of the game that all threads keep to.
 //!
 //! Incarnations follow the clock: nobody claims one above the number of *ticks* that have passed. So
-//! a word tells the earliest time it can have been claimed at, and its stamp must not be earlier.
+//! a packed state tells the earliest time it can have been claimed at, and its last update must not be earlier.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Mutex;
@@ -52,7 +52,7 @@ impl World {
             .max_nodes(max_nodes)
             .hard_limit(hard_limit)
             .evict_alive(true)
-            .max_graves((nodes / 8).max(16))
+            .max_tombstones((nodes / 8).max(16))
             .unconfirmed_timeout(tick_time / 2)
             .suspect_timeout(tick_time)
             .dead_retention(tick_time / 2);
@@ -107,8 +107,8 @@ impl World {
     pub fn check_state(&self, node: usize, state: NodeState) {
         if self.ticks(state.last_update) < state.incarnation.get() {
             self.violation(|| {
-                let stamp = state.last_update;
-                format!("node {node}: {state} has the stamp {stamp} of an earlier word")
+                let last_update = state.last_update;
+                format!("node {node}: {state} has the last_update {last_update} of an earlier word")
             });
         }
     }

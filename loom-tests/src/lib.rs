@@ -5,7 +5,7 @@
 //! bug may show in one arrangement only), and in two arms: *plain*, and *shadowed*, where the facade's
 //! atomics carry shadows against the checker's blind spot at compare-and-swap loops. Each arm has its
 //! preemption bound.
-#![cfg(loom)]
+#![cfg(incarnation_loom)]
 
 pub mod models;
 pub mod world;

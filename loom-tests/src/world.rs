@@ -50,8 +50,8 @@ impl Hasher for Chain {
     }
 }
 
-pub type Tracker = IncarnationTracker<u8, Chains>;
-pub type Handle = NodeHandle<u8, Chains>;
+pub type Tracker = IncarnationTracker<u8, (), Chains>;
+pub type Handle = NodeHandle<u8, (), Chains>;
 
 /// A tracker, and what its threads wrote down.
 pub struct World {
@@ -73,18 +73,18 @@ pub fn later() -> Timestamp {
 }
 
 /// The smallest tracker: everything in one chain, the dead go after ten seconds.
-pub fn builder() -> Builder<u8, Chains> {
+pub fn builder() -> Builder<u8, (), Chains> {
     IncarnationTracker::<u8>::builder()
         .hasher(Chains::One)
         .max_nodes(1)
         .hard_limit(2)
         .dead_retention(Duration::from_secs(10))
-        .max_graves(0)
+        .max_tombstones(0)
         .reclaimer(Reclaimer::private())
 }
 
 /// A world whose tracker holds these nodes, the last one first in the chain.
-pub fn world(builder: Builder<u8, Chains>, nodes: &[(u8, Claim)]) -> World {
+pub fn world(builder: Builder<u8, (), Chains>, nodes: &[(u8, Claim)]) -> World {
     let tracker = builder.build().unwrap();
     for (node, claim) in nodes {
         assert_eq!(tracker.update(node, *claim, BEGIN), Verdict::Joined);
@@ -107,7 +107,7 @@ impl World {
     /// Once nobody looks any more, every place that is in use is a node's.
     pub fn assert_nothing_lost(&self) {
         let _ = self.tracker.sweep_with(SweepScope::Capacity, BEGIN, |_| {});
-        assert_eq!(self.tracker.waiting(), 0);
+        assert_eq!(self.tracker.pending_reclaim(), 0);
         let occupied = incarnation::model::occupied_places(&self.tracker);
         assert_eq!(occupied, self.tracker.len());
         assert_eq!(self.tracker.iter().count(), occupied);

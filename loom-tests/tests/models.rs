@@ -3,13 +3,13 @@
 //! `cargo test --release`: all. `cargo test --release -- NAME`: those whose names contain it; with `--exact`, the one
 //! of that name. Other flags, such as those that `cargo test` passes to the standard harness, are ignored.
 
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 fn main() {
-    eprintln!("no model ran: build with --cfg loom (run cargo inside loom-tests)");
+    eprintln!("no model ran: build with --cfg incarnation_loom (run cargo inside loom-tests)");
     std::process::exit(1);
 }
 
-#[cfg(loom)]
+#[cfg(incarnation_loom)]
 fn main() {
     use incarnation_loom_tests::models::{self, EXPECTED};
     use std::sync::Mutex;

@@ -1,6 +1,6 @@
 //! What the sources say of models and weakenings is so: names that exist, texts that stand where the list
 //! says, and for every ordering that names a model a weakening of that file which the model must catch.
-#![cfg(loom)]
+#![cfg(incarnation_loom)]
 
 #[allow(dead_code, reason = "what a text is replaced by is no concern here")]
 #[path = "../weakenings/list.rs"]

@@ -16,53 +16,54 @@ const ENTRY: &str = "src/table/entry.rs";
 const CHAIN: &str = "src/table/chain.rs";
 const SHARD: &str = "src/table/shard.rs";
 const SLAB: &str = "src/table/slab.rs";
-const LIMBO: &str = "src/table/limbo.rs";
+const RETIRED: &str = "src/table/retired.rs";
 const PINNED: &str = "src/table/pinned.rs";
 const TABLE: &str = "src/table/mod.rs";
-const BELL: &str = "src/bell.rs";
-const GRAVES: &str = "src/graves.rs";
+const CAPACITY_SIGNAL: &str = "src/notify/capacity_signal.rs";
+const TOMBSTONES: &str = "src/tombstones.rs";
 const SWEEP: &str = "src/tracker/sweep.rs";
 const SWEEPER: &str = "src/sweeper.rs";
-const NOTIFY: &str = "src/notify.rs";
+const NOTIFY: &str = "src/notify/marks.rs";
 const CORE: &str = "src/tracker/core.rs";
 const RECLAIM: &str = "src/reclaim/asymmetric.rs";
 const RECORD: &str = "src/reclaim/asymmetric/record.rs";
 
 pub const LIST: &[Weakening] = &[
-    // The word and its stamp.
+    // The packed state and its last update.
     Weakening {
-        name: "the stamp is raised after the exchange",
+        name: "the last_update is raised after the exchange",
         file: ENTRY,
-        from: "        if self.stamp.load(Ordering::Relaxed) < now.as_nanos() {
-            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        from: "        if self.last_update.load(Ordering::Relaxed) < now.as_nanos() {
+            self.last_update
+                .fetch_max(now.as_nanos(), Ordering::Relaxed);
         }
-        self.word",
-        to: "let _late = Late(&self.stamp, now.as_nanos());
+        self.packed",
+        to: "let _late = Late(&self.last_update, now.as_nanos());
         struct Late<'a>(&'a AtomicU64, u64);
         impl Drop for Late<'_> {
             fn drop(&mut self) {
                 self.0.fetch_max(self.1, Ordering::Relaxed);
             }
         }
-        self.word",
+        self.packed",
         also: &[],
-        model: "claims::stamp_before_publish",
+        model: "claims::last_update_before_publish",
     },
     Weakening {
-        name: "the exchange of the word releases nothing",
+        name: "the exchange of the packed releases nothing",
         file: ENTRY,
-        from: "// Release: publishes the stamp. Acquire: a judge that comes after this one sees all
-                // that the judged word's writer had done (its burial among it).
+        from: "// Release: publishes the last update. Acquire: a judge that comes after this one sees all
+                // that the judged packed state's writer had done (its burial among it).
                 Ordering::AcqRel,",
         to: "Ordering::Acquire,",
         also: &[],
-        model: "claims::stamp_before_publish",
+        model: "claims::last_update_before_publish",
     },
     Weakening {
-        name: "the load of the word acquires nothing",
+        name: "the load of the packed acquires nothing",
         file: ENTRY,
-        from: "self.word.load(Ordering::Acquire)",
-        to: "self.word.load(Ordering::Relaxed)",
+        from: "self.packed.load(Ordering::Acquire)",
+        to: "self.packed.load(Ordering::Relaxed)",
         also: &[],
         model: "scans::scanner_and_insert",
     },
@@ -70,15 +71,15 @@ pub const LIST: &[Weakening] = &[
         name: "an eviction takes a fresh word",
         file: PINNED,
         from: "node.entry.evict(Some(judged))?;",
-        to: "let _ = judged; node.entry.evict(node.entry.word())?;",
+        to: "let _ = judged; node.entry.evict(node.entry.packed())?;",
         also: &[],
-        model: "claims::update_against_sweep_on_the_exact_word",
+        model: "claims::update_against_sweep_on_the_exact_packed_state",
     },
     Weakening {
         name: "a claim takes a fresh word",
         file: PINNED,
         from: "self.entry.raise(from, to, now)",
-        to: "self.entry.raise(from.and_then(|_| self.entry.word()), to, now)",
+        to: "self.entry.raise(from.and_then(|_| self.entry.packed()), to, now)",
         also: &[],
         model: "claims::two_updates_of_one_node",
     },
@@ -111,7 +112,7 @@ pub const LIST: &[Weakening] = &[
             )
             .map(drop)",
         also: &[],
-        model: "graves::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
         name: "the load of the head acquires nothing",
@@ -131,7 +132,7 @@ pub const LIST: &[Weakening] = &[
             "next = entry.next.load(Ordering::Acquire);",
             "next = entry.next.load(Ordering::Relaxed);",
         )],
-        model: "graves::old_claim_against_burial_in_the_middle",
+        model: "tombstones::old_claim_against_burial_in_the_middle",
     },
     Weakening {
         name: "unlinking in the middle releases nothing",
@@ -139,35 +140,35 @@ pub const LIST: &[Weakening] = &[
         from: "previous.next.store(after, Ordering::Release)",
         to: "previous.next.store(after, Ordering::Relaxed)",
         also: &[],
-        model: "graves::a_burial_whose_unlinking_is_handed_over",
+        model: "tombstones::a_burial_whose_unlinking_is_handed_over",
     },
     Weakening {
         name: "unlinking at the head releases nothing",
         file: CHAIN,
-        from: "                        // `graves::a_burial_at_the_head_is_handed_over`.
+        from: "                        // `tombstones::a_burial_at_the_head_is_handed_over`.
                         Ordering::Release,",
         to: "                        Ordering::Relaxed,",
         also: &[],
-        model: "graves::a_burial_at_the_head_is_handed_over",
+        model: "tombstones::a_burial_at_the_head_is_handed_over",
     },
-    // Permits and debris.
+    // Permits and logically deleted entries.
     Weakening {
-        name: "the permit is ignored",
+        name: "the lock is ignored",
         file: SHARD,
         from: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()",
         to: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok_and(|_| true) || true",
         also: &[],
-        model: "evictions::debris_is_handed_over",
+        model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
         name: "the holder does not look again",
         file: SHARD,
-        from: "if shard.debris.load(Ordering::Relaxed) == seen {",
-        to: "if shard.debris.load(Ordering::Relaxed) == seen || true {",
+        from: "if shard.pending_unlink.load(Ordering::Relaxed) == seen {",
+        to: "if shard.pending_unlink.load(Ordering::Relaxed) == seen || true {",
         also: &[],
-        model: "evictions::debris_is_handed_over",
+        model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
         name: "the evictor's fence is left out",
@@ -176,24 +177,24 @@ pub const LIST: &[Weakening] = &[
         fence(Ordering::SeqCst);",
         to: "",
         also: &[],
-        model: "evictions::debris_is_handed_over",
+        model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the permit holder's fence is left out",
+        name: "the lock holder's fence is left out",
         file: SHARD,
         from: "// SeqCst: against the evictors' fence above.
             fence(Ordering::SeqCst);",
         to: "",
         also: &[],
-        model: "evictions::debris_is_handed_over",
+        model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the permit's release releases nothing",
+        name: "the lock's release releases nothing",
         file: SHARD,
-        from: "self.permit.store(false, Ordering::Release);",
-        to: "self.permit.store(false, Ordering::Relaxed);",
+        from: "self.lock.store(false, Ordering::Release);",
+        to: "self.lock.store(false, Ordering::Relaxed);",
         also: &[],
-        model: "evictions::debris_is_handed_over",
+        model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
         name: "only the own entry is unlinked",
@@ -201,15 +202,15 @@ pub const LIST: &[Weakening] = &[
         from: "for head in first..end {",
         to: "for head in first..first.min(end) {",
         also: &[],
-        model: "evictions::debris_is_handed_over",
+        model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "debris of others is taken for one's own",
+        name: "pending_unlink of others is taken for one's own",
         file: SHARD,
         from: "if handled == mine && seen == mine + 1 {",
         to: "if seen == mine + 1 {",
         also: &[],
-        model: "evictions::debris_of_another_chain_is_handed_over",
+        model: "evictions::pending_unlink_of_another_chain_is_handed_over",
     },
     Weakening {
         name: "the holder looks at its own chain only",
@@ -220,15 +221,17 @@ pub const LIST: &[Weakening] = &[
         to: "                let _ = first..end;
                 self.unlink_evicted(head, unlinked);",
         also: &[],
-        model: "evictions::debris_of_another_chain_is_handed_over",
+        model: "evictions::pending_unlink_of_another_chain_is_handed_over",
     },
     Weakening {
         name: "a refused linker leaves its entry",
         file: PINNED,
-        from: "if self.node.entry.life() == Life::Vacant && self.node.entry.evict(None).is_ok() {",
-        to: "if self.node.entry.life() == Life::Evicted && self.node.entry.evict(None).is_ok() {",
+        from: "if self.node.entry.entry_state() == EntryState::Vacant
+            && self.node.entry.evict(None).is_ok()
+        {",
+        to: "if self.node.entry.entry_state() == EntryState::Evicted && self.node.entry.evict(None).is_ok() {",
         also: &[],
-        model: "graves::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
         name: "a refused linker does not unlink its entry",
@@ -236,7 +239,7 @@ pub const LIST: &[Weakening] = &[
         from: "            self.pinned.retiring().unlink(self.node);",
         to: "",
         also: &[],
-        model: "graves::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
         name: "who comes late to link keeps its entry",
@@ -251,18 +254,18 @@ pub const LIST: &[Weakening] = &[
         name: "the ticket is drawn before the unlinking",
         file: PINNED,
         from: "        table.clear_up(hash, &mut self.unlinked);
-        table.count_debris(self.unlinked.len() - before);",
+        table.count_pending_unlink(self.unlinked.len() - before);",
         to: "        let ticket = table.domain.ticket(&self.pinned.guard);
         table.clear_up(hash, &mut self.unlinked);
         if self.unlinked.len() > before {
-            table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
+            table.retired.add(ticket, core::mem::take(&mut self.unlinked));
         }",
         also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
         name: "entries are recycled without a grace period",
-        file: LIMBO,
+        file: RETIRED,
         from: "if !horizon.passed(&retired.ticket) {",
         to: "if !horizon.passed(&retired.ticket) && false {",
         also: &[],
@@ -284,7 +287,7 @@ pub const LIST: &[Weakening] = &[
             fence(Ordering::SeqCst);
             true",
         to: "            true",
-        // The permit's fence lies between the unlinking and the scan too.
+        // The shard lock's fence lies between the unlinking and the scan too.
         also: &[(
             SHARD,
             "// SeqCst: against the evictors' fence above.
@@ -373,7 +376,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "the batches are not released",
-        file: LIMBO,
+        file: RETIRED,
         from: "                // the top is an exchange and continues their release sequences.
                 Ordering::Release,",
         to: "                Ordering::Relaxed,",
@@ -382,16 +385,16 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "settled before the batches are taken",
-        file: LIMBO,
+        file: RETIRED,
         from: "        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         if next.is_null() {
             return;
         }
         // So that nobody else pays for a fence because of the entries that wait for this one.
         self.collected();
-        let horizon = domain.settle();
+        let horizon = domain.horizon();
 ",
-        to: "        let horizon = domain.settle();
+        to: "        let horizon = domain.horizon();
         let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         if next.is_null() {
             return;
@@ -427,68 +430,69 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::a_place_comes_back_while_another_thread_takes_it",
     },
     Weakening {
-        name: "the stamp of a claim is stored",
+        name: "the last_update of a claim is stored",
         file: ENTRY,
-        from: "            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);",
-        to: "            self.stamp.store(now.as_nanos(), Ordering::Relaxed);",
+        from: "            self.last_update
+                .fetch_max(now.as_nanos(), Ordering::Relaxed);",
+        to: "            self.last_update.store(now.as_nanos(), Ordering::Relaxed);",
         also: &[],
         model: "claims::two_updates_of_one_node",
     },
-    // Graves.
+    // Tombstones.
     Weakening {
-        name: "no second look at the graves",
+        name: "no second look at the tombstones",
         file: CORE,
-        from: "self.judge_buried(found, proposal, now) {",
+        from: "self.judge_by_tombstone(found, proposal, now) {",
         to: "judge(Situation::default(), proposal, &self.policy) {",
         also: &[],
-        model: "graves::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
         name: "the burial comes after the eviction",
         file: CORE,
-        from: "        let mut burial = Burial::NotKept;
-        if word",
-        to: "        let mut burial = Burial::NotKept;
-        retiring.evict(node, word)?;
-        if word",
+        from: "        let mut written = WriteOutcome::NotStored;
+        if packed",
+        to: "        let mut written = WriteOutcome::NotStored;
+        retiring.evict(node, packed)?;
+        if packed",
         also: &[(
             CORE,
-            "if let Err(life) = retiring.evict(node, word) {",
-            "if let Err(life) = Ok(()) {",
+            "if let Err(entry_state) = retiring.evict(node, packed) {",
+            "if let Err(entry_state) = Ok(()) {",
         )],
-        model: "graves::old_claim_against_burial",
+        model: "tombstones::old_claim_against_burial",
     },
     Weakening {
-        name: "a join ends any grave",
-        file: GRAVES,
-        from: "grave.burial == found.burial;",
-        to: "grave.burial <= u64::MAX;",
+        name: "a join ends any tombstone",
+        file: TOMBSTONES,
+        from: "tombstone.written == found.written;",
+        to: "tombstone.written <= u64::MAX;",
         also: &[],
-        model: "graves::a_join_ends_a_grave_while_the_joiner_dies",
+        model: "tombstones::a_join_ends_a_tombstone_while_the_joiner_dies",
     },
     Weakening {
-        name: "a join ends any grave below it",
-        file: GRAVES,
-        from: "            && found.grave.word < word
+        name: "a join ends any tombstone below it",
+        file: TOMBSTONES,
+        from: "            && found.tombstone.packed < packed
         {
             self.end(key, found);",
-        to: "            && found.grave.word < word
-            && self.map.remove_if(key, |grave| grave.grave.word < word)
+        to: "            && found.tombstone.packed < packed
+            && self.map.remove_if(key, |tombstone| tombstone.tombstone.packed < packed)
         {
             self.uncount();",
         also: &[],
-        model: "graves::a_late_join_ends_no_later_grave",
+        model: "tombstones::a_late_join_ends_no_later_tombstone",
     },
     // Evictions.
     Weakening {
         name: "an eviction releases nothing",
         file: ENTRY,
-        from: "                // Release: who finds the node gone finds its grave, written before. Acquire: as in
-                // `raise`. Pinned by `graves::old_claim_against_burial`.
+        from: "                // Release: who finds the node gone finds its tombstone, written before. Acquire: as in
+                // `raise`. Pinned by `tombstones::old_claim_against_burial`.
                 Ordering::AcqRel,",
         to: "                Ordering::Acquire,",
         also: &[],
-        model: "graves::old_claim_against_burial",
+        model: "tombstones::old_claim_against_burial",
     },
     Weakening {
         name: "two sweeps select at once",
@@ -499,7 +503,7 @@ pub const LIST: &[Weakening] = &[
         Some(Self(flag))",
         also: &[(
             SWEEP,
-            "            if known <= self.lifetimes.max_nodes {
+            "            if known <= self.sweep_policy.max_nodes {
                 return;
             }
             candidates.truncate(known - goal);
@@ -509,35 +513,35 @@ pub const LIST: &[Weakening] = &[
         )],
         model: "limits::two_sweeps_take_one_surplus",
     },
-    // Graves that end.
+    // Tombstones that end.
     Weakening {
-        name: "two burials whose evictions fail leave a grave",
-        file: GRAVES,
+        name: "two burials whose evictions fail leave a tombstone",
+        file: TOMBSTONES,
         from: "                known.standing = known.standing.saturating_add(1);",
         to: "                known.standing = known.standing.saturating_add(2);",
         also: &[],
-        model: "graves::a_newer_claim_against_two_burials",
+        model: "tombstones::a_newer_claim_against_two_burials",
     },
     Weakening {
-        name: "a grave that others count on is taken back",
-        file: GRAVES,
-        from: "is_it(grave) && grave.standing == 0)",
-        to: "is_it(grave))",
+        name: "a tombstone that others count on is taken back",
+        file: TOMBSTONES,
+        from: "is_it(tombstone) && tombstone.standing == 0)",
+        to: "is_it(tombstone))",
         also: &[],
-        model: "graves::two_removals_bury_one_node",
+        model: "tombstones::two_removals_bury_one_node",
     },
     Weakening {
-        name: "a grave is ended for a joiner before anybody counts it",
+        name: "a tombstone is ended for a joiner before anybody counts it",
         file: "src/snapshot/merge.rs",
-        from: "                        core.tally.count_grave_ended_for_a_joiner();",
+        from: "                        core.event_counters.count_tombstone_cleared_for_joiner();",
         to: "",
         also: &[],
-        model: "graves::a_snapshot_while_a_merged_grave_meets_a_join",
+        model: "tombstones::a_snapshot_while_a_merged_tombstone_meets_a_join",
     },
     Weakening {
-        name: "word and grave of one heard of are of two moments",
+        name: "word and tombstone of one heard of are of two moments",
         file: CORE,
-        from: "            Life::Live(still) if still == word => {",
+        from: "            EntryState::Live(still) if still == packed => {",
         to: "            _ => {",
         also: &[(CORE, "            moved => Err(moved),
         }
@@ -547,112 +551,112 @@ pub const LIST: &[Weakening] = &[
     }
 
     fn judge_unknown")],
-        model: "graves::a_judgement_of_one_heard_of_while_it_is_forgotten",
+        model: "tombstones::a_judgement_of_one_heard_of_while_it_is_forgotten",
     },
     Weakening {
         name: "a burial whose eviction fails stays",
         file: CORE,
-        from: "            self.graves.take_back(node.key(), burial);
-            return Err(life);",
-        to: "            return Err(life);",
+        from: "            self.tombstones.take_back(node.key(), written);
+            return Err(entry_state);",
+        to: "            return Err(entry_state);",
         also: &[],
-        model: "graves::a_newer_claim_against_a_burial",
+        model: "tombstones::a_newer_claim_against_a_burial",
     },
     Weakening {
         name: "a judgement does not look again for the node",
         file: CORE,
-        from: "            if known(pinned, hash, key).is_none() && self.tally.arrivals() == joins {
+        from: "            if known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {
                 return judgement;
             }",
         to: "            let _ = joins;
             return judgement;",
         also: &[],
-        model: "graves::a_judgement_while_a_join_ends_the_grave",
+        model: "tombstones::a_judgement_while_a_join_ends_the_tombstone",
     },
     Weakening {
-        name: "a join is counted after its grave has ended",
+        name: "a join is counted after its tombstone has ended",
         file: CORE,
-        from: "        self.tally.count_join();
-        self.graves.end_below(node.key(), found, to);
+        from: "        self.event_counters.count_join();
+        self.tombstones.end_below(node.key(), found, to);
 ",
-        to: "        self.graves.end_below(node.key(), found, to);
-        self.tally.count_join();
+        to: "        self.tombstones.end_below(node.key(), found, to);
+        self.event_counters.count_join();
 ",
         also: &[],
-        model: "graves::a_judgement_while_a_joiner_is_taken_out",
+        model: "tombstones::a_judgement_while_a_joiner_is_taken_out",
     },
     Weakening {
         name: "a join is counted without releasing anything",
-        file: "src/tally.rs",
+        file: "src/counters/event_counters.rs",
         from: "joins.fetch_add(1, Ordering::Release)",
         to: "joins.fetch_add(1, Ordering::Relaxed)",
         also: &[],
-        model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
+        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
     },
     Weakening {
         name: "the number of joins acquires nothing",
-        file: "src/tally.rs",
+        file: "src/counters/event_counters.rs",
         from: "line.joins.load(Ordering::Acquire)",
         to: "line.joins.load(Ordering::Relaxed)",
         also: &[],
-        model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
+        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
     },
     Weakening {
-        name: "a judgement misses a whole life",
+        name: "a judgement misses a whole entry_state",
         file: CORE,
-        from: "known(pinned, hash, key).is_none() && self.tally.arrivals() == joins {",
+        from: "known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {",
         to: "known(pinned, hash, key).is_none() && joins <= u64::MAX {",
         also: &[],
-        model: "graves::a_judgement_while_a_whole_life_ends_the_grave",
+        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
     },
     Weakening {
-        name: "the end of a grave releases nothing",
-        file: GRAVES,
+        name: "the end of a tombstone releases nothing",
+        file: TOMBSTONES,
         from: "self.count.fetch_sub(1, Ordering::Release);",
         to: "self.count.fetch_sub(1, Ordering::Relaxed);",
         also: &[],
-        model: "graves::a_judgement_while_a_join_ends_the_grave",
+        model: "tombstones::a_judgement_while_a_join_ends_the_tombstone",
     },
     Weakening {
-        name: "the number of graves acquires nothing",
-        file: GRAVES,
+        name: "the number of tombstones acquires nothing",
+        file: TOMBSTONES,
         from: "self.count.load(Ordering::Acquire) as usize",
         to: "self.count.load(Ordering::Relaxed) as usize",
         also: &[],
-        model: "graves::a_judgement_while_a_join_ends_the_grave",
+        model: "tombstones::a_judgement_while_a_join_ends_the_tombstone",
     },
     Weakening {
-        name: "a grave is counted after it is dug",
-        file: GRAVES,
+        name: "a tombstone is counted after it is dug",
+        file: TOMBSTONES,
         from: "        let reserved = self.reserve();
         if self.map.upsert(key, new, deepen) {
             core::mem::forget(reserved);",
         to: "        if self.map.upsert(key, new, deepen) {
             core::mem::forget(self.reserve());",
         also: &[],
-        model: "graves::a_burial_while_other_graves_end",
+        model: "tombstones::a_burial_while_other_tombstones_end",
     },
     Weakening {
-        name: "a grave whose time is over counts",
-        file: GRAVES,
-        from: "grave.word > known.grave.word || self.expired(known.grave, now)",
-        to: "grave.word > known.grave.word",
+        name: "a tombstone whose time is over counts",
+        file: TOMBSTONES,
+        from: "tombstone.packed > known.tombstone.packed || self.expired(known.tombstone, now)",
+        to: "tombstone.packed > known.tombstone.word",
         also: &[],
-        model: "graves::a_burial_over_a_grave_whose_time_is_over",
+        model: "tombstones::a_burial_over_a_tombstone_whose_time_is_over",
     },
     Weakening {
         name: "a lost race for a vacant entry keeps its place",
         file: CORE,
         from: "            self.table.release();
-            return Err(life);",
-        to: "            return Err(life);",
+            return Err(entry_state);",
+        to: "            return Err(entry_state);",
         also: &[],
         model: "limits::two_claims_of_one_node_for_the_last_place",
     },
     // Merging.
     Weakening {
         name: "merging loses entries",
-        file: LIMBO,
+        file: RETIRED,
         from: "merged.entries.append(batch.entries);",
         to: "drop(batch.entries);",
         also: &[],
@@ -662,46 +666,46 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "no claim rings",
         file: CORE,
-        from: "        self.bell.ring();
+        from: "        self.capacity_signal.ring();
 ",
         to: "",
         also: &[],
-        model: "bell::a_refused_claim_is_swept_for",
+        model: "capacity_signal::a_refused_claim_is_swept_for",
     },
     Weakening {
         name: "the ringer is not fenced from looking for a press",
-        file: BELL,
-        from: "        // who listens. Pinned by `bell::a_refusal_inside_a_view_is_swept_for`.
+        file: CAPACITY_SIGNAL,
+        from: "        // who listens. Pinned by `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
         to: "",
         also: &[],
-        model: "bell::a_refusal_inside_a_view_is_swept_for",
+        model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
         name: "the press is taken back after the sweep",
         file: SWEEPER,
-        from: "            bell.take_note();
+        from: "            capacity_signal.take_note();
             let made_room = self.sweep(&mut on_swept);",
         to: "            let made_room = self.sweep(&mut on_swept);
-            bell.take_note();",
+            capacity_signal.take_note();",
         also: &[],
-        model: "bell::a_refused_claim_is_swept_for",
+        model: "capacity_signal::a_refused_claim_is_swept_for",
     },
     Weakening {
-        name: "the bell is not counted before its list is tried",
-        file: BELL,
+        name: "the capacity_signal is not counted before its list is tried",
+        file: CAPACITY_SIGNAL,
         from: "        self.rung.fetch_add(1, Ordering::Release);",
         to: "",
         also: &[],
-        model: "bell::a_ring_while_the_list_is_held",
+        model: "capacity_signal::a_ring_while_the_list_is_held",
     },
     Weakening {
-        name: "the holder of the bell is deaf",
-        file: BELL,
+        name: "the holder of the capacity_signal is deaf",
+        file: CAPACITY_SIGNAL,
         from: "self.rung.load(Ordering::Relaxed) == heard",
         to: "self.rung.load(Ordering::Relaxed) == heard || true",
         also: &[],
-        model: "bell::a_ring_while_the_list_is_held",
+        model: "capacity_signal::a_ring_while_the_list_is_held",
     },
     Weakening {
         name: "asking for a sweep releases nothing",
@@ -709,7 +713,7 @@ pub const LIST: &[Weakening] = &[
         from: "self.shared.asked.swap(true, Ordering::Release);",
         to: "self.shared.asked.swap(true, Ordering::Relaxed);",
         also: &[],
-        model: "bell::who_asks_for_a_sweep_is_swept_for",
+        model: "capacity_signal::who_asks_for_a_sweep_is_swept_for",
     },
     // Handles.
     Weakening {
@@ -718,18 +722,18 @@ pub const LIST: &[Weakening] = &[
         from: "(entry.generation() == generation).then_some",
         to: "(entry.generation() >= generation).then_some",
         also: &[],
-        model: "handles::recycled_with_the_very_same_word",
+        model: "handles::recycled_with_the_very_same_packed_state",
     },
     Weakening {
         name: "a handle looks at the generation first",
         file: PINNED,
-        from: "        let word = entry.word()?;
-        (entry.generation() == generation).then_some((Node { entry, index }, word))",
+        from: "        let packed = entry.packed()?;
+        (entry.generation() == generation).then_some((Node { entry, index }, packed))",
         to: "        let same = entry.generation() == generation;
-        let word = entry.word()?;
-        same.then_some((Node { entry, index }, word))",
+        let packed = entry.packed()?;
+        same.then_some((Node { entry, index }, packed))",
         also: &[],
-        model: "handles::recycled_with_the_very_same_word",
+        model: "handles::recycled_with_the_very_same_packed_state",
     },
     // Limits.
     Weakening {
@@ -855,16 +859,16 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a change is marked before it is made",
         file: CORE,
-        from: "        if node.raise(Some(word), to, now).is_err() {
-            stand_aside();
-            return Err(node.life());
+        from: "        if node.raise(Some(packed), to, now).is_err() {
+            contention_backoff();
+            return Err(node.entry_state());
         }
-        self.changed(node, Some(word), Some(to));
+        self.changed(node, Some(packed), Some(to));
 ",
-        to: "        self.changed(node, Some(word), Some(to));
-        if node.raise(Some(word), to, now).is_err() {
-            stand_aside();
-            return Err(node.life());
+        to: "        self.changed(node, Some(packed), Some(to));
+        if node.raise(Some(packed), to, now).is_err() {
+            contention_backoff();
+            return Err(node.entry_state());
         }
 ",
         also: &[],
@@ -873,7 +877,7 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a departure is not told",
         file: CORE,
-        from: "        self.changed(node, Some(word), None);",
+        from: "        self.changed(node, Some(packed), None);",
         to: "",
         also: &[],
         model: "notify::a_departure_against_a_look",
@@ -944,7 +948,7 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
-        name: "the bell is not rung",
+        name: "the capacity_signal is not rung",
         file: NOTIFY,
         from: "self.shared.rung.fetch_add(1, Ordering::Release);",
         to: "",
@@ -1017,11 +1021,11 @@ pub const PORTABLE: &[Weakening] = &[
         name: "portable: the ticket is drawn before the unlinking",
         file: PINNED,
         from: "        table.clear_up(hash, &mut self.unlinked);
-        table.count_debris(self.unlinked.len() - before);",
+        table.count_pending_unlink(self.unlinked.len() - before);",
         to: "        let ticket = table.domain.ticket(&self.pinned.guard);
         table.clear_up(hash, &mut self.unlinked);
         if self.unlinked.len() > before {
-            table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
+            table.retired.add(ticket, core::mem::take(&mut self.unlinked));
         }",
         also: &[],
         model: "views::lookup_across_unlink_and_recycling",
@@ -1032,6 +1036,6 @@ pub const PORTABLE: &[Weakening] = &[
         from: "(entry.generation() == generation).then_some",
         to: "(entry.generation() >= generation).then_some",
         also: &[],
-        model: "handles::recycled_with_the_very_same_word",
+        model: "handles::recycled_with_the_very_same_packed_state",
     },
 ];

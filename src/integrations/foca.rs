@@ -61,6 +61,7 @@ use std::collections::HashSet;
 
 use ::foca::{Identity, Member, Notification, Runtime, State, Timer};
 
+use crate::hash::RandomState;
 use crate::rule::{Claim, Incarnation, Status};
 use crate::time::Timestamp;
 use crate::tracker::{Builder, IncarnationTracker, NodeHandle};
@@ -68,7 +69,7 @@ use crate::tracker::{Builder, IncarnationTracker, NodeHandle};
 /// The bits of foca's own incarnation.
 const OWN_BITS: u32 = u16::BITS;
 
-/// The limits of a tracker that mirrors at most so many members: it keeps no graves and evicts nobody, since
+/// The limits of a tracker that mirrors at most so many members: it keeps no tombstones and evicts nobody, since
 /// whom to forget is foca's decision. Set no [`local_node`](Builder::local_node) on it: foca's list is without
 /// its own node, but may hold a former identity of it.
 pub fn builder<K>(members: usize) -> Builder<K>
@@ -79,7 +80,7 @@ where
         .max_nodes(members)
         .hard_limit(members)
         .eviction_headroom(0)
-        .max_graves(0)
+        .max_tombstones(0)
         .dead_retention(Duration::MAX)
         .unconfirmed_timeout(None)
         .suspect_timeout(None)
@@ -100,18 +101,18 @@ pub const fn split(stored: Incarnation) -> (u64, ::foca::Incarnation) {
 ///
 /// It must be the only one who writes to the tracker. It holds no state of any member, only handles into the
 /// tracker, in the order in which foca lists its members.
-pub struct Mirror<K: Eq + Hash, F, S = ahash::RandomState> {
-    tracker: IncarnationTracker<K, S>,
+pub struct Mirror<K, F, D = (), S = RandomState> {
+    tracker: IncarnationTracker<K, D, S>,
     key: F,
     /// Of the members that were at these places of foca's list the last time.
-    places: Vec<NodeHandle<K, S>>,
+    places: Vec<NodeHandle<K, D, S>>,
     /// Members that changed their identity since.
     renamed: HashSet<K>,
     /// The generation that members begin with: above that of any that was forgotten.
     first_generation: u64,
 }
 
-impl<K: Eq + Hash + fmt::Debug, F, S> fmt::Debug for Mirror<K, F, S> {
+impl<K: fmt::Debug, F, D, S> fmt::Debug for Mirror<K, F, D, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mirror")
             .field("members", &self.places.len())
@@ -137,16 +138,17 @@ pub struct Reconciled {
     pub left_out: usize,
 }
 
-impl<K, F, S> Mirror<K, F, S>
+impl<K, F, D, S> Mirror<K, F, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// A mirror of a foca instance that knows nobody yet, or whose members the first reconciliation enters.
     ///
     /// `key` names a member by its identity. It must give what has one [`addr`](Identity::addr) one key, and
     /// different addresses different keys.
-    pub fn new(tracker: IncarnationTracker<K, S>, key: F) -> Self {
+    pub fn new(tracker: IncarnationTracker<K, D, S>, key: F) -> Self {
         Self {
             tracker,
             key,
@@ -157,13 +159,13 @@ where
     }
 
     /// The tracker it keeps.
-    pub const fn tracker(&self) -> &IncarnationTracker<K, S> {
+    pub const fn tracker(&self) -> &IncarnationTracker<K, D, S> {
         &self.tracker
     }
 
     /// Wraps the runtime of one call into foca: everything is passed on to it, and renewed identities are
     /// noted for the reconciliation that follows.
-    pub fn watch<T, R>(&mut self, runtime: R) -> Watched<'_, K, F, S, R>
+    pub fn watch<T, R>(&mut self, runtime: R) -> Watched<'_, K, F, D, S, R>
     where
         T: Identity,
         F: Fn(&T) -> K,
@@ -243,7 +245,7 @@ where
         member: &Member<T>,
         now: Timestamp,
         report: &mut Reconciled,
-    ) -> Option<NodeHandle<K, S>> {
+    ) -> Option<NodeHandle<K, D, S>> {
         let status = status(member.state());
         let at = |generation: u64| {
             Incarnation::new((generation << OWN_BITS) + u64::from(member.incarnation()))
@@ -274,7 +276,7 @@ where
 
     /// Takes out whoever is at no place.
     fn forget_others(&mut self) -> usize {
-        let kept: HashSet<&K, ahash::RandomState> =
+        let kept: HashSet<&K, crate::RandomState> =
             self.places.iter().map(NodeHandle::key).collect();
         let mut forgotten = 0;
         for (key, state) in self.tracker.iter() {
@@ -300,12 +302,12 @@ const fn status(state: State) -> Status {
 /// A runtime that passes everything on and has the mirror note renewed identities; made by
 /// [`Mirror::watch`].
 #[derive(Debug)]
-pub struct Watched<'a, K: Eq + Hash, F, S, R> {
-    mirror: &'a mut Mirror<K, F, S>,
+pub struct Watched<'a, K, F, D, S, R> {
+    mirror: &'a mut Mirror<K, F, D, S>,
     runtime: R,
 }
 
-impl<T, K: Eq + Hash, F, S, R> Runtime<T> for Watched<'_, K, F, S, R>
+impl<T, K: Eq + Hash, F, D, S, R> Runtime<T> for Watched<'_, K, F, D, S, R>
 where
     T: Identity,
     F: Fn(&T) -> K,

@@ -17,17 +17,18 @@ const JOINS: &str = "incarnation_joins_total";
 const EVICTIONS: &str = "incarnation_evictions_total";
 const DECLARED_DEAD: &str = "incarnation_declared_dead_total";
 const REJECTIONS: &str = "incarnation_rejections_total";
-const BURIED: &str = "incarnation_buried_total";
-const GRAVES: &str = "incarnation_graves";
+const TOMBSTONES_WRITTEN: &str = "incarnation_tombstones_written_total";
+const TOMBSTONES: &str = "incarnation_tombstones";
 const SWEEPS: &str = "incarnation_sweeps_total";
-const DEBRIS: &str = "incarnation_debris_entries";
-const WAITING: &str = "incarnation_waiting_entries";
+const PENDING_UNLINK: &str = "incarnation_pending_unlink_entries";
+const PENDING_RECLAIM: &str = "incarnation_pending_reclaim_entries";
 const LONGEST_VIEW: &str = "incarnation_longest_view_seconds";
 const LOCAL: &str = "incarnation_local_incarnation";
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// Hands this tracker's numbers to the recorder of the [`metrics`] facade (feature `metrics`),
@@ -41,9 +42,9 @@ where
     /// | name | kind | labels beside `tracker` |
     /// |---|---|---|
     /// | `incarnation_nodes` | gauge | `status` |
-    /// | `incarnation_joins_total`, `incarnation_declared_dead_total`, `incarnation_buried_total`, `incarnation_sweeps_total` | counter | |
+    /// | `incarnation_joins_total`, `incarnation_declared_dead_total`, `incarnation_tombstones_written_total`, `incarnation_sweeps_total` | counter | |
     /// | `incarnation_evictions_total`, `incarnation_rejections_total` | counter | `reason` |
-    /// | `incarnation_graves`, `incarnation_debris_entries`, `incarnation_waiting_entries` | gauge | |
+    /// | `incarnation_tombstones`, `incarnation_pending_unlink_entries`, `incarnation_pending_reclaim_entries` | gauge | |
     /// | `incarnation_longest_view_seconds` | gauge | |
     /// | `incarnation_local_incarnation` | gauge | |
     ///
@@ -79,7 +80,7 @@ where
             ("suspicious_jump", rejections.suspicious_jump),
             ("unconfirmed", rejections.unconfirmed),
             ("at_capacity", rejections.at_capacity),
-            ("buried", rejections.buried),
+            ("buried", rejections.tombstone),
             ("zombie", rejections.zombie),
         ] {
             counter!(REJECTIONS, "tracker" => name(), "reason" => reason).absolute(total);
@@ -87,15 +88,15 @@ where
         for (metric, total) in [
             (JOINS, stats.joins),
             (DECLARED_DEAD, stats.declared_dead),
-            (BURIED, stats.buried),
+            (TOMBSTONES_WRITTEN, stats.tombstones_written),
             (SWEEPS, stats.sweeps),
         ] {
             counter!(metric, "tracker" => name()).absolute(total);
         }
         for (metric, now) in [
-            (GRAVES, stats.graves as f64),
-            (DEBRIS, stats.debris as f64),
-            (WAITING, stats.waiting as f64),
+            (TOMBSTONES, stats.tombstones as f64),
+            (PENDING_UNLINK, stats.pending_unlink as f64),
+            (PENDING_RECLAIM, stats.pending_reclaim as f64),
             (LONGEST_VIEW, stats.longest_view.as_secs_f64()),
             (LOCAL, self.local().current().get() as f64),
         ] {
@@ -120,16 +121,20 @@ pub fn describe_metrics() {
         "Suspicions that sweeps turned into deaths."
     );
     describe_counter!(REJECTIONS, Unit::Count, "Claims refused, by reason.");
-    describe_counter!(BURIED, Unit::Count, "Deaths that were remembered.");
-    describe_gauge!(GRAVES, Unit::Count, "Deaths remembered now.");
+    describe_counter!(
+        TOMBSTONES_WRITTEN,
+        Unit::Count,
+        "Deaths that were remembered."
+    );
+    describe_gauge!(TOMBSTONES, Unit::Count, "Deaths remembered now.");
     describe_counter!(SWEEPS, Unit::Count, "Sweeps and slices of sweeps.");
     describe_gauge!(
-        DEBRIS,
+        PENDING_UNLINK,
         Unit::Count,
         "Removed entries that are still in their chains."
     );
     describe_gauge!(
-        WAITING,
+        PENDING_RECLAIM,
         Unit::Count,
         "Removed entries that wait to be used again."
     );

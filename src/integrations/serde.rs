@@ -1,7 +1,7 @@
 //! What can be serialized: statuses, incarnations, claims, snapshots and digests.
 //!
-//! Formats for people get names (`"suspect"`), others the rank (3), the number that words hold, too. Reading
-//! checks everything: no incarnation above what a table holds, no second row of a node, no grave of
+//! Formats for people get names (`"suspect"`), others the rank (3), the number that packed states hold, too. Reading
+//! checks everything: no incarnation above what a table holds, no second row of a node, no tombstone of
 //! the living. So what was read is as good as what was made here, and merging can rely on it.
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use ::serde::de::Error;
 use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::rule::{Claim, Incarnation, Status, Word};
+use crate::rule::{Claim, Incarnation, PackedState, Status};
 use crate::snapshot::{Digest, Known, Record, Snapshot};
 
 impl Serialize for Status {
@@ -112,14 +112,14 @@ fn too_high<E: Error>() -> E {
 #[serde(rename = "Snapshot")]
 struct SnapshotForm<R> {
     nodes: R,
-    graves: R,
+    tombstones: R,
 }
 
 impl<K: Serialize> Serialize for Snapshot<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         SnapshotForm {
             nodes: self.nodes(),
-            graves: self.graves(),
+            tombstones: self.tombstones(),
         }
         .serialize(serializer)
     }
@@ -128,7 +128,7 @@ impl<K: Serialize> Serialize for Snapshot<K> {
 impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Snapshot<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = SnapshotForm::<Vec<Record<K>>>::deserialize(deserializer)?;
-        Self::new(form.nodes, form.graves).map_err(D::Error::custom)
+        Self::new(form.nodes, form.tombstones).map_err(D::Error::custom)
     }
 }
 
@@ -137,15 +137,15 @@ impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Snapshot<K> {
 struct KnownForm<K> {
     node: K,
     state: Option<Claim>,
-    grave: Option<Claim>,
+    tombstone: Option<Claim>,
 }
 
 impl<K: Serialize> Serialize for Known<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         KnownForm {
             node: &self.node,
-            state: self.state.map(Word::claim),
-            grave: self.grave.map(Word::claim),
+            state: self.state.map(PackedState::claim),
+            tombstone: self.tombstone.map(PackedState::claim),
         }
         .serialize(serializer)
     }
@@ -154,14 +154,14 @@ impl<K: Serialize> Serialize for Known<K> {
 impl<'de, K: Deserialize<'de>> Deserialize<'de> for Known<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = KnownForm::deserialize(deserializer)?;
-        let word = |claim: Option<Claim>| match claim {
+        let packed = |claim: Option<Claim>| match claim {
             None => Ok(None),
-            Some(claim) => Word::of(claim).map(Some).ok_or_else(too_high),
+            Some(claim) => PackedState::of(claim).map(Some).ok_or_else(too_high),
         };
         Ok(Self {
             node: form.node,
-            state: word(form.state)?,
-            grave: word(form.grave)?,
+            state: packed(form.state)?,
+            tombstone: packed(form.tombstone)?,
         })
     }
 }

@@ -99,13 +99,13 @@ const NOWHERE: Current = Current {
     record: ptr::null(),
 };
 
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 thread_local! {
     static CURRENT: Cell<Current> = const { Cell::new(NOWHERE) };
     static OWNED: RefCell<Owned> = const { RefCell::new(Owned(Vec::new())) };
 }
 
-#[cfg(loom)]
+#[cfg(incarnation_loom)]
 thread_local! {
     static CURRENT: Cell<Current> = Cell::new(NOWHERE);
     static OWNED: RefCell<Owned> = RefCell::new(Owned(Vec::new()));
@@ -225,7 +225,7 @@ impl Domain {
         Self(Arc::new(Registry::new()))
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(incarnation_loom))]
     pub(crate) fn global() -> Self {
         static GLOBAL: std::sync::OnceLock<Domain> = std::sync::OnceLock::new();
         GLOBAL
@@ -239,7 +239,7 @@ impl Domain {
             .clone()
     }
 
-    #[cfg(loom)]
+    #[cfg(incarnation_loom)]
     pub(crate) fn global() -> Self {
         // A process-wide registry would outlive the execution that made it.
         Self::private()
@@ -264,7 +264,7 @@ impl Domain {
     }
 
     /// As from a thread-local's destructor: with a record for this guard alone.
-    #[cfg(loom)]
+    #[cfg(incarnation_loom)]
     pub(crate) fn pin_alone(&self) -> Guard<'_> {
         let registry: &Registry = &self.0;
         let record = self.0.take_record();
@@ -329,7 +329,7 @@ impl Domain {
     }
 
     /// Finds out how far time has passed: one heavy fence, and a look at every thread's record.
-    pub(crate) fn settle(&self) -> Horizon {
+    pub(crate) fn horizon(&self) -> Horizon {
         if !self.0.heavy_fence() {
             return Horizon(0);
         }
@@ -378,12 +378,12 @@ impl Horizon {
 }
 
 /// The registry of the global domain, which is never freed, for `forked`.
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 static GLOBAL_REGISTRY: AtomicPtr<Registry> = AtomicPtr::new(ptr::null_mut());
 
 /// In the child of a fork: only the forking thread is left, so only its record still counts.
 /// Nothing here may wait or allocate.
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 unsafe extern "C" fn forked() {
     let mine = thread_identity();
     // Acquire: see the store.
@@ -398,7 +398,7 @@ unsafe extern "C" fn forked() {
     }
 }
 
-#[cfg(all(test, not(loom), target_os = "linux"))]
+#[cfg(all(test, not(incarnation_loom), target_os = "linux"))]
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize};
     use std::thread;

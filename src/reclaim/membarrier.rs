@@ -3,7 +3,7 @@
 //! Anywhere but on Linux, and under the model checker, there is none: `register` says so and both
 //! sides of every pair use a real fence.
 
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(incarnation_loom)))]
 mod imp {
     use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -50,7 +50,7 @@ mod imp {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(loom))))]
+#[cfg(not(all(target_os = "linux", not(incarnation_loom))))]
 mod imp {
     pub(crate) fn register() -> bool {
         false

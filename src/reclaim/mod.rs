@@ -1,7 +1,7 @@
 //! The seam to memory reclamation: when may an entry that was unlinked be used again?
 //!
 //! Whoever reads the table is *pinned* by a [`Guard`]. Whoever has unlinked entries takes a
-//! [`Ticket`], and may use them again once a later [`Domain::settle`] says that the ticket has
+//! [`Ticket`], and may use them again once a later [`Domain::horizon`] says that the ticket has
 //! *passed*: no guard that existed when it was taken is still held. Nothing outside this folder
 //! knows how that is found out. Two schemes do it:
 //!
@@ -13,16 +13,16 @@
 //! The seam also lends the pair of fences that the first scheme is made of ([`Domain::light_fence`],
 //! [`Domain::heavy_fence`]) to whatever else must be free on a hot path.
 
-#[cfg(all(any(target_os = "linux", loom), not(incarnation_portable), not(miri)))]
+#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable), not(miri)))]
 mod asymmetric;
-#[cfg(all(any(target_os = "linux", loom), not(incarnation_portable), not(miri)))]
+#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable), not(miri)))]
 mod membarrier;
-#[cfg(all(any(target_os = "linux", loom), not(incarnation_portable), not(miri)))]
+#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable), not(miri)))]
 use asymmetric as scheme;
 
-#[cfg(any(not(any(target_os = "linux", loom)), incarnation_portable, miri))]
+#[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable, miri))]
 mod portable;
-#[cfg(any(not(any(target_os = "linux", loom)), incarnation_portable, miri))]
+#[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable, miri))]
 use portable as scheme;
 
 pub(crate) use scheme::{Domain, Guard, Ticket};

@@ -102,7 +102,7 @@ impl Domain {
     }
 
     /// Lets time pass as far as the guards that are held allow.
-    pub(crate) fn settle(&self) -> Horizon {
+    pub(crate) fn horizon(&self) -> Horizon {
         // Relaxed: see `DRAWN`. Both wrap around together.
         let passed = || PASSED.load(Relaxed);
         let (begin, drawn) = (passed(), DRAWN.load(Relaxed));
@@ -113,7 +113,7 @@ impl Domain {
             self.pin().inner.flush();
             nudges += 1;
             let after = passed();
-            let is_over = cfg!(loom) || after == before || after.wrapping_sub(begin) >= waiting;
+            let is_over = cfg!(incarnation_loom) || after == before || after.wrapping_sub(begin) >= waiting;
             if nudges >= NUDGES && is_over {
                 return Horizon(());
             }

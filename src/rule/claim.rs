@@ -7,7 +7,7 @@ use super::{Incarnation, Status};
 /// A status at an incarnation: what a message says of a node, and what the table holds of it.
 ///
 /// Sixteen bytes, `Copy`. A claim is *trusted* when it needs no check against suspicious jumps:
-/// first-hand contact, restored state, an operator's word. Gossip is not.
+/// first-hand contact, restored state, an operator's packed state. Gossip is not.
 ///
 /// ```
 /// use incarnation::{Claim, Status};
@@ -73,7 +73,7 @@ impl Claim {
     }
 
     /// The same claim, exempt from the checks that guard against invented incarnations
-    /// (`max_incarnation_jump`, `max_first_incarnation`). Not from the range, nor from graves.
+    /// (`max_incarnation_jump`, `max_first_incarnation`). Not from the range, nor from tombstones.
     #[must_use]
     #[inline]
     pub const fn trusted(mut self) -> Self {

@@ -2,17 +2,17 @@
 //! model and the tests all call it; there is no second copy of the rule.
 
 use super::proposal::ProposalKind;
-use super::{Claim, Incarnation, Policy, Proposal, Rejection, Status, Verdict, Word};
+use super::{Claim, Incarnation, PackedState, Policy, Proposal, Rejection, Status, Verdict};
 
 /// What is known of the node a claim speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Situation {
     /// The state in the table; `None` if the node is unknown.
-    pub stored: Option<Word>,
-    /// What its grave remembers. Looked at only while `stored` is `None` or Unconfirmed: who was only heard of
+    pub stored: Option<PackedState>,
+    /// What its tombstone remembers. Looked at only while `stored` is `None` or Unconfirmed: who was only heard of
     /// since its death has not come back.
-    pub grave: Option<Word>,
-    /// Whether the death that `stored` or `grave` tells of lies within the zombie window.
+    pub tombstone: Option<PackedState>,
+    /// Whether the death that `stored` or `tombstone` tells of lies within the zombie window.
     pub died_recently: bool,
 }
 
@@ -20,10 +20,10 @@ impl Situation {
     /// A known node (no recent death).
     #[must_use]
     #[inline]
-    pub const fn known(stored: Word) -> Self {
+    pub const fn known(stored: PackedState) -> Self {
         Self {
             stored: Some(stored),
-            grave: None,
+            tombstone: None,
             died_recently: false,
         }
     }
@@ -33,14 +33,14 @@ impl Situation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Judgement {
-    /// The proposal wins: this word replaces the stored one.
-    Write(Word, Verdict),
+    /// The proposal wins: this packed state replaces the stored one.
+    Write(PackedState, Verdict),
     /// The table keeps what it has.
     Keep(Verdict),
 }
 
 impl Judgement {
-    /// What to answer (once the word, if any, is written).
+    /// What to answer (once the packed state, if any, is written).
     #[inline]
     pub const fn verdict(self) -> Verdict {
         match self {
@@ -51,20 +51,20 @@ impl Judgement {
 
 /// Decides about a proposal. Pure: reads no clock, touches no table.
 ///
-/// The order of the checks: what is not above the stored word is nothing new; then range, the
+/// The order of the checks: what is not above the stored packed state is nothing new; then range, the
 /// Unconfirmed guard at an equal incarnation, unrefutable, jump; for a node that is unknown, or was only heard
-/// of, its grave. (First-hand contact makes alive whom gossip only mentioned, grave or not.)
-/// A stored word is taken to be in range.
+/// of, its tombstone. (First-hand contact makes alive whom gossip only mentioned, tombstone or not.)
+/// A stored packed state is taken to be in range.
 ///
 /// ```
-/// use incarnation::rule::{judge, Judgement, Policy, Proposal, Situation, Word};
+/// use incarnation::rule::{judge, Judgement, Policy, Proposal, Situation, PackedState};
 /// use incarnation::{Claim, Verdict};
-/// let stored = Word::of(Claim::alive(3)).unwrap();
+/// let stored = PackedState::of(Claim::alive(3)).unwrap();
 /// let suspicion = Claim::suspect(3);
 /// assert_eq!(
 ///     judge(Situation::known(stored), Proposal::claim(suspicion), &Policy::default()),
 ///     Judgement::Write(
-///         Word::of(suspicion).unwrap(),
+///         PackedState::of(suspicion).unwrap(),
 ///         Verdict::Applied { previous: Claim::alive(3) },
 ///     ),
 /// );
@@ -79,7 +79,7 @@ pub fn judge(mut situation: Situation, proposal: Proposal, policy: &Policy) -> J
                 && incarnation <= policy.max_incarnation
             {
                 incarnation = incarnation.max(stored.incarnation());
-                situation.grave = None;
+                situation.tombstone = None;
             }
             Claim::alive(incarnation).trusted()
         }
@@ -97,9 +97,11 @@ pub fn judge(mut situation: Situation, proposal: Proposal, policy: &Policy) -> J
                     current: stored.claim(),
                 });
             }
-            let incarnation = situation.grave.map_or(Incarnation::ZERO, Word::incarnation);
-            return match Word::pack(Status::Unconfirmed, incarnation) {
-                Some(word) => Judgement::Write(word, Verdict::Joined),
+            let incarnation = situation
+                .tombstone
+                .map_or(Incarnation::ZERO, PackedState::incarnation);
+            return match PackedState::pack(Status::Unconfirmed, incarnation) {
+                Some(packed) => Judgement::Write(packed, Verdict::Joined),
                 None => rejected(Rejection::OutOfRange),
             };
         }
@@ -111,7 +113,7 @@ pub fn judge(mut situation: Situation, proposal: Proposal, policy: &Policy) -> J
 fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
     let last = match situation.stored {
         Some(stored) if stored.status() != Status::Unconfirmed => stored,
-        _ => situation.grave?,
+        _ => situation.tombstone?,
     };
     (situation.died_recently && last.status() == Status::Dead)
         .then(|| policy.required_after(last.incarnation()))
@@ -120,20 +122,20 @@ fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
 /// The ordinary rule with its guards.
 #[inline(always)]
 fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
-    // What is not above the stored word changes nothing, and is in range as that one is. Most claims
+    // What is not above the stored packed state changes nothing, and is in range as that one is. Most claims
     // end here.
     if let Some(stored) = situation.stored {
         let current = stored.claim();
         if claim.incarnation() < current.incarnation() {
             return Judgement::Keep(Verdict::Stale { current });
         }
-        // Ranks are compared as they lie in the word; to make statuses of them would cost more.
+        // Ranks are compared as they lie in the packed state; to make statuses of them would cost more.
         if claim.incarnation() == current.incarnation() && claim.rank() <= current.rank() {
             return Judgement::Keep(Verdict::Duplicate { current });
         }
     }
-    let word = match Word::of(claim) {
-        Some(word) if claim.incarnation() <= policy.max_incarnation => word,
+    let packed = match PackedState::of(claim) {
+        Some(packed) if claim.incarnation() <= policy.max_incarnation => packed,
         _ => return rejected(Rejection::OutOfRange),
     };
     let unrefutable =
@@ -148,14 +150,14 @@ fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
         {
             return rejected(Rejection::OutOfRange);
         }
-        if let Some(grave) = situation.grave
-            && claim.incarnation() <= grave.incarnation()
+        if let Some(tombstone) = situation.tombstone
+            && claim.incarnation() <= tombstone.incarnation()
         {
-            return rejected(Rejection::Buried {
-                incarnation: grave.incarnation(),
+            return rejected(Rejection::Tombstone {
+                incarnation: tombstone.incarnation(),
             });
         }
-        return Judgement::Write(word, Verdict::Joined);
+        return Judgement::Write(packed, Verdict::Joined);
     };
     let current = stored.claim();
     if claim.incarnation() == stored.incarnation() {
@@ -174,14 +176,14 @@ fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
         }
     }
     if stored.status() == Status::Unconfirmed
-        && let Some(grave) = situation.grave
-        && claim.incarnation() <= grave.incarnation()
+        && let Some(tombstone) = situation.tombstone
+        && claim.incarnation() <= tombstone.incarnation()
     {
-        return rejected(Rejection::Buried {
-            incarnation: grave.incarnation(),
+        return rejected(Rejection::Tombstone {
+            incarnation: tombstone.incarnation(),
         });
     }
-    Judgement::Write(word, Verdict::Applied { previous: current })
+    Judgement::Write(packed, Verdict::Applied { previous: current })
 }
 
 #[inline]

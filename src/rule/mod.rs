@@ -7,17 +7,17 @@
 mod claim;
 mod incarnation;
 mod judge;
+mod packed_state;
 mod policy;
 mod proposal;
 mod status;
 mod verdict;
-mod word;
 
 pub use claim::Claim;
 pub use incarnation::Incarnation;
 pub use judge::{Judgement, Situation, judge};
+pub use packed_state::PackedState;
 pub use policy::Policy;
 pub use proposal::{Proposal, ProposalKind};
 pub use status::{ParseStatusError, Status};
 pub use verdict::{Rejection, Verdict};
-pub use word::Word;

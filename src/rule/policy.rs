@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Incarnation;
 
-/// The limits that [`judge`](fn@super::judge) applies on top of the order of words.
+/// The limits that [`judge`](fn@super::judge) applies on top of the order of packed states.
 ///
 /// A tracker's are set by its [builder](crate::Builder) and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,7 +68,7 @@ impl Proposal {
     }
 
     /// The node was heard of, at no incarnation: inserted if unknown, at the incarnation of its
-    /// grave if it has one. Never touches a known node.
+    /// tombstone if it has one. Never touches a known node.
     #[must_use]
     #[inline]
     pub const fn introduce() -> Self {

@@ -44,7 +44,7 @@ impl Status {
         Self::Left,
     ];
 
-    /// Conflict rank, 1 to 5: the low three bits of the packed [`Word`](crate::rule::Word).
+    /// Conflict rank, 1 to 5: the low three bits of the packed [PackedState](crate::rule::PackedState).
     #[must_use]
     #[inline]
     pub const fn rank(self) -> u8 {
@@ -120,7 +120,7 @@ impl core::error::Error for ParseStatusError {}
 impl FromStr for Status {
     type Err = ParseStatusError;
 
-    /// Reads a name in any case. `OK` and `JOIN`, the original tracker's words, are `Alive`.
+    /// Reads a name in any case. `OK` and `JOIN`, the original tracker's packed states, are `Alive`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.eq_ignore_ascii_case("ok") || text.eq_ignore_ascii_case("join") {
             return Ok(Self::Alive);
@@ -152,11 +152,11 @@ mod tests {
 
     #[test]
     fn the_originals_words_are_read_as_well_and_others_are_not() {
-        for word in ["ok", "OK", "Join", "ALIVE"] {
-            assert_eq!(word.parse(), Ok(Status::Alive), "{word}");
+        for packed in ["ok", "OK", "Join", "ALIVE"] {
+            assert_eq!(packed.parse(), Ok(Status::Alive), "{packed}");
         }
-        for word in ["", "o", "okay", "undead"] {
-            assert_eq!(word.parse::<Status>(), Err(ParseStatusError), "{word}");
+        for packed in ["", "o", "okay", "undead"] {
+            assert_eq!(packed.parse::<Status>(), Err(ParseStatusError), "{packed}");
         }
     }
 }

@@ -80,8 +80,9 @@ pub enum Rejection {
     /// An unknown node, and no room: `hard_limit` nodes are live, or every free entry waits for a
     /// view to be dropped. A sweep makes room.
     AtCapacity,
-    /// The node died or left, and the claim is not above the incarnation its grave remembers.
-    Buried {
+    /// The node died or left, and the claim is not above the incarnation its tombstone remembers.
+    #[doc(alias = "Buried")]
+    Tombstone {
         /// The incarnation of the death.
         incarnation: Incarnation,
     },
@@ -117,7 +118,12 @@ impl fmt::Display for Rejection {
             }
             Self::Unconfirmed => f.write_str("an unconfirmed node can't be suspected"),
             Self::AtCapacity => f.write_str("no room for another node"),
-            Self::Buried { incarnation } => write!(f, "buried at incarnation {incarnation}"),
+            Self::Tombstone { incarnation } => {
+                write!(
+                    f,
+                    "a tombstone remembers the node at incarnation {incarnation}"
+                )
+            }
             Self::Zombie { required } => {
                 write!(f, "rejoins too soon: incarnation {required} is required")
             }

@@ -8,8 +8,8 @@ use core::hash::{BuildHasher, Hash};
 
 use super::{Alongside, Keyed, Record, Snapshot};
 #[cfg(feature = "serde")]
-use super::{SnapshotError, check_grave, sort_once_each};
-use crate::rule::Word;
+use super::{SnapshotError, check_tombstone, sort_once_each};
+use crate::rule::PackedState;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
 
@@ -29,9 +29,9 @@ pub struct Digest<K> {
 pub(crate) struct Known<K> {
     pub(crate) node: K,
     /// The word of its row.
-    pub(crate) state: Option<Word>,
-    /// The word of its grave.
-    pub(crate) grave: Option<Word>,
+    pub(crate) state: Option<PackedState>,
+    /// The word of its tombstone.
+    pub(crate) tombstone: Option<PackedState>,
 }
 
 impl<K: Ord> Keyed for Known<K> {
@@ -43,23 +43,23 @@ impl<K: Ord> Keyed for Known<K> {
 }
 
 impl<K> Known<K> {
-    /// Whether a snapshot with a node's row at `word` would tell something.
-    fn lacks_state(&self, word: Word) -> bool {
+    /// Whether a snapshot with a node's row at `packed state` would tell something.
+    fn lacks_state(&self, packed: PackedState) -> bool {
         match self.state {
-            Some(state) => word > state,
-            // The grave refuses what is not above it.
-            None => self.grave.is_none_or(|grave| word > grave),
+            Some(state) => packed > state,
+            // The tombstone refuses what is not above it.
+            None => self.tombstone.is_none_or(|tombstone| packed > tombstone),
         }
     }
 
-    /// The same of a grave, beside a row at `state`, if there is one.
-    fn lacks_grave(&self, word: Word, state: Option<Word>) -> bool {
+    /// The same of a tombstone, beside a row at `state`, if there is one.
+    fn lacks_tombstone(&self, packed: PackedState, state: Option<PackedState>) -> bool {
         match (state, self.state) {
-            // It would be buried beside the row.
-            (Some(_), known) => Some(word) > known && Some(word) > self.grave,
+            // It would be of_tombstone beside the row.
+            (Some(_), known) => Some(packed) > known && Some(packed) > self.tombstone,
             // It would end that life.
-            (None, Some(known)) => word > known,
-            (None, None) => Some(word) > self.grave,
+            (None, Some(known)) => packed > known,
+            (None, None) => Some(packed) > self.tombstone,
         }
     }
 }
@@ -90,7 +90,7 @@ impl<K: Ord> Digest<K> {
     /// A digest of rows in any order.
     pub(crate) fn of_rows(mut rows: Vec<Known<K>>) -> Result<Self, SnapshotError> {
         for row in &rows {
-            row.grave.map_or(Ok(()), check_grave)?;
+            row.tombstone.map_or(Ok(()), check_tombstone)?;
         }
         sort_once_each(&mut rows)?;
         Ok(Self { rows })
@@ -101,25 +101,25 @@ impl<K: Ord + Clone> Snapshot<K> {
     /// How far it knows each node. Cost: a clone of each key.
     #[must_use]
     pub fn digest(&self) -> Digest<K> {
-        let mut rows = Vec::with_capacity(self.nodes.len() + self.graves.len());
-        let mut graves = self.graves.iter().peekable();
-        let buried = |grave: &Record<K>| Known {
-            node: grave.node.clone(),
+        let mut rows = Vec::with_capacity(self.nodes.len() + self.tombstones.len());
+        let mut tombstones = self.tombstones.iter().peekable();
+        let of_tombstone = |tombstone: &Record<K>| Known {
+            node: tombstone.node.clone(),
             state: None,
-            grave: Some(grave.word),
+            tombstone: Some(tombstone.packed),
         };
         for row in &self.nodes {
-            while let Some(grave) = graves.next_if(|grave| grave.node < row.node) {
-                rows.push(buried(grave));
+            while let Some(tombstone) = tombstones.next_if(|tombstone| tombstone.node < row.node) {
+                rows.push(of_tombstone(tombstone));
             }
-            let grave = graves.next_if(|grave| grave.node == row.node);
+            let tombstone = tombstones.next_if(|tombstone| tombstone.node == row.node);
             rows.push(Known {
                 node: row.node.clone(),
-                state: Some(row.word),
-                grave: grave.map(|grave| grave.word),
+                state: Some(row.packed),
+                tombstone: tombstone.map(|tombstone| tombstone.packed),
             });
         }
-        rows.extend(graves.map(buried));
+        rows.extend(tombstones.map(of_tombstone));
         Digest { rows }
     }
 
@@ -129,24 +129,24 @@ impl<K: Ord + Clone> Snapshot<K> {
     pub fn delta(&self, digest: &Digest<K>) -> Self {
         let mut delta = Self {
             nodes: Vec::new(),
-            graves: Vec::new(),
+            tombstones: Vec::new(),
         };
         let mut states = Alongside::new(&self.nodes);
         let mut known = Alongside::new(&digest.rows);
-        for grave in &self.graves {
-            let state = states.at(&grave.node).map(|row| row.word);
-            let theirs = known.at(&grave.node);
-            if theirs.is_none_or(|theirs| theirs.lacks_grave(grave.word, state)) {
-                delta.graves.push(grave.clone());
+        for tombstone in &self.tombstones {
+            let state = states.at(&tombstone.node).map(|row| row.packed);
+            let theirs = known.at(&tombstone.node);
+            if theirs.is_none_or(|theirs| theirs.lacks_tombstone(tombstone.packed, state)) {
+                delta.tombstones.push(tombstone.clone());
             }
         }
-        let mut beside = Alongside::new(&delta.graves);
+        let mut beside = Alongside::new(&delta.tombstones);
         let mut known = Alongside::new(&digest.rows);
         for row in &self.nodes {
             let theirs = known.at(&row.node);
-            // A grave on its own would end the life that goes on beside it.
-            let has_grave = beside.at(&row.node).is_some();
-            if has_grave || theirs.is_none_or(|theirs| theirs.lacks_state(row.word)) {
+            // A tombstone on its own would end the life that goes on beside it.
+            let has_tombstone = beside.at(&row.node).is_some();
+            if has_tombstone || theirs.is_none_or(|theirs| theirs.lacks_state(row.packed)) {
                 delta.nodes.push(row.clone());
             }
         }
@@ -154,12 +154,13 @@ impl<K: Ord + Clone> Snapshot<K> {
     }
 }
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Ord + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// How far this tracker knows each node, the local one and the graves not over by `now`
+    /// How far this tracker knows each node, the local one and the tombstones not over by `now`
     /// included. Cost: a [`snapshot`](Self::snapshot), and the same guarantees under change.
     #[must_use]
     pub fn digest(&self, now: Timestamp) -> Digest<K> {

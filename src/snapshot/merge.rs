@@ -1,6 +1,6 @@
 //! Merging a snapshot: each row is a trusted claim, judged as any other.
 //!
-//! A grave is a claim about a node that the other side has no entry of. It ends the life of a node
+//! A tombstone is a claim about a node that the other side has no entry of. It ends the life of a node
 //! that is known here, and is buried here if the node is unknown: nobody joins a table by having died.
 //! What happens to one node depends on nothing but what is known and remembered of that node, so the
 //! order of the rows is of no concern.
@@ -9,11 +9,13 @@
 use core::hash::{BuildHasher, Hash};
 
 use super::{Alongside, Record, Snapshot};
-use crate::graves::{Burial, Grave};
-use crate::rule::{Claim, Judgement, Proposal, Rejection, Situation, Status, Verdict, Word, judge};
+use crate::rule::{
+    Claim, Judgement, PackedState, Proposal, Rejection, Situation, Status, Verdict, judge,
+};
 use crate::stats::Rejections;
-use crate::table::Life;
+use crate::table::EntryState;
 use crate::time::Timestamp;
+use crate::tombstones::{Tombstone, WriteOutcome};
 use crate::tracker::{IncarnationTracker, View};
 
 /// Rows merged under one pin.
@@ -28,11 +30,11 @@ pub struct MergeReport {
     pub joined: usize,
     /// Known nodes whose state was outranked.
     pub applied: usize,
-    /// Deaths that are remembered now, or remembered at a higher word than before.
-    pub buried: usize,
+    /// Deaths that are remembered now, or remembered at a higher packed state than before.
+    pub tombstones_written: usize,
     /// Rows that said nothing new.
     pub unchanged: usize,
-    /// Graves that this table does not keep: it keeps none, or their time is over.
+    /// Tombstones that this table does not keep: it keeps none, or their time is over.
     pub skipped: usize,
     /// Rows that were refused, and why.
     pub rejections: Rejections,
@@ -43,10 +45,10 @@ pub struct MergeReport {
 }
 
 impl MergeReport {
-    /// Whether the merge changed anything in the table or among the graves.
+    /// Whether the merge changed anything in the table or among the tombstones.
     #[must_use]
     pub const fn is_change(&self) -> bool {
-        self.joined + self.applied + self.buried > 0
+        self.joined + self.applied + self.tombstones_written > 0
     }
 
     fn count(&mut self, verdict: Verdict) {
@@ -62,25 +64,26 @@ impl MergeReport {
     fn accuse(&mut self, claim: Claim) {
         if self
             .about_self
-            .is_none_or(|known| Word::of(known) < Word::of(claim))
+            .is_none_or(|known| PackedState::of(known) < PackedState::of(claim))
         {
             // As a packet would bring it: the trust was the merge's.
             self.about_self = Some(Claim::new(claim.status(), claim.incarnation()));
         }
     }
 
-    fn count_burial(&mut self, burial: Burial) {
-        match burial {
-            Burial::New(_) | Burial::Deeper(_) => self.buried += 1,
-            Burial::Known(_) => self.unchanged += 1,
-            Burial::NotKept => self.skipped += 1,
+    fn count_tombstone(&mut self, written: WriteOutcome) {
+        match written {
+            WriteOutcome::New(_) | WriteOutcome::Raised(_) => self.tombstones_written += 1,
+            WriteOutcome::Known(_) => self.unchanged += 1,
+            WriteOutcome::NotStored => self.skipped += 1,
         }
     }
 }
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Ord + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// Puts everything a snapshot says to the table.
@@ -91,26 +94,26 @@ where
     /// zero, everything counts as heard of just now, and stays a while too long, never too short. (A
     /// clock that begins later, `clock.now() + Duration::from_secs(86_400)`, keeps the ages.)
     ///
-    /// A row of the snapshot's graves ends the life of a node that is known here with a lower word. If the
-    /// node is unknown the death is buried here, at the higher of its word and that of the grave that is here. A
-    /// Dead or Left row of a node that is buried here deepens the grave likewise. Nothing that this side
-    /// buried is raised by it: only a claim at a higher incarnation than the grave's can do that, as ever. Graves
+    /// A row of the snapshot's tombstones ends the life of a node that is known here with a lower packed state. If the
+    /// node is unknown the death is buried here, at the higher of its packed state and that of the tombstone that is here. A
+    /// Dead or Left row of a node that is buried here deepens the tombstone likewise. Nothing that this side
+    /// buried is raised by it: only a claim at a higher incarnation than the tombstone's can do that, as ever. Tombstones
     /// whose time is over by `now` end first, as in a sweep.
     ///
     /// What a merge promises, while nobody else changes the table:
     ///
-    /// - It never moves a node back: no word falls, no grave falls.
+    /// - It never moves a node back: no packed state falls, no tombstone falls.
     /// - It is idempotent: merging the same snapshot again changes nothing. A tracker's own snapshot
     ///   changes nothing in it.
     /// - Several snapshots end in the same knowledge in any order: of each node the same highest
-    ///   word, of entry and grave together. Nodes that end Alive or Suspect are known
+    ///   packed state, of entry and tombstone together. Nodes that end Alive or Suspect are known
     ///   with the same state in any order; of a dead one the order may decide whether it is an entry or
-    ///   a grave. This holds where neither the snapshots nor the table hold Unconfirmed nodes (a suspicion
+    ///   a tombstone. This holds where neither the snapshots nor the table hold Unconfirmed nodes (a suspicion
     ///   that meets one at its incarnation is refused, one that comes before it is not) nor nodes that
-    ///   were introduced over their own graves; and where no limit bites: `hard_limit`, `max_graves`, `max_incarnation`,
+    ///   were introduced over their own tombstones; and where no limit bites: `hard_limit`, `max_tombstones`, `max_incarnation`,
     ///   a retention that ends between the merges.
     ///
-    /// Under concurrent changes each row is one claim like any other. One thing is weaker: a grave that
+    /// Under concurrent changes each row is one claim like any other. One thing is weaker: a tombstone that
     /// is merged at the very moment its node joins may end up beside the node's new life instead of ending
     /// it, as if it had come too late; the next merge makes up for it.
     ///
@@ -119,7 +122,7 @@ where
     pub fn merge(&self, snapshot: &Snapshot<K>, now: Timestamp) -> MergeReport {
         let mut report = MergeReport::default();
         // What this does by `now`, the claims need not do by the times of their own.
-        self.core().graves.purge(now);
+        self.core().tombstones.purge(now);
         let mut view = self.pin();
         for rows in snapshot.nodes.chunks(SLICE) {
             for row in rows {
@@ -128,17 +131,19 @@ where
             view.repin();
         }
         let mut nodes = Alongside::new(&snapshot.nodes);
-        for rows in snapshot.graves.chunks(SLICE) {
+        for rows in snapshot.tombstones.chunks(SLICE) {
             for row in rows {
                 let has_row = nodes.at(&row.node).is_some();
-                view.merge_grave(row, has_row, now, &mut report);
+                view.merge_tombstone(row, has_row, now, &mut report);
             }
             view.repin();
         }
         drop(view);
         self.core().table.collect_if_due();
-        let own = Word::pack(Status::Alive, self.local().current());
-        report.about_self = report.about_self.filter(|claim| Word::of(*claim) > own);
+        let own = PackedState::pack(Status::Alive, self.local().current());
+        report.about_self = report
+            .about_self
+            .filter(|claim| PackedState::of(*claim) > own);
         report
     }
 }
@@ -150,33 +155,34 @@ impl<K> Record<K> {
         Timestamp::from_nanos(now.as_nanos().saturating_sub(age))
     }
 
-    fn as_grave(&self, now: Timestamp) -> Grave {
-        Grave {
-            word: self.word,
+    fn as_tombstone(&self, now: Timestamp) -> Tombstone {
+        Tombstone {
+            packed: self.packed,
             died: self.since(now),
         }
     }
 }
 
-impl<K, S> View<'_, K, S>
+impl<K, D, S> View<'_, K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     fn merge_node(&self, row: &Record<K>, now: Timestamp, report: &mut MergeReport) {
         let verdict = self.update(&row.node, row.claim().trusted(), row.since(now));
         match verdict {
             // Another report of a death that is remembered, perhaps of a later one.
-            Verdict::Rejected(Rejection::Buried { .. }) if row.status().is_gone() => {
-                let graves = &self.core.graves;
-                report.count_burial(graves.bury(&row.node, row.as_grave(now), now));
+            Verdict::Rejected(Rejection::Tombstone { .. }) if row.status().is_gone() => {
+                let tombstones = &self.core.tombstones;
+                report.count_tombstone(tombstones.write(&row.node, row.as_tombstone(now), now));
             }
             verdict => report.count(verdict),
         }
     }
 
-    /// `has_row`: in the snapshot the node lives beside its grave.
-    fn merge_grave(
+    /// `has_row`: in the snapshot the node lives beside its tombstone.
+    fn merge_tombstone(
         &self,
         row: &Record<K>,
         has_row: bool,
@@ -191,34 +197,35 @@ where
         }
         let proposal = Proposal::claim(death);
         if let Judgement::Keep(verdict) = judge(Situation::default(), proposal, &core.policy) {
-            // Out of range: a grave up there would keep its node away for good.
+            // Out of range: a tombstone up there would keep its node away for good.
             return report.count(verdict);
         }
         loop {
             match self.pinned.find(hash, &row.node) {
-                Some((_, Life::Live(word))) if word >= row.word => {
+                Some((_, EntryState::Live(packed))) if packed >= row.packed => {
                     report.unchanged += 1;
                     return;
                 }
-                Some((node, life @ Life::Live(_))) if !has_row => {
-                    if let Some(verdict) = core.settle(node, life, proposal, row.since(now)) {
+                Some((node, entry_state @ EntryState::Live(_))) if !has_row => {
+                    if let Some(verdict) = core.apply(node, entry_state, proposal, row.since(now)) {
                         return report.count(verdict);
                     }
                     // That life ended meanwhile.
                 }
                 found => {
-                    let was_live = matches!(found, Some((_, Life::Live(_))));
-                    let burial = core.graves.bury(&row.node, row.as_grave(now), now);
-                    // It may have joined meanwhile, and then the grave is to end it, or ends with it.
-                    if let Some((_, Life::Live(word))) = self.pinned.find(hash, &row.node)
+                    let was_live = matches!(found, Some((_, EntryState::Live(_))));
+                    let written = core.tombstones.write(&row.node, row.as_tombstone(now), now);
+                    // It may have joined meanwhile, and then the tombstone is to end it, or ends with it.
+                    if let Some((_, EntryState::Live(packed))) = self.pinned.find(hash, &row.node)
                         && !was_live
                     {
-                        // Who joined may stand before it counts itself, as is done before a grave ends.
-                        core.tally.count_grave_ended_for_a_joiner();
-                        core.graves.end_below(&row.node, burial.found(), word);
+                        // Who joined may stand before it counts itself, as is done before a tombstone ends.
+                        core.event_counters.count_tombstone_cleared_for_joiner();
+                        core.tombstones
+                            .end_below(&row.node, written.found(), packed);
                         continue;
                     }
-                    return report.count_burial(burial);
+                    return report.count_tombstone(written);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Programs take them to answer a peer that joins, to compare notes with one now and then
 //! (push-pull), and to come back after a restart knowing whom they knew. Ages stand where the table
-//! has stamps, since a stamp of one process means nothing to another. What a snapshot says is legal
+//! has last updates, since a last update of one process means nothing to another. What a snapshot says is legal
 //! by construction, whoever made it; merging it is the ordinary rule, nothing else.
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ pub use merge::MergeReport;
 use core::fmt;
 use core::time::Duration;
 
-use crate::rule::{Claim, Incarnation, Status, Word};
+use crate::rule::{Claim, Incarnation, PackedState, Status};
 
 /// What is known of one node, or remembered of one death.
 ///
@@ -34,7 +34,7 @@ use crate::rule::{Claim, Incarnation, Status, Word};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record<K> {
     node: K,
-    word: Word,
+    packed: PackedState,
     age: Duration,
 }
 
@@ -44,7 +44,7 @@ impl<K> Record<K> {
     pub fn new(node: K, claim: Claim, age: Duration) -> Option<Self> {
         Some(Self {
             node,
-            word: Word::of(claim)?,
+            packed: PackedState::of(claim)?,
             age,
         })
     }
@@ -58,22 +58,22 @@ impl<K> Record<K> {
     /// What is said of it: status and incarnation, as a claim that can be sent on (not trusted).
     #[must_use]
     pub fn claim(&self) -> Claim {
-        self.word.claim()
+        self.packed.claim()
     }
 
     /// Its status.
     #[must_use]
     pub const fn status(&self) -> Status {
-        self.word.status()
+        self.packed.status()
     }
 
     /// Its incarnation.
     #[must_use]
     pub const fn incarnation(&self) -> Incarnation {
-        self.word.incarnation()
+        self.packed.incarnation()
     }
 
-    /// How long this has been so, at least: the time from the stamp to the snapshot.
+    /// How long this has been so, at least: the time from the last update to the snapshot.
     #[must_use]
     pub const fn age(&self) -> Duration {
         self.age
@@ -83,8 +83,8 @@ impl<K> Record<K> {
 /// What a tracker knew at a moment; made by [`IncarnationTracker::snapshot`](crate::IncarnationTracker::snapshot).
 ///
 /// Two lists, each in the order of the keys, so that equal knowledge makes equal snapshots: the nodes,
-/// one row each, and the graves (deaths remembered of nodes that left the table). A node that was
-/// introduced again over its grave is in both; a grave that says no more than the node's row is left out.
+/// one row each, and the tombstones (deaths remembered of nodes that left the table). A node that was
+/// introduced again over its tombstone is in both; a tombstone that says no more than the node's row is left out.
 ///
 /// With the feature `serde` it can be serialized (for keys that can), and reading one back checks it
 /// as [`new`](Self::new) does; with `persist` it can be saved to a file as well.
@@ -93,17 +93,17 @@ pub struct Snapshot<K> {
     /// Strictly ascending by key.
     nodes: Vec<Record<K>>,
     /// Strictly ascending by key; Dead and Left only, each above the row of its node.
-    graves: Vec<Record<K>>,
+    tombstones: Vec<Record<K>>,
 }
 
 /// Records that make no snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// A node has two rows, or two graves.
+    /// A node has two rows, or two tombstones.
     Twice,
-    /// A grave of a node that was neither Dead nor Left.
-    GraveOfTheLiving {
+    /// A tombstone of a node that was neither Dead nor Left.
+    TombstoneOfRunningNode {
         /// What it was.
         status: Status,
     },
@@ -113,7 +113,9 @@ impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Twice => f.write_str("a node has more than one row"),
-            Self::GraveOfTheLiving { status } => write!(f, "a grave of a node that is {status}"),
+            Self::TombstoneOfRunningNode { status } => {
+                write!(f, "a tombstone of a node that is {status}")
+            }
         }
     }
 }
@@ -126,7 +128,7 @@ impl<K: Ord> Snapshot<K> {
     ///
     /// # Errors
     ///
-    /// [`SnapshotError`] if a node has two rows or two graves, or a grave is of no death.
+    /// [`SnapshotError`] if a node has two rows or two tombstones, or a tombstone is of no death.
     ///
     /// ```
     /// use incarnation::{Claim, Record, Snapshot};
@@ -138,26 +140,26 @@ impl<K: Ord> Snapshot<K> {
     /// ```
     pub fn new(
         mut nodes: Vec<Record<K>>,
-        mut graves: Vec<Record<K>>,
+        mut tombstones: Vec<Record<K>>,
     ) -> Result<Self, SnapshotError> {
-        for grave in &graves {
-            check_grave(grave.word)?;
+        for tombstone in &tombstones {
+            check_tombstone(tombstone.packed)?;
         }
-        for rows in [&mut nodes, &mut graves] {
+        for rows in [&mut nodes, &mut tombstones] {
             sort_once_each(rows)?;
         }
-        let mut snapshot = Self { nodes, graves };
+        let mut snapshot = Self { nodes, tombstones };
         snapshot.leave_out_what_says_nothing();
         Ok(snapshot)
     }
 
-    /// A grave that is not above the row of its node.
+    /// A tombstone that is not above the row of its node.
     fn leave_out_what_says_nothing(&mut self) {
         let mut nodes = Alongside::new(&self.nodes);
-        self.graves.retain(|grave| {
+        self.tombstones.retain(|tombstone| {
             nodes
-                .at(&grave.node)
-                .is_none_or(|row| row.word < grave.word)
+                .at(&tombstone.node)
+                .is_none_or(|row| row.packed < tombstone.packed)
         });
     }
 
@@ -167,10 +169,10 @@ impl<K: Ord> Snapshot<K> {
         find(&self.nodes, node)
     }
 
-    /// The grave of a node. Cost: a binary search.
+    /// The tombstone of a node. Cost: a binary search.
     #[must_use]
-    pub fn grave(&self, node: &K) -> Option<&Record<K>> {
-        find(&self.graves, node)
+    pub fn tombstone(&self, node: &K) -> Option<&Record<K>> {
+        find(&self.tombstones, node)
     }
 }
 
@@ -183,33 +185,33 @@ impl<K> Snapshot<K> {
 
     /// The deaths that are remembered, in the order of their keys.
     #[must_use]
-    pub fn graves(&self) -> &[Record<K>] {
-        &self.graves
+    pub fn tombstones(&self) -> &[Record<K>] {
+        &self.tombstones
     }
 
     /// Whether it says nothing at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.graves.is_empty()
+        self.nodes.is_empty() && self.tombstones.is_empty()
     }
 
     /// The same snapshot after some time: everything in it is older by so much. For one that lay in
     /// a file, or travelled long.
     #[must_use]
     pub fn aged(mut self, by: Duration) -> Self {
-        for record in self.nodes.iter_mut().chain(&mut self.graves) {
+        for record in self.nodes.iter_mut().chain(&mut self.tombstones) {
             record.age = record.age.saturating_add(by);
         }
         self
     }
 }
 
-fn check_grave(word: Word) -> Result<(), SnapshotError> {
-    let status = word.status();
+fn check_tombstone(packed: PackedState) -> Result<(), SnapshotError> {
+    let status = packed.status();
     if status.is_gone() {
         Ok(())
     } else {
-        Err(SnapshotError::GraveOfTheLiving { status })
+        Err(SnapshotError::TombstoneOfRunningNode { status })
     }
 }
 

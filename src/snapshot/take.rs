@@ -1,8 +1,8 @@
 //! Taking a snapshot of a table that others are changing.
 //!
 //! A dead node that leaves the table is buried *before* it is evicted, so whoever looks through the
-//! table first and through the graves second meets it in one of the two. A node that comes back
-//! goes the other way: its word is raised first, the join is counted, its grave ends last. So if no
+//! table first and through the tombstones second meets it in one of the two. A node that comes back
+//! goes the other way: its packed state is raised first, the join is counted, its tombstone ends last. So if no
 //! join was counted meanwhile, nothing can have slipped past in that direction either; and if one
 //! was, everything is looked through once more, and what was seen either time is in the snapshot.
 #![forbid(unsafe_code)]
@@ -12,8 +12,8 @@ use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
 use super::{Alongside, Record, Snapshot};
-use crate::rule::{Status, Word};
-use crate::table::Life;
+use crate::rule::{PackedState, Status};
+use crate::table::EntryState;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
 use crate::tracker::core::Core;
@@ -21,16 +21,17 @@ use crate::tracker::core::Core;
 /// Places looked at under one pin, so that no removed entry waits for the whole of a large table.
 const SLICE: u32 = 4096;
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Ord + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Everything the tracker knows, owned: a row for each node, the graves that are not over by
+    /// Everything the tracker knows, owned: a row for each node, the tombstones that are not over by
     /// `now`, and a row for the local node, if the builder named one.
     ///
-    /// *Ages.* A row says how long ago its node's state was accepted: `now` minus the stamp, zero
-    /// if the stamp is later.
+    /// *Ages.* A row says how long ago its node's state was accepted: `now` minus the last update, zero
+    /// if the last update is later.
     ///
     /// *The local node* is no entry of the table. In a snapshot it has a row all the same, Alive at
     /// [`local().current()`](crate::Local::current), of age zero, so that whoever merges the snapshot hears as
@@ -43,15 +44,15 @@ where
     /// - Each row is a state that its node was in at some moment of the call.
     /// - A node that was known or buried all through the call is in the snapshot, also if it went from
     ///   one to the other meanwhile: dead nodes are buried before they leave the table, and
-    ///   returning ones enter it before their graves end. (Only one that goes both ways several times
+    ///   returning ones enter it before their tombstones end. (Only one that goes both ways several times
     ///   within the one call can be missed.)
     /// - What happened before the call, as far as the caller can know, is in it.
     /// - If a node's states of two moments were seen, the higher one is in the snapshot.
     ///
-    /// Cost: a walk over the array of entries and one over the graves, a clone of each key, a sort;
-    /// about 100 bytes a node for small keys. If nodes join meanwhile, and graves are kept, both
+    /// Cost: a walk over the array of entries and one over the tombstones, a clone of each key, a sort;
+    /// about 100 bytes a node for small keys. If nodes join meanwhile, and tombstones are kept, both
     /// walks are done twice. Writers and readers never wait for it, except writers who bury or
-    /// unearth, for the part of the graves it is copying.
+    /// unearth, for the part of the tombstones it is copying.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};
@@ -77,40 +78,40 @@ where
     pub fn snapshot(&self, now: Timestamp) -> Snapshot<K> {
         let core = &**self.core();
         let mut nodes = Vec::with_capacity(self.len() + 1);
-        let mut graves = Vec::with_capacity(self.graves());
+        let mut tombstones = Vec::with_capacity(self.tombstones());
         for _ in 0..2 {
-            let joins = core.tally.arrivals();
+            let joins = core.event_counters.arrivals();
             core.copy_nodes(now, &mut nodes);
-            core.copy_graves(now, &mut graves);
-            if !core.graves.are_kept() || core.tally.arrivals() == joins {
+            core.copy_tombstones(now, &mut tombstones);
+            if !core.tombstones.are_kept() || core.event_counters.arrivals() == joins {
                 break;
             }
         }
         if let Some(key) = &core.local_key
-            && let Some(word) = Word::pack(Status::Alive, core.local.current())
+            && let Some(packed) = PackedState::pack(Status::Alive, core.local.current())
         {
             nodes.push(Record {
                 node: key.clone(),
-                word,
+                packed,
                 age: Duration::ZERO,
             });
         }
-        for rows in [&mut nodes, &mut graves] {
-            // What was met twice keeps its highest word, and of that the highest age.
+        for rows in [&mut nodes, &mut tombstones] {
+            // What was met twice keeps its highest packed state, and of that the highest age.
             rows.sort_by(|a, b| {
-                let order = |row: &Record<K>| Reverse((row.word, row.age));
+                let order = |row: &Record<K>| Reverse((row.packed, row.age));
                 a.node.cmp(&b.node).then_with(|| order(a).cmp(&order(b)))
             });
             rows.dedup_by(|again, first| again.node == first.node);
         }
-        core.look_again_at_the_buried(now, &mut nodes, &graves);
-        let mut snapshot = Snapshot { nodes, graves };
+        core.look_again_at_the_buried(now, &mut nodes, &tombstones);
+        let mut snapshot = Snapshot { nodes, tombstones };
         snapshot.leave_out_what_says_nothing();
         snapshot
     }
 }
 
-impl<K, S> Core<K, S>
+impl<K, D, S> Core<K, D, S>
 where
     K: Eq + Hash + Clone,
     S: BuildHasher,
@@ -121,12 +122,12 @@ where
         let mut start = 1;
         while start <= end {
             let last = end.min(start.saturating_add(SLICE - 1));
-            pinned.scan(start, last, |node, word| {
+            pinned.scan(start, last, |node, packed| {
                 rows.push(Record {
                     node: node.key().clone(),
-                    word,
-                    // After the word, so that the stamp is that word's or a later one.
-                    age: now.since(node.stamp()),
+                    packed,
+                    // After the packed state, so that the last update is that packed state's or a later one.
+                    age: now.since(node.last_update()),
                 });
             });
             pinned.repin();
@@ -134,29 +135,29 @@ where
         }
     }
 
-    /// A row with a grave above it is of a node that was introduced over its grave, or of one that died and
+    /// A row with a tombstone above it is of a node that was introduced over its tombstone, or of one that died and
     /// left between the two walks, which must not rise where the snapshot is merged. Only the table knows.
     fn look_again_at_the_buried(
         &self,
         now: Timestamp,
         nodes: &mut Vec<Record<K>>,
-        graves: &[Record<K>],
+        tombstones: &[Record<K>],
     ) where
         K: Ord,
     {
-        let mut beside = Alongside::new(graves);
+        let mut beside = Alongside::new(tombstones);
         nodes.retain_mut(|row| {
             if beside
                 .at(&row.node)
-                .is_none_or(|grave| grave.word <= row.word)
+                .is_none_or(|tombstone| tombstone.packed <= row.packed)
             {
                 return true;
             }
             let pinned = self.table.pin();
             match pinned.find(self.hash(&row.node), &row.node) {
-                Some((node, Life::Live(word))) => {
-                    if word > row.word {
-                        (row.word, row.age) = (word, now.since(node.stamp()));
+                Some((node, EntryState::Live(packed))) => {
+                    if packed > row.packed {
+                        (row.packed, row.age) = (packed, now.since(node.last_update()));
                     }
                     true
                 }
@@ -165,12 +166,12 @@ where
         });
     }
 
-    fn copy_graves(&self, now: Timestamp, rows: &mut Vec<Record<K>>) {
-        self.graves.for_each(now, |key, grave| {
+    fn copy_tombstones(&self, now: Timestamp, rows: &mut Vec<Record<K>>) {
+        self.tombstones.for_each(now, |key, tombstone| {
             rows.push(Record {
                 node: key.clone(),
-                word: grave.word,
-                age: now.since(grave.died),
+                packed: tombstone.packed,
+                age: now.since(tombstone.died),
             });
         });
     }

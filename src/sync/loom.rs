@@ -1,7 +1,7 @@
 //! The model checker's primitives, with shadows.
 //!
 //! loom's partial-order reduction remembers only the last access to a location. A thread that loads
-//! a word and then compare-and-swaps it (every loop here does) overwrites the memory of another
+//! a packed state and then compare-and-swaps it (every loop here does) overwrites the memory of another
 //! thread's earlier load, and the switch between the two is never explored (tokio-rs/loom, issues
 //! 166 and 392). The remedy: each atomic carries one more loom atomic per model thread, its shadow.
 //! A load by thread t first loads shadow t; whatever writes first touches the shadows of all other
@@ -22,7 +22,7 @@ std::thread_local! {
 }
 
 /// Time is nothing to the checker: it tries every order anyway.
-pub(crate) fn stand_aside() {}
+pub(crate) fn contention_backoff() {}
 
 /// Runs `model` with every atomic made inside it carrying shadows (or none).
 pub fn with_shadows(on: bool, model: impl FnOnce()) {

@@ -4,23 +4,22 @@
 
 use core::hash::Hash;
 
-#[cfg(not(all(loom, feature = "loom")))]
-use self::kept::{Kept, Seeker};
+#[cfg(not(incarnation_loom))]
+use super::hashed_key::{HashedKey, KeyLookup};
 
-#[cfg(not(all(loom, feature = "loom")))]
-pub(crate) type Prepared<K> = Kept<K>;
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(not(incarnation_loom))]
+pub(crate) type Prepared<K> = HashedKey<K>;
+#[cfg(incarnation_loom)]
 pub(crate) type Prepared<K> = K;
 
-#[cfg(not(all(loom, feature = "loom")))]
-#[derive(Debug)]
-struct Inner<K: Eq + Hash, V> {
-    map: dashmap::DashMap<Kept<K>, V, kept::Spread>,
+#[cfg(not(incarnation_loom))]
+struct Inner<K, V> {
+    map: dashmap::DashMap<HashedKey<K>, V, super::hashed_key::Spread>,
     hasher: ahash::RandomState,
     /// How many keys came in: each has a number.
     inserted: core::sync::atomic::AtomicU32,
 }
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(incarnation_loom)]
 type Inner<K, V> = loom::sync::Mutex<Vec<(K, V)>>;
 
 /// No reference into the map is ever handed out, so none can be held while another operation waits.
@@ -28,23 +27,28 @@ type Inner<K, V> = loom::sync::Mutex<Vec<(K, V)>>;
 /// Of a key's code only `Eq` runs under a lock (and what a caller of [`for_each`](Self::for_each) does with the key):
 /// `Hash` runs once before, and keys are dropped after. So a panic in
 /// any of them is the caller's (one in `Drop` nobody's) and leaves the map as it was.
-#[derive(Debug)]
-pub(crate) struct Map<K: Eq + Hash, V>(Inner<K, V>);
+pub(crate) struct Map<K, V>(Inner<K, V>);
 
-#[cfg(not(all(loom, feature = "loom")))]
+impl<K, V> core::fmt::Debug for Map<K, V> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Map").finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(incarnation_loom))]
 impl<K: Eq + Hash, V: Copy> Map<K, V> {
     /// `expected`: how many entries it is meant for; it allocates as they come.
     pub(crate) fn new(expected: usize) -> Self {
         let shards = (expected / 1024).next_power_of_two().clamp(2, 32);
         Self(Inner {
-            map: dashmap::DashMap::with_hasher_and_shard_amount(kept::Spread, shards),
+            map: dashmap::DashMap::with_hasher_and_shard_amount(super::hashed_key::Spread, shards),
             hasher: ahash::RandomState::new(),
             inserted: core::sync::atomic::AtomicU32::new(0),
         })
     }
 
-    fn seek<'k>(&self, key: &'k K) -> Seeker<'k, K> {
-        Seeker::of_key(&self.0.hasher, key)
+    fn seek<'k>(&self, key: &'k K) -> KeyLookup<'k, K> {
+        KeyLookup::of_key(&self.0.hasher, key)
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {
@@ -71,7 +75,7 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
             .0
             .inserted
             .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-        Kept::new(&self.0.hasher, key, number)
+        HashedKey::new(&self.0.hasher, key, number)
     }
 
     /// Inserts a value, or changes the one that is there; whether it was inserted.
@@ -99,7 +103,7 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
 
     /// Removes all whose value is so, and calls `removed` after each. A value that comes meanwhile is met or not.
     pub(crate) fn remove_each(&self, mut is: impl FnMut(&V) -> bool, mut removed: impl FnMut()) {
-        let mut found: Vec<Seeker<'_, K>> = Vec::new();
+        let mut found: Vec<KeyLookup<'_, K>> = Vec::new();
         for pair in &self.0.map {
             if is(pair.value()) {
                 found.push(pair.key().seeker());
@@ -121,7 +125,7 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
     }
 }
 
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(incarnation_loom)]
 impl<K: Eq + Hash, V: Copy> Map<K, V> {
     pub(crate) fn new(_expected: usize) -> Self {
         Self(Inner::new(Vec::new()))
@@ -200,7 +204,3 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         });
     }
 }
-
-#[cfg(not(all(loom, feature = "loom")))]
-#[path = "kept.rs"]
-mod kept;

@@ -3,19 +3,19 @@
 //! A chain only grows at its head and loses entries anywhere. Whoever stands on an unlinked entry
 //! still finds its way: `next` stays frozen until the grace period is over, and points to an entry
 //! further on; nothing is ever inserted in between. Unlinking is for the holder of the shard's
-//! permit alone, so `next` needs no mark bits.
+//! shard lock alone, so `next` needs no mark bits.
 
 use core::hint::select_unpredictable;
 
 use super::Table;
-use super::entry::{Entry, Index, Life};
+use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What walking a chain came to.
 pub(super) enum Step<'t, K> {
     /// The entry of the key, live or vacant still, as it was seen.
-    Found(&'t Entry<K>, Index, Life),
+    Found(&'t Entry<K>, Index, EntryState),
     /// There is none.
     Missing,
 }
@@ -35,9 +35,9 @@ impl<K> Table<K> {
             let matches = unsafe { entry.hash() == hash && is(entry.key()) };
             // Of several entries with one key, all but one are evicted.
             if matches {
-                let life = entry.life();
-                if life != Life::Evicted {
-                    return Step::Found(entry, index, life);
+                let entry_state = entry.entry_state();
+                if entry_state != EntryState::Evicted {
+                    return Step::Found(entry, index, entry_state);
                 }
             }
             // Acquire: as for the second, further on.
@@ -55,9 +55,9 @@ impl<K> Table<K> {
     pub(super) fn begin(&self, first: u32, hash: u32) -> u32 {
         // An empty chain begins at place 0, which nobody ever occupies: its `next` is 0.
         let entry = self.slab.place(first);
-        // Acquire: whoever misses an entry because it was unlinked here must find its grave, which was
+        // Acquire: whoever misses an entry because it was unlinked here must find its tombstone, which was
         // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
-        // `graves::old_claim_against_burial_in_the_middle`.
+        // `tombstones::old_claim_against_burial_in_the_middle`.
         let second = entry.next.load(Ordering::Acquire);
         // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it is place 0,
         // whose hash nobody ever writes.
@@ -95,8 +95,8 @@ impl<K> Table<K> {
                 index.get(),
                 // Release: publishes the entry. Pinned by `inserts::a_linked_entry_is_whole`.
                 // Acquire: since `first` was read, the key may have lived, died and been unlinked
-                // behind our back; its grave must be seen by the look that follows. Pinned by
-                // `graves::a_whole_life_inside_an_old_claim`.
+                // behind our back; its tombstone must be seen by the look that follows. Pinned by
+                // `tombstones::a_whole_life_inside_an_old_claim`.
                 Ordering::AcqRel,
                 // Acquire: the caller walks on from it.
                 Ordering::Acquire,
@@ -104,7 +104,7 @@ impl<K> Table<K> {
             .map(drop)
     }
 
-    /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the permit's holder.
+    /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the shard lock's holder.
     pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Indexes) {
         let head = &self.heads[head];
         let mut previous: Option<&Entry<K>> = None;
@@ -114,21 +114,21 @@ impl<K> Table<K> {
             let entry = self.slab.entry(index);
             // Acquire: unlinkings made here before are passed on with the one we may make.
             let after = entry.next.load(Ordering::Acquire);
-            if entry.life() != Life::Evicted {
+            if entry.entry_state() != EntryState::Evicted {
                 previous = Some(entry);
                 next = after;
                 continue;
             }
             match previous {
-                // Release: whoever misses the entry because of this store must find its grave.
-                // Pinned by `graves::a_burial_whose_unlinking_is_handed_over`.
+                // Release: whoever misses the entry because of this store must find its tombstone.
+                // Pinned by `tombstones::a_burial_whose_unlinking_is_handed_over`.
                 Some(previous) => previous.next.store(after, Ordering::Release),
                 None => {
                     let swung = head.compare_exchange(
                         index.get(),
                         after,
                         // Release: as for the store above. Pinned by
-                        // `graves::a_burial_at_the_head_is_handed_over`.
+                        // `tombstones::a_burial_at_the_head_is_handed_over`.
                         Ordering::Release,
                         // Acquire: we walk on from it.
                         Ordering::Acquire,

@@ -1,45 +1,45 @@
 //! One node's entry: a cache line for keys up to 32 bytes.
 //!
-//! The life of an entry, and the state of its word in each part of it:
+//! The life of an entry, and the state of its packed state in each part of it:
 //!
 //! ```text
 //! free --alloc--> vacant (0, key written) --link--> linked, still vacant --raise from 0--> live
-//! live --evict exactly the judged word--> evicted --unlink--> retired --grace period--> free
+//! live --evict exactly the judged packed state--> evicted --unlink--> retired --grace period--> free
 //! ```
 //!
-//! The word only rises: 0 while vacant, then the words of the claims, then `u64::MAX` for ever.
+//! The packed state only rises: 0 while vacant, then the words of the claims, then `u64::MAX` for ever.
 
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
 
 use super::zeroed::Zeroable;
-use crate::caught::caught;
-use crate::rule::Word;
+use crate::rule::PackedState;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, plain};
+use crate::sync::catch_panic;
 use crate::sync::cell::UnsafeCell;
 use crate::time::Timestamp;
 
 /// The bits of an entry that was linked and that no claim has raised yet.
 const VACANT: u64 = 0;
-/// The bits of an entry whose life is over: above every legal word.
+/// The bits of an entry whose life is over: above every legal packed state.
 const EVICTED: u64 = u64::MAX;
 
 /// The place of an entry in the array; 0 is nobody's, so that a zeroed head is an empty chain.
 pub(crate) type Index = NonZeroU32;
 
-/// What an entry's word says.
+/// What an entry's packed state says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum EntryState {
     Vacant,
-    Live(Word),
+    Live(PackedState),
     Evicted,
 }
 
-impl Life {
+impl EntryState {
     #[inline(always)]
     fn of(bits: u64) -> Self {
-        match Word::of_entry(bits) {
-            Some(word) => Self::Live(word),
+        match PackedState::of_entry(bits) {
+            Some(packed) => Self::Live(packed),
             None if bits == VACANT => Self::Vacant,
             None => Self::Evicted,
         }
@@ -49,8 +49,8 @@ impl Life {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Entry<K> {
-    word: AtomicU64,
-    stamp: AtomicU64,
+    packed: AtomicU64,
+    last_update: AtomicU64,
     /// The rest of the chain; while free, the rest of the free list.
     pub(super) next: AtomicU32,
     hash: UnsafeCell<u32>,
@@ -62,8 +62,8 @@ pub(crate) struct Entry<K> {
 impl<K> Default for Entry<K> {
     fn default() -> Self {
         Self {
-            word: AtomicU64::default(),
-            stamp: AtomicU64::default(),
+            packed: AtomicU64::default(),
+            last_update: AtomicU64::default(),
             next: AtomicU32::default(),
             hash: UnsafeCell::default(),
             generation: plain::AtomicU64::default(),
@@ -97,8 +97,8 @@ impl<K> Entry<K> {
         // Relaxed, all three: the caller's alone until the Release of the link publishes them.
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation.store(generation + 1, Ordering::Relaxed);
-        self.stamp.store(0, Ordering::Relaxed);
-        self.word.store(VACANT, Ordering::Relaxed);
+        self.last_update.store(0, Ordering::Relaxed);
+        self.packed.store(VACANT, Ordering::Relaxed);
     }
 
     /// Ends the memory of a life: drops the key. A panic in its `Drop` ends here: the moment is
@@ -113,10 +113,10 @@ impl<K> Entry<K> {
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation.store(generation + 1, Ordering::Relaxed);
         // Relaxed: so that a handle of the ended life, or a scan, finds no life in a free entry.
-        self.word.store(EVICTED, Ordering::Relaxed);
+        self.packed.store(EVICTED, Ordering::Relaxed);
         self.key.with_mut(|place| {
-            // SAFETY: it holds a key, by the caller's word, and nobody reads it any more.
-            caught(|| unsafe { (*place).assume_init_drop() });
+            // SAFETY: it holds a key, by the caller's packed state, and nobody reads it any more.
+            catch_panic(|| unsafe { (*place).assume_init_drop() });
         });
     }
 
@@ -126,81 +126,87 @@ impl<K> Entry<K> {
         self.generation.load(Ordering::Relaxed) % 2 == 1
     }
 
-    /// What the word says.
+    /// What the packed state says.
     #[inline(always)]
-    pub(crate) fn life(&self) -> Life {
-        Life::of(self.bits())
+    pub(crate) fn entry_state(&self) -> EntryState {
+        EntryState::of(self.bits())
     }
 
     /// The word of a live entry; vacant and evicted ones are unknown to whoever looks a node up.
     #[inline(always)]
-    pub(crate) fn word(&self) -> Option<Word> {
-        Word::of_entry(self.bits())
+    pub(crate) fn packed(&self) -> Option<PackedState> {
+        PackedState::of_entry(self.bits())
     }
 
     #[inline(always)]
     fn bits(&self) -> u64 {
-        // Acquire: with the Release in `raise`, the stamp read next is at least as late as this
-        // word's own, and key, hash and generation are those of its life (a scan comes here without
+        // Acquire: with the Release in `raise`, the last update read next is at least as late as this
+        // packed state's own, and key, hash and generation are those of its life (a scan comes here without
         // a head). Pinned by `claims::stamp_before_publish` and `scans::scanner_and_insert`.
-        self.word.load(Ordering::Acquire)
+        self.packed.load(Ordering::Acquire)
     }
 
-    /// The stamp of the word read before it, or a later one.
+    /// The last update of the packed state read before it, or a later one.
     #[inline(always)]
-    pub(crate) fn stamp(&self) -> Timestamp {
-        // Relaxed: ordered by the Acquire of the word before it.
-        Timestamp::from_nanos(self.stamp.load(Ordering::Relaxed))
+    pub(crate) fn last_update(&self) -> Timestamp {
+        // Relaxed: ordered by the Acquire of the packed state before it.
+        Timestamp::from_nanos(self.last_update.load(Ordering::Relaxed))
     }
 
-    /// Replaces exactly the word that was judged (`None`: vacant), or says what is there instead.
+    /// Replaces exactly the packed state that was judged (`None`: vacant), or says what is there instead.
     ///
-    /// The stamp goes first, so that whoever reads the word never reads an older one. A claim that
-    /// loses the race may leave its stamp behind: a stamp is an upper bound, never too early.
+    /// The last update goes first, so that whoever reads the packed state never reads an older one. A claim that
+    /// loses the race may leave its last update behind: a last update is an upper bound, never too early.
     #[inline(always)]
-    pub(crate) fn raise(&self, from: Option<Word>, to: Word, now: Timestamp) -> Result<(), Life> {
-        // Relaxed, both: published by the exchange below; who sees it reads no older stamp than was
+    pub(crate) fn raise(
+        &self,
+        from: Option<PackedState>,
+        to: PackedState,
+        now: Timestamp,
+    ) -> Result<(), EntryState> {
+        // Relaxed, both: published by the exchange below; who sees it reads no older last update than was
         // read here. Pinned by `claims::stamp_before_publish`. The claims of one packet share their
-        // time, so most find the stamp raised.
-        if self.stamp.load(Ordering::Relaxed) < now.as_nanos() {
-            self.stamp.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        // time, so most find the last update raised.
+        if self.last_update.load(Ordering::Relaxed) < now.as_nanos() {
+            self.last_update
+                .fetch_max(now.as_nanos(), Ordering::Relaxed);
         }
-        self.word
+        self.packed
             .compare_exchange(
-                from.map_or(VACANT, Word::bits),
+                from.map_or(VACANT, PackedState::bits),
                 to.bits(),
-                // Release: publishes the stamp. Acquire: a judge that comes after this one sees all
-                // that the judged word's writer had done (its burial among it).
+                // Release: publishes the last update. Acquire: a judge that comes after this one sees all
+                // that the judged packed state's writer had done (its burial among it).
                 Ordering::AcqRel,
                 // Acquire: the caller judges against what is there, as after a load.
                 Ordering::Acquire,
             )
             .map(drop)
-            .map_err(Life::of)
+            .map_err(EntryState::of)
     }
 
-    /// Ends the life if the word is still the judged one (`None`: vacant): this is the moment the
+    /// Ends the life if the packed state is still the judged one (`None`: vacant): this is the moment the
     /// node leaves the table. Whoever succeeds must see to the unlinking.
     #[inline]
-    pub(crate) fn evict(&self, judged: Option<Word>) -> Result<(), Life> {
-        self.word
+    pub(crate) fn evict(&self, judged: Option<PackedState>) -> Result<(), EntryState> {
+        self.packed
             .compare_exchange(
-                judged.map_or(VACANT, Word::bits),
+                judged.map_or(VACANT, PackedState::bits),
                 EVICTED,
-                // Release: who finds the node gone finds its grave, written before. Acquire: as in
-                // `raise`. Pinned by `graves::old_claim_against_burial`.
+                // Release: who finds the node gone finds its tombstone, written before. Acquire: as in
+                // `raise`. Pinned by `tombstones::old_claim_against_burial`.
                 Ordering::AcqRel,
                 // Acquire: as in `raise`.
                 Ordering::Acquire,
             )
             .map(drop)
-            .map_err(Life::of)
+            .map_err(EntryState::of)
     }
 
     /// Which use of the entry this is; odd while it is in use.
     #[inline(always)]
     pub(crate) fn generation(&self) -> u64 {
-        // Relaxed: ordered by the Acquire of the word, which the caller read before it.
+        // Relaxed: ordered by the Acquire of the packed state, which the caller read before it.
         self.generation.load(Ordering::Relaxed)
     }
 
@@ -209,7 +215,7 @@ impl<K> Entry<K> {
     /// # Safety
     ///
     /// The entry must hold a key, and keep it: the caller is pinned and found it linked, or read a
-    /// live word from it.
+    /// live packed state from it.
     #[inline(always)]
     pub(crate) unsafe fn hash(&self) -> u32 {
         // SAFETY: written before the link that the caller saw; not again before the grace period.

@@ -47,7 +47,7 @@ impl IntoIterator for Indexes {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(incarnation_loom)))]
 mod tests {
     use super::*;
 

@@ -4,7 +4,7 @@
 //! hash(K) --high half--> heads[h] --> entry i --> entry j --> 0        one array of entries
 //! ```
 //!
-//! It knows keys and words, not policies: [`tracker`](crate::tracker) judges claims. It allocates
+//! It knows keys and packed states, not policies: [`tracker`](crate::tracker) judges claims. It allocates
 //! once, from its limits, never rehashes, never moves an entry, and takes no lock on any path.
 //!
 //! [`Pinned`] is the only way in: what it hands out is protected until it is dropped.
@@ -12,35 +12,35 @@
 mod chain;
 mod entry;
 mod indexes;
-mod limbo;
 mod pinned;
 mod prefetch;
+mod retired;
 mod shard;
 mod slab;
 mod stripe;
 mod zeroed;
 
-pub(crate) use entry::{Index, Life};
+pub(crate) use entry::{EntryState, Index};
 pub(crate) use pinned::{Link, Node, Pinned, Retiring};
 pub(crate) use stripe::of_this_thread as stripe_of_this_thread;
 
 use core::sync::atomic::AtomicI64;
 
 use crate::reclaim::Domain;
-#[cfg(feature = "bench-floor")]
-use crate::rule::Word;
+#[cfg(feature = "_bench_floor")]
+use crate::rule::PackedState;
 use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-#[cfg(feature = "bench-floor")]
+#[cfg(feature = "_bench_floor")]
 use crate::time::Timestamp;
 
-use limbo::Limbo;
+use retired::RetiredList;
 use shard::Shard;
 use slab::Slab;
 use zeroed::{Zeroable, ZeroedArray};
 
-/// Most heads one shard covers: few enough for its debris to be found by looking at all of them.
+/// Most heads one shard covers: few enough for its logically deleted entries to be found by looking at all of them.
 const HEADS_PER_SHARD: usize = 256;
 
 // SAFETY: an atomic integer of zeroes is valid, and needs no drop.
@@ -54,10 +54,10 @@ pub(crate) struct Table<K> {
     mask: u32,
     slab: Slab<K>,
     shards: Box<[Shard]>,
-    limbo: Limbo,
+    retired: RetiredList,
     domain: Domain,
-    /// Evicted entries less unlinked ones. A number for people, like the limbo's.
-    debris: AtomicI64,
+    /// Evicted entries less unlinked ones. A number for people, like the retired list's.
+    pending_unlink: AtomicI64,
     /// Live entries and reservations for entries about to become live.
     live: Padded<AtomicU64>,
     hard_limit: u64,
@@ -90,9 +90,9 @@ impl<K> Table<K> {
             mask,
             slab: Slab::new(size.entries)?,
             shards: (0..shards).map(|_| Shard::default()).collect(),
-            limbo: Limbo::new(size.entries),
+            retired: RetiredList::new(size.entries),
             domain,
-            debris: AtomicI64::new(0),
+            pending_unlink: AtomicI64::new(0),
             live: Padded::default(),
             hard_limit: size.hard_limit as u64,
         })
@@ -104,7 +104,7 @@ impl<K> Table<K> {
         Pinned::new(self, self.domain.pin())
     }
 
-    #[cfg(all(loom, feature = "loom", not(incarnation_portable)))]
+    #[cfg(all(incarnation_loom, not(incarnation_portable)))]
     pub(crate) fn pin_alone(&self) -> Pinned<'_, K> {
         Pinned::new(self, self.domain.pin_alone())
     }
@@ -158,41 +158,45 @@ impl<K> Table<K> {
     }
 
     /// How many entries hold a key. Only for whoever has the whole table to itself.
-    #[cfg(all(loom, feature = "loom"))]
+    #[cfg(incarnation_loom)]
     pub(crate) fn occupied(&self) -> usize {
         let entries = self.slab.entries().iter();
         entries.filter(|entry| entry.is_occupied()).count()
     }
 
     /// How many entries wait for views to be dropped before they can be used again.
-    pub(crate) fn waiting(&self) -> usize {
-        self.limbo.waiting()
+    pub(crate) fn pending_reclaim(&self) -> usize {
+        self.retired.pending_reclaim()
     }
 
     /// How many evicted entries are still in their chains.
-    pub(crate) fn debris(&self) -> usize {
+    pub(crate) fn pending_unlink(&self) -> usize {
         // Relaxed: see the field. Who unlinked another's may have said so first.
-        usize::try_from(self.debris.load(core::sync::atomic::Ordering::Relaxed)).unwrap_or(0)
+        usize::try_from(
+            self.pending_unlink
+                .load(core::sync::atomic::Ordering::Relaxed),
+        )
+        .unwrap_or(0)
     }
 
     /// One entry was evicted, and so many were unlinked: mostly that one, and nothing is written.
-    fn count_debris(&self, unlinked: usize) {
+    fn count_pending_unlink(&self, unlinked: usize) {
         if unlinked != 1 {
             // Relaxed: see the field.
-            self.debris
+            self.pending_unlink
                 .fetch_add(1 - unlinked as i64, core::sync::atomic::Ordering::Relaxed);
         }
     }
 
     /// Recycles what nobody can see any more.
     pub(crate) fn collect(&self) {
-        self.limbo.collect(&self.domain, &self.slab);
+        self.retired.collect(&self.domain, &self.slab);
     }
 
     /// The same, but only once enough waits to be worth a system call.
     #[inline]
     pub(crate) fn collect_if_due(&self) {
-        if self.limbo.is_due() {
+        if self.retired.is_due() {
             self.collect();
         }
     }
@@ -228,14 +232,20 @@ impl<K> Table<K> {
     /// # Safety
     ///
     /// No entry may be unlinked during the call.
-    #[cfg(feature = "bench-floor")]
+    #[cfg(feature = "_bench_floor")]
     #[inline(always)]
-    pub(crate) unsafe fn get_unprotected<Q>(&self, hash: u32, key: &Q) -> Option<(Word, Timestamp)>
+    pub(crate) unsafe fn get_unprotected<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+    ) -> Option<(PackedState, Timestamp)>
     where
         Q: ?Sized + equivalent::Equivalent<K>,
     {
         match self.walk(self.first(hash), hash, |known| key.equivalent(known)) {
-            chain::Step::Found(entry, _, Life::Live(word)) => Some((word, entry.stamp())),
+            chain::Step::Found(entry, _, EntryState::Live(packed)) => {
+                Some((packed, entry.last_update()))
+            }
             chain::Step::Found(..) => None,
             chain::Step::Missing => None,
         }
@@ -248,11 +258,11 @@ impl<K> Table<K> {
 }
 
 /// The array of entries and its free list, by themselves, for the models.
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(incarnation_loom)]
 #[derive(Debug)]
 pub struct Places(Slab<u8>);
 
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(incarnation_loom)]
 #[allow(missing_docs, reason = "for the models")]
 impl Places {
     pub fn new(count: usize) -> Self {

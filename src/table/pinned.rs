@@ -9,10 +9,10 @@ use equivalent::Equivalent;
 
 use super::Table;
 use super::chain::Step;
-use super::entry::{Entry, Index, Life};
+use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
 use crate::reclaim::Guard;
-use crate::rule::Word;
+use crate::rule::PackedState;
 use crate::time::Timestamp;
 
 /// A pinned reader of a table.
@@ -21,7 +21,7 @@ pub(crate) struct Pinned<'t, K> {
     guard: Guard<'t>,
 }
 
-/// An entry that was found linked, or with a live word, by a reader that is still pinned.
+/// An entry that was found linked, or with a live packed state, by a reader that is still pinned.
 pub(crate) struct Node<'p, K> {
     entry: &'p Entry<K>,
     index: Index,
@@ -38,7 +38,7 @@ impl<K> Copy for Node<'_, K> {}
 /// How linking a new key went.
 pub(crate) enum Link<'p, K> {
     /// The key has an entry already.
-    Found(Node<'p, K>, Life),
+    Found(Node<'p, K>, EntryState),
     /// The key is linked, vacant.
     New(Vacant<'p, K>),
     /// No free entry is left.
@@ -60,7 +60,9 @@ impl<'p, K> Vacant<'p, K> {
 
 impl<K> Drop for Vacant<'_, K> {
     fn drop(&mut self) {
-        if self.node.entry.life() == Life::Vacant && self.node.entry.evict(None).is_ok() {
+        if self.node.entry.entry_state() == EntryState::Vacant
+            && self.node.entry.evict(None).is_ok()
+        {
             self.pinned.retiring().unlink(self.node);
         }
     }
@@ -74,10 +76,14 @@ pub(crate) struct Retiring<'p, K> {
 }
 
 impl<'p, K> Retiring<'p, K> {
-    /// Ends a life if its word is still the judged one, and has the entry unlinked.
+    /// Ends a life if its packed state is still the judged one, and has the entry unlinked.
     ///
     /// The reservation of the life is given back here.
-    pub(crate) fn evict(&mut self, node: Node<'p, K>, judged: Word) -> Result<(), Life> {
+    pub(crate) fn evict(
+        &mut self,
+        node: Node<'p, K>,
+        judged: PackedState,
+    ) -> Result<(), EntryState> {
         node.entry.evict(Some(judged))?;
         self.pinned.table.release();
         self.unlink(node);
@@ -91,7 +97,7 @@ impl<'p, K> Retiring<'p, K> {
         let hash = unsafe { node.entry.hash() };
         let before = self.unlinked.len();
         table.clear_up(hash, &mut self.unlinked);
-        table.count_debris(self.unlinked.len() - before);
+        table.count_pending_unlink(self.unlinked.len() - before);
     }
 }
 
@@ -100,7 +106,9 @@ impl<K> Drop for Retiring<'_, K> {
         if !self.unlinked.is_empty() {
             let table = self.pinned.table;
             let ticket = table.domain.ticket(&self.pinned.guard);
-            table.limbo.add(ticket, core::mem::take(&mut self.unlinked));
+            table
+                .retired
+                .add(ticket, core::mem::take(&mut self.unlinked));
         }
     }
 }
@@ -120,15 +128,15 @@ impl<'t, K> Pinned<'t, K> {
         self.guard.repin();
     }
 
-    /// The entry of a key, live or vacant, and what its word said.
+    /// The entry of a key, live or vacant, and what its packed state said.
     #[inline(always)]
-    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K>, Life)>
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K>, EntryState)>
     where
         Q: ?Sized + Equivalent<K>,
     {
         let first = self.table.first(hash);
         match self.table.walk(first, hash, |known| key.equivalent(known)) {
-            Step::Found(entry, index, life) => Some((Node { entry, index }, life)),
+            Step::Found(entry, index, entry_state) => Some((Node { entry, index }, entry_state)),
             Step::Missing => None,
         }
     }
@@ -150,8 +158,10 @@ impl<'t, K> Pinned<'t, K> {
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
         loop {
-            if let Step::Found(entry, index, life) = table.walk(first, hash, |known| known == key) {
-                return Link::Found(Node { entry, index }, life);
+            if let Step::Found(entry, index, entry_state) =
+                table.walk(first, hash, |known| known == key)
+            {
+                return Link::Found(Node { entry, index }, entry_state);
             }
             match table.link(first, hash, index) {
                 Ok(()) => {
@@ -184,21 +194,25 @@ impl<'t, K> Pinned<'t, K> {
 
     /// The node at an index found earlier, if its life of then still goes on.
     ///
-    /// The order matters: the word first, then the generation. The other way round the entry might
-    /// be recycled in between and show the very same word in another life.
+    /// The order matters: the packed state first, then the generation. The other way round the entry might
+    /// be recycled in between and show the very same packed state in another life.
     #[inline(always)]
-    pub(crate) fn revisit(&self, index: Index, generation: u64) -> Option<(Node<'_, K>, Word)> {
+    pub(crate) fn revisit(
+        &self,
+        index: Index,
+        generation: u64,
+    ) -> Option<(Node<'_, K>, PackedState)> {
         let entry = self.table.slab.entry(index);
-        let word = entry.word()?;
-        (entry.generation() == generation).then_some((Node { entry, index }, word))
+        let packed = entry.packed()?;
+        (entry.generation() == generation).then_some((Node { entry, index }, packed))
     }
 
     /// The live node at a place, if there is one.
     #[inline(always)]
-    pub(crate) fn at(&self, place: u32) -> Option<(Node<'_, K>, Word)> {
+    pub(crate) fn at(&self, place: u32) -> Option<(Node<'_, K>, PackedState)> {
         let index = Index::new(place)?;
         let entry = self.table.slab.entries().get(place as usize)?;
-        Some((Node { entry, index }, entry.word()?))
+        Some((Node { entry, index }, entry.packed()?))
     }
 
     /// The highest place in use: every node that was live before this call lies at or below it.
@@ -212,16 +226,16 @@ impl<'t, K> Pinned<'t, K> {
         &'p self,
         start: u32,
         end: u32,
-        mut each: impl FnMut(Node<'p, K>, Word),
+        mut each: impl FnMut(Node<'p, K>, PackedState),
     ) {
         let entries = self.table.slab.entries();
         let end = entries.len().min(end as usize + 1);
         let start = (start as usize).max(1).min(end);
         for (entry, place) in entries[start..end].iter().zip(start as u32..) {
-            if let Some(word) = entry.word()
+            if let Some(packed) = entry.packed()
                 && let Some(index) = Index::new(place)
             {
-                each(Node { entry, index }, word);
+                each(Node { entry, index }, packed);
             }
         }
     }
@@ -251,14 +265,14 @@ impl<K> Drop for Unlinked<'_, K> {
 
 impl<'p, K> Node<'p, K> {
     /// How the entry stands by now.
-    pub(crate) fn life(self) -> Life {
-        self.entry.life()
+    pub(crate) fn entry_state(self) -> EntryState {
+        self.entry.entry_state()
     }
 
-    /// The stamp of the word read before it, or a later one.
+    /// The last update of the packed state read before it, or a later one.
     #[inline(always)]
-    pub(crate) fn stamp(self) -> Timestamp {
-        self.entry.stamp()
+    pub(crate) fn last_update(self) -> Timestamp {
+        self.entry.last_update()
     }
 
     #[inline(always)]
@@ -277,9 +291,14 @@ impl<'p, K> Node<'p, K> {
         unsafe { self.entry.key() }
     }
 
-    /// Replaces exactly the word that was judged (`None`: vacant), stamp first.
+    /// Replaces exactly the packed state that was judged (`None`: vacant), last update first.
     #[inline(always)]
-    pub(crate) fn raise(self, from: Option<Word>, to: Word, now: Timestamp) -> Result<(), Life> {
+    pub(crate) fn raise(
+        self,
+        from: Option<PackedState>,
+        to: PackedState,
+        now: Timestamp,
+    ) -> Result<(), EntryState> {
         self.entry.raise(from, to, now)
     }
 }

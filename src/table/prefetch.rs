@@ -3,13 +3,13 @@
 /// Fetches the line of a place into the nearest cache; the place need not be valid.
 #[inline(always)]
 pub(super) fn prefetch<T>(place: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+    #[cfg(all(target_arch = "x86_64", not(any(incarnation_loom, miri))))]
     // SAFETY: a hint; it neither reads nor faults.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(place.cast());
     }
-    #[cfg(all(target_arch = "aarch64", not(any(loom, miri))))]
+    #[cfg(all(target_arch = "aarch64", not(any(incarnation_loom, miri))))]
     // SAFETY: a hint; it neither reads nor faults.
     unsafe {
         core::arch::asm!(
@@ -18,6 +18,6 @@ pub(super) fn prefetch<T>(place: *const T) {
             options(nostack, preserves_flags, readonly),
         );
     }
-    #[cfg(any(loom, miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    #[cfg(any(incarnation_loom, miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     let _ = place;
 }

@@ -1,14 +1,14 @@
-//! The permits: who may unlink, and how debris is handed over.
+//! The shard lock: who may unlink, and how logically deleted entries is handed over.
 //!
-//! A shard is a range of heads. Its permit is a try-lock that nobody ever waits for: an evictor that
-//! does not get it leaves its entry behind as debris, and the holder must not miss that. So
+//! A shard is a range of heads. Its shard lock is a try-lock that nobody ever waits for: an evictor that
+//! does not get it leaves its entry behind as logically deleted entries, and the holder must not miss that. So
 //!
 //! ```text
 //! evictor                              holder
-//!   evict (the word)                     unlink what is evicted
-//!   debris += 1                          release the permit
+//!   evict (the packed state)                     unlink what is evicted
+//!   logically deleted entries += 1                          release the shard lock
 //!   fence                                fence
-//!   try the permit                       debris moved since? try again
+//!   try the shard lock                       logically deleted entries moved since? try again
 //! ```
 //!
 //! and one of the two always sees the other. No sweeper is needed for it.
@@ -24,14 +24,14 @@ use crate::sync::cell::UnsafeCell;
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Shard {
-    permit: AtomicBool,
+    lock: AtomicBool,
     /// Counts the evictions in this shard.
-    debris: AtomicU64,
-    /// How many of them were taken care of. The permit holder's.
+    pending_unlink: AtomicU64,
+    /// How many of them were taken care of. The shard lock holder's.
     handled: UnsafeCell<u64>,
 }
 
-// SAFETY: `handled` is touched only by the holder of the permit.
+// SAFETY: `handled` is touched only by the holder of the shard lock.
 unsafe impl Sync for Shard {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Shard {}
@@ -42,19 +42,19 @@ impl<K> Table<K> {
     pub(super) fn clear_up(&self, hash: u32, unlinked: &mut Indexes) {
         let head = self.head_of(hash);
         let shard = &self.shards[head / HEADS_PER_SHARD];
-        // Release: whoever counts this eviction sees the evicted word.
-        let mine = shard.debris.fetch_add(1, Ordering::Release);
-        // SeqCst: against the holder's fence below. Either we see its permit released, or it sees
+        // Release: whoever counts this eviction sees the evicted packed state.
+        let mine = shard.pending_unlink.fetch_add(1, Ordering::Release);
+        // SeqCst: against the holder's fence below. Either we see its shard lock released, or it sees
         // our count. Pinned by `evictions::debris_is_handed_over`.
         fence(Ordering::SeqCst);
         loop {
             if !shard.try_acquire() {
                 return;
             }
-            // Acquire: the evicted words that were counted.
-            let seen = shard.debris.load(Ordering::Acquire);
+            // Acquire: the evicted packed states that were counted.
+            let seen = shard.pending_unlink.load(Ordering::Acquire);
             let handled = shard.handled.with_mut(|handled| {
-                // SAFETY: we hold the permit.
+                // SAFETY: we hold the shard lock.
                 mem::replace(unsafe { &mut *handled }, seen)
             });
             if handled == mine && seen == mine + 1 {
@@ -71,7 +71,7 @@ impl<K> Table<K> {
             // SeqCst: against the evictors' fence above.
             fence(Ordering::SeqCst);
             // Relaxed: the fence decides what is seen.
-            if shard.debris.load(Ordering::Relaxed) == seen {
+            if shard.pending_unlink.load(Ordering::Relaxed) == seen {
                 return;
             }
         }
@@ -80,7 +80,7 @@ impl<K> Table<K> {
 
 impl Shard {
     fn try_acquire(&self) -> bool {
-        self.permit
+        self.lock
             // Acquire: what the holder before did to the chains. Relaxed: nothing is read without it.
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -88,6 +88,6 @@ impl Shard {
 
     fn release(&self) {
         // Release: see `try_acquire`. Pinned by `evictions::debris_is_handed_over`.
-        self.permit.store(false, Ordering::Release);
+        self.lock.store(false, Ordering::Release);
     }
 }

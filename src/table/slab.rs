@@ -11,7 +11,7 @@ use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering, plain};
 
 /// Free lists of a large table.
-const LISTS: usize = if cfg!(loom) { 1 } else { 8 };
+const LISTS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
 /// Tables below this many entries have one free list.
 const LARGE: usize = 4096;
 
@@ -133,7 +133,7 @@ impl<K> Slab<K> {
     /// Its entry must hold a key and be the caller's alone, as for [`Entry::vacate`].
     pub(super) unsafe fn give_back(&self, index: Index) {
         let entry = self.entry(index);
-        // SAFETY: by the caller's word.
+        // SAFETY: by the caller's packed state.
         unsafe { entry.vacate() };
         let list = &self.free[super::stripe::of_this_thread() % self.free.len()];
         // Relaxed: only the counter and index are used, nothing behind them.
@@ -158,7 +158,7 @@ impl<K> Slab<K> {
 
 impl<K> Drop for Slab<K> {
     fn drop(&mut self) {
-        if core::mem::needs_drop::<K>() || cfg!(loom) {
+        if core::mem::needs_drop::<K>() || cfg!(incarnation_loom) {
             for entry in &self.entries[1..=self.mark() as usize] {
                 if entry.is_occupied() {
                     // SAFETY: it holds a key, and the table is ours alone.

@@ -1,6 +1,6 @@
 //! A small number for each thread, to spread what threads write over several cache lines.
 
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 pub(crate) fn of_this_thread() -> usize {
     use core::cell::Cell;
     use core::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ pub(crate) fn of_this_thread() -> usize {
         .unwrap_or(0)
 }
 
-#[cfg(loom)]
+#[cfg(incarnation_loom)]
 pub(crate) fn of_this_thread() -> usize {
     0
 }

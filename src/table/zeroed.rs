@@ -3,10 +3,10 @@
 //! Large zeroed allocations come as untouched pages. But asking the allocator for a large alignment
 //! makes it zero by hand, touching them all: so this asks for an ordinary one and aligns by itself.
 
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 pub(crate) use real::ZeroedArray;
 
-#[cfg(loom)]
+#[cfg(incarnation_loom)]
 pub(crate) use model::ZeroedArray;
 
 /// Types of which all-zero bytes are a value, the same that [`Default`] makes.
@@ -16,7 +16,7 @@ pub(crate) use model::ZeroedArray;
 /// A value of zero bytes must be valid, and must need no drop.
 pub(crate) unsafe trait Zeroable: Default {}
 
-#[cfg(not(loom))]
+#[cfg(not(incarnation_loom))]
 mod real {
     use super::Zeroable;
     use core::marker::PhantomData;
@@ -80,7 +80,7 @@ mod real {
     }
 }
 
-#[cfg(loom)]
+#[cfg(incarnation_loom)]
 mod model {
     use super::Zeroable;
     use core::ops::Deref;

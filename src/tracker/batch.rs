@@ -17,9 +17,10 @@ use crate::time::Timestamp;
 /// How many are on their way at once: about as many lines as a core can wait for, twice over.
 const AT_ONCE: usize = 32;
 
-impl<K, S> View<'_, K, S>
+impl<K, D, S> View<'_, K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// Puts the claims of a packet to the table, in order; `each` gets their numbers and verdicts.

@@ -3,13 +3,18 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::marker::PhantomData;
 use core::time::Duration;
 
-use crate::bell::Bell;
-use crate::counters::Counters;
-use crate::graves::Graves;
+use std::net::SocketAddr;
+
+use crate::counters::event_counters::EventCounters;
+use crate::counters::pin_age::PinAge;
+use crate::counters::status_counts::StatusCounts;
+use crate::hash::RandomState;
 use crate::local::Local;
 use crate::notify::Notify;
+use crate::notify::capacity_signal::CapacitySignal;
 #[cfg(feature = "persist")]
 use crate::persist::{DurableIncarnation, PersistError};
 use crate::reclaim::Reclaimer;
@@ -17,16 +22,15 @@ use crate::rule::{Incarnation, Policy};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
-use crate::tally::Tally;
+use crate::tombstones::Tombstones;
 use crate::tracker::IncarnationTracker;
-use crate::tracker::core::{Core, Lifetimes, table_hash};
-use crate::watch::ViewWatch;
+use crate::tracker::core::{Core, SweepPolicy, table_hash};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Entries there are beyond the hard limit, at least: what may leave while one thread is held up in the middle of
 /// an operation, as by a view. Few under the model checker, which pays for each.
-const MIN_SPARE: usize = if cfg!(loom) { 2 } else { 32 };
+const MIN_SPARE: usize = if cfg!(incarnation_loom) { 2 } else { 32 };
 
 /// Sets up an [`IncarnationTracker`]; made by [`IncarnationTracker::builder`].
 ///
@@ -43,7 +47,7 @@ const MIN_SPARE: usize = if cfg!(loom) { 2 } else { 32 };
 /// ```
 #[derive(Debug)]
 #[must_use = "nothing is made until `build`"]
-pub struct Builder<K, S = ahash::RandomState> {
+pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
     policy: Policy,
     local_key: Option<K>,
     local_incarnation: Incarnation,
@@ -56,10 +60,11 @@ pub struct Builder<K, S = ahash::RandomState> {
     dead_retention: Duration,
     unconfirmed_timeout: Option<Duration>,
     suspect_timeout: Option<Duration>,
-    max_graves: Option<usize>,
-    grave_retention: Option<Duration>,
+    max_tombstones: Option<usize>,
+    tombstone_retention: Option<Duration>,
     reclaimer: Option<Reclaimer>,
     hasher: S,
+    data: PhantomData<fn() -> D>,
 }
 
 /// Limits that contradict each other, or can't be had.
@@ -146,7 +151,7 @@ impl fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-impl<K> Default for Builder<K> {
+impl<K, D> Default for Builder<K, D> {
     fn default() -> Self {
         Self {
             policy: Policy::default(),
@@ -161,15 +166,16 @@ impl<K> Default for Builder<K> {
             dead_retention: Duration::from_secs(60 * 60),
             unconfirmed_timeout: Some(Duration::from_secs(5 * 60)),
             suspect_timeout: None,
-            max_graves: None,
-            grave_retention: None,
+            max_tombstones: None,
+            tombstone_retention: None,
             reclaimer: None,
-            hasher: ahash::RandomState::new(),
+            hasher: RandomState::new(),
+            data: PhantomData,
         }
     }
 }
 
-impl<K, S> Builder<K, S> {
+impl<K, D, S> Builder<K, D, S> {
     /// The node this process is. Claims about it are never applied: they come back as
     /// [`Verdict::AboutSelf`](crate::Verdict::AboutSelf). It is no entry of the table, so nothing
     /// evicts, samples or counts it; its state is [`IncarnationTracker::local`].
@@ -215,7 +221,7 @@ impl<K, S> Builder<K, S> {
     }
 
     /// Whether an eviction by capacity may take Alive nodes once there are no others. Off by
-    /// default: the stablest live nodes have the oldest stamps, and a flood of invented ones would
+    /// default: the stablest live nodes have the oldest last updates, and a flood of invented ones would
     /// push them out.
     pub fn evict_alive(mut self, yes: bool) -> Self {
         self.evict_alive = yes;
@@ -243,16 +249,16 @@ impl<K, S> Builder<K, S> {
 
     /// How many deaths are remembered after their nodes left the table; 0: none. Default
     /// `max_nodes`.
-    pub fn max_graves(mut self, graves: usize) -> Self {
-        self.max_graves = Some(graves);
+    pub fn max_tombstones(mut self, tombstones: usize) -> Self {
+        self.max_tombstones = Some(tombstones);
         self
     }
 
     /// How long a death is remembered, counted from the death. Default 24 hours, or twice `dead_retention` if that is
-    /// more. A time that is not above `dead_retention` has the sweep evict without a grave: then only nodes removed before
+    /// more. A time that is not above `dead_retention` has the sweep evict without a tombstone: then only nodes removed before
     /// leave any.
-    pub fn grave_retention(mut self, retention: Duration) -> Self {
-        self.grave_retention = Some(retention);
+    pub fn tombstone_retention(mut self, retention: Duration) -> Self {
+        self.tombstone_retention = Some(retention);
         self
     }
 
@@ -301,7 +307,7 @@ impl<K, S> Builder<K, S> {
 
     /// Hashes keys with `hasher` instead of a randomly seeded ahash. Keys come from the network, so
     /// it should be seeded at random and resist collisions; its high bits choose the chain.
-    pub fn hasher<T>(self, hasher: T) -> Builder<K, T> {
+    pub fn hasher<T>(self, hasher: T) -> Builder<K, D, T> {
         Builder {
             policy: self.policy,
             local_key: self.local_key,
@@ -315,17 +321,19 @@ impl<K, S> Builder<K, S> {
             dead_retention: self.dead_retention,
             unconfirmed_timeout: self.unconfirmed_timeout,
             suspect_timeout: self.suspect_timeout,
-            max_graves: self.max_graves,
-            grave_retention: self.grave_retention,
+            max_tombstones: self.max_tombstones,
+            tombstone_retention: self.tombstone_retention,
             reclaimer: self.reclaimer,
             hasher,
+            data: PhantomData,
         }
     }
 }
 
-impl<K, S> Builder<K, S>
+impl<K, D, S> Builder<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// Makes the tracker: one allocation for the entries, one for the heads, a few small ones.
@@ -333,7 +341,7 @@ where
     /// # Errors
     ///
     /// A [`BuildError`] that names the limits which contradict each other, or what a disk refused.
-    pub fn build(self) -> Result<IncarnationTracker<K, S>, BuildError> {
+    pub fn build(self) -> Result<IncarnationTracker<K, D, S>, BuildError> {
         let hard_limit = self.checked()?;
         let size = Size {
             nodes: self.max_nodes,
@@ -360,15 +368,16 @@ where
             None => local,
         };
         Ok(IncarnationTracker::new(Arc::new(Core {
+            data: PhantomData,
             notify: Notify::new(table.capacity()),
             table,
-            graves: Graves::new(
-                self.max_graves.unwrap_or(self.max_nodes),
-                self.grave_retention
+            tombstones: Tombstones::new(
+                self.max_tombstones.unwrap_or(self.max_nodes),
+                self.tombstone_retention
                     .unwrap_or_else(|| DAY.max(self.dead_retention.saturating_mul(2))),
             ),
             policy: self.policy,
-            lifetimes: Lifetimes {
+            sweep_policy: SweepPolicy {
                 unconfirmed_timeout: self.unconfirmed_timeout,
                 suspect_timeout: self.suspect_timeout,
                 dead_retention: self.dead_retention,
@@ -376,15 +385,15 @@ where
                 eviction_headroom: self.eviction_headroom.unwrap_or(self.max_nodes / 100),
                 evict_alive: self.evict_alive,
             },
-            counters: Counters::new(self.max_nodes >= 1024),
-            tally: Tally::new(self.max_nodes >= 1024),
-            views: ViewWatch::default(),
+            status_counts: StatusCounts::new(self.max_nodes >= 1024),
+            event_counters: EventCounters::new(self.max_nodes >= 1024),
+            views: PinAge::default(),
             hasher: self.hasher,
             local,
             local_hash,
             local_key: self.local_key,
             selecting: AtomicBool::new(false),
-            bell: Bell::default(),
+            capacity_signal: CapacitySignal::default(),
         })))
     }
 

@@ -1,37 +1,38 @@
 //! What tracker, view and handle share: the table, the policies, and how a proposal gets into it.
 //!
 //! A proposal about a node goes through one loop: find its entry or link a vacant one, judge the
-//! proposal against the word that is there, and exchange exactly that word. A lost race is judged
-//! again. Inserting is no second path: `Joined` is the answer to whoever raises a word from vacant.
+//! proposal against the packed state that is there, and exchange exactly that packed state. A lost race is judged
+//! again. Inserting is no second path: `Joined` is the answer to whoever raises a packed state from vacant.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash, Hasher};
+use core::marker::PhantomData;
 use core::time::Duration;
 
 use equivalent::Equivalent;
 
-use crate::bell::Bell;
-use crate::counters::Counters;
-use crate::graves::{Burial, Found, Grave, Graves};
+use crate::counters::event_counters::{Event, EventCounters};
+use crate::counters::pin_age::PinAge;
+use crate::counters::status_counts::StatusCounts;
 use crate::local::Local;
 use crate::notify::Notify;
+use crate::notify::capacity_signal::CapacitySignal;
 use crate::rule::{
-    Judgement, Policy, Proposal, Rejection, Situation, Status, Verdict, Word, judge,
+    Judgement, PackedState, Policy, Proposal, Rejection, Situation, Status, Verdict, judge,
 };
 use crate::sync::atomic::AtomicBool;
-use crate::sync::stand_aside;
-use crate::table::{Life, Link, Node, Pinned, Retiring, Table};
-use crate::tally::{Event, Tally};
+use crate::sync::contention_backoff;
+use crate::table::{EntryState, Link, Node, Pinned, Retiring, Table};
 use crate::time::Timestamp;
+use crate::tombstones::{Found, Tombstone, Tombstones, WriteOutcome};
 use crate::tracker::{NodeState, SweepReason};
-use crate::watch::ViewWatch;
 
 /// Why a node leaves the table, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Exit {
     Swept(SweepReason, Timestamp),
     Removed(Timestamp),
-    /// Without a grave, whatever it was.
+    /// Without a tombstone, whatever it was.
     Forgotten,
 }
 
@@ -47,7 +48,7 @@ impl From<Exit> for Event {
 
 /// When a sweep does what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lifetimes {
+pub(crate) struct SweepPolicy {
     pub(crate) unconfirmed_timeout: Option<Duration>,
     pub(crate) suspect_timeout: Option<Duration>,
     pub(crate) dead_retention: Duration,
@@ -57,14 +58,16 @@ pub(crate) struct Lifetimes {
 }
 
 #[derive(Debug)]
-pub(crate) struct Core<K: Eq + Hash, S> {
+pub(crate) struct Core<K, D, S> {
+    /// The type of what a program keeps of each node.
+    pub(crate) data: PhantomData<fn() -> D>,
     pub(crate) table: Table<K>,
-    pub(crate) graves: Graves<K>,
+    pub(crate) tombstones: Tombstones<K>,
     pub(crate) policy: Policy,
-    pub(crate) lifetimes: Lifetimes,
-    pub(crate) counters: Counters,
-    pub(crate) tally: Tally,
-    pub(crate) views: ViewWatch,
+    pub(crate) sweep_policy: SweepPolicy,
+    pub(crate) status_counts: StatusCounts,
+    pub(crate) event_counters: EventCounters,
+    pub(crate) views: PinAge,
     pub(crate) notify: Notify,
     pub(crate) hasher: S,
     pub(crate) local: Local,
@@ -75,7 +78,7 @@ pub(crate) struct Core<K: Eq + Hash, S> {
     /// Held by the sweep that selects by capacity; nobody waits for it.
     pub(crate) selecting: AtomicBool,
     /// Rung by claims that find no room.
-    pub(crate) bell: Bell,
+    pub(crate) capacity_signal: CapacitySignal,
 }
 
 /// The high half of a key's hash.
@@ -90,7 +93,7 @@ pub(crate) fn table_hash<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -
     (state.finish() >> 32) as u32
 }
 
-impl<K, S> Core<K, S>
+impl<K, D, S> Core<K, D, S>
 where
     K: Eq + Hash + Clone,
     S: BuildHasher,
@@ -139,7 +142,7 @@ where
         Q: ?Sized + Equivalent<K>,
     {
         match pinned.find(hash, key)? {
-            (node, Life::Live(word)) => Some(NodeState::new(word, node.stamp())),
+            (node, EntryState::Live(packed)) => Some(NodeState::new(packed, node.last_update())),
             _ => None,
         }
     }
@@ -157,18 +160,18 @@ where
             return Judgement::Keep(about_self(proposal));
         }
         loop {
-            let joins = self.tally.arrivals();
-            if let Some((node, word)) = known(pinned, hash, key) {
-                match self.judge_known(node, word, proposal, now) {
+            let joins = self.event_counters.arrivals();
+            if let Some((node, packed)) = known(pinned, hash, key) {
+                match self.judge_known(node, packed, proposal, now) {
                     Ok(judgement) => return judgement,
                     Err(_moved) => continue,
                 }
             }
             let judgement = self.within_capacity(self.judge_unknown(key, proposal, now));
-            // If the node joined between the two looks, it may have ended the grave that the second
+            // If the node joined between the two looks, it may have ended the tombstone that the second
             // one missed: then it was never as unknown as this judgement says. It may even be gone
-            // again, into another grave; but who joins is counted before a grave is ended.
-            if known(pinned, hash, key).is_none() && self.tally.arrivals() == joins {
+            // again, into another tombstone; but who joins is counted before a tombstone is ended.
+            if known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {
                 return judgement;
             }
         }
@@ -207,12 +210,12 @@ where
         if self.is_local(hash, key) {
             return about_self(proposal);
         }
-        if let Some((node, Life::Live(word))) = pinned.find(hash, key)
-            && let Some(verdict) = self.settle_at_once(node, word, proposal, now)
+        if let Some((node, EntryState::Live(packed))) = pinned.find(hash, key)
+            && let Some(verdict) = self.apply_fast(node, packed, proposal, now)
         {
             return verdict;
         }
-        self.submit_rarer(hash, key, proposal, now)
+        self.apply_slow(hash, key, proposal, now)
     }
 
     /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
@@ -220,21 +223,21 @@ where
     /// It pins for itself, so that the caller's guard need not be where a pointer can reach it.
     #[cold]
     #[inline(never)]
-    fn submit_rarer(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+    fn apply_slow(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
         let pinned = &self.table.pin();
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
-            let (node, life) = match pinned.find(hash, key) {
+            let (node, entry_state) = match pinned.find(hash, key) {
                 Some(found) => found,
                 None => match self.introduce(pinned, hash, key, proposal, now) {
-                    Ok(Link::Found(node, life)) => (node, life),
+                    Ok(Link::Found(node, entry_state)) => (node, entry_state),
                     Ok(Link::New(vacant)) => {
                         linked = vacant;
-                        (linked.node(), Life::Vacant)
+                        (linked.node(), EntryState::Vacant)
                     }
                     refused => {
-                        // Joined between the look for it and the look at its grave: judged anew.
+                        // Joined between the look for it and the look at its tombstone: judged anew.
                         if known(pinned, hash, key).is_some() {
                             continue;
                         }
@@ -247,7 +250,7 @@ where
                     }
                 },
             };
-            if let Some(verdict) = self.settle(node, life, proposal, now) {
+            if let Some(verdict) = self.apply(node, entry_state, proposal, now) {
                 return verdict;
             }
             // That life ended meanwhile: the proposal is made again, to a fresh entry.
@@ -274,45 +277,51 @@ where
     /// The answer where room was needed and there is none; tells whoever can make some.
     #[cold]
     fn no_room(&self) -> Verdict {
-        self.bell.ring();
+        self.capacity_signal.ring();
         Verdict::Rejected(Rejection::AtCapacity)
     }
 
     /// Judges a proposal against the word of a live entry and writes what wins; `None` if it is to be
     /// refused, or somebody was faster. This is all that nearly every claim needs, so it is straight
-    /// code, and leaves everything else to [`settle`](Self::settle).
+    /// code, and leaves everything else to [`settle`](Self::apply).
     #[inline(always)]
-    pub(crate) fn settle_at_once(
+    pub(crate) fn apply_fast(
         &self,
         node: Node<'_, K>,
-        word: Word,
+        packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
-        match self.judge_standing(node, word, proposal, now) {
+        match self.judge_standing(node, packed, proposal, now) {
             Judgement::Keep(Verdict::Rejected(_)) => None,
-            // Who was only heard of may have a grave yet.
+            // Who was only heard of may have a tombstone yet.
             Judgement::Keep(_) if proposal.is_rejoin() => None,
             Judgement::Keep(verdict) => Some(verdict),
-            Judgement::Write(..) if word.status() == Status::Unconfirmed => None,
+            Judgement::Write(..) if packed.status() == Status::Unconfirmed => None,
             Judgement::Write(to, verdict) => {
-                self.write(node, word, to, now).is_ok().then_some(verdict)
+                self.write(node, packed, to, now).is_ok().then_some(verdict)
             }
         }
     }
 
-    /// Replaces exactly this word, or says what is there instead. Not inlined: most claims write nothing,
+    /// Replaces exactly this packed state, or says what is there instead. Not inlined: most claims write nothing,
     /// and what they need should fit into the processor's registers.
     ///
     /// Whoever loses a race stands aside for a moment: the winner, who is likely to have more claims about
     /// a node that is disputed, has its line meanwhile, instead of sending it to and fro for each of them.
     #[inline(never)]
-    fn write(&self, node: Node<'_, K>, word: Word, to: Word, now: Timestamp) -> Result<(), Life> {
-        if node.raise(Some(word), to, now).is_err() {
-            stand_aside();
-            return Err(node.life());
+    fn write(
+        &self,
+        node: Node<'_, K>,
+        packed: PackedState,
+        to: PackedState,
+        now: Timestamp,
+    ) -> Result<(), EntryState> {
+        if node.raise(Some(packed), to, now).is_err() {
+            contention_backoff();
+            return Err(node.entry_state());
         }
-        self.changed(node, Some(word), Some(to));
+        self.changed(node, Some(packed), Some(to));
         Ok(())
     }
 
@@ -320,57 +329,62 @@ where
     /// once the entry's life is over.
     #[cold]
     #[inline(never)]
-    pub(crate) fn settle(
+    pub(crate) fn apply(
         &self,
         node: Node<'_, K>,
-        mut life: Life,
+        mut entry_state: EntryState,
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
         loop {
-            let attempted = match life {
-                Life::Evicted => return None,
-                Life::Live(word) => match self.judge_known(node, word, proposal, now) {
+            let attempted = match entry_state {
+                EntryState::Evicted => return None,
+                EntryState::Live(packed) => match self.judge_known(node, packed, proposal, now) {
                     Ok(Judgement::Keep(verdict)) => Ok(verdict),
                     Ok(Judgement::Write(to, verdict)) => {
-                        self.write(node, word, to, now).map(|()| verdict)
+                        self.write(node, packed, to, now).map(|()| verdict)
                     }
                     Err(now_there) => Err(now_there),
                 },
-                Life::Vacant => self.join(node, proposal, now),
+                EntryState::Vacant => self.join(node, proposal, now),
             };
             match attempted {
                 Ok(verdict) => return Some(self.noted(verdict)),
-                Err(now_there) => life = now_there,
+                Err(now_there) => entry_state = now_there,
             }
         }
     }
 
     /// Raises a linked, vacant entry, or says what it has become.
     #[cold]
-    fn join(&self, node: Node<'_, K>, proposal: Proposal, now: Timestamp) -> Result<Verdict, Life> {
-        // The graves again, now that the entry is linked: between the first look and the link the
-        // node may have lived, died and been buried. Its burial came before its eviction, its
+    fn join(
+        &self,
+        node: Node<'_, K>,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Result<Verdict, EntryState> {
+        // The tombstones again, now that the entry is linked: between the first look and the link the
+        // node may have lived, died and been buried. Its written came before its eviction, its
         // eviction before our link could succeed, so this look finds it.
-        let found = self.graves.find(node.key());
-        let (to, verdict) = match self.judge_buried(found, proposal, now) {
+        let found = self.tombstones.find(node.key());
+        let (to, verdict) = match self.judge_by_tombstone(found, proposal, now) {
             Judgement::Write(to, verdict) => (to, verdict),
             Judgement::Keep(verdict) => return Ok(verdict),
         };
         if !self.table.reserve() {
-            return match node.life() {
-                Life::Vacant => Ok(self.no_room()),
+            return match node.entry_state() {
+                EntryState::Vacant => Ok(self.no_room()),
                 // Another claim was faster, and may have taken the last place for this very node.
-                life => Err(life),
+                entry_state => Err(entry_state),
             };
         }
-        if let Err(life) = node.raise(None, to, now) {
+        if let Err(entry_state) = node.raise(None, to, now) {
             self.table.release();
-            return Err(life);
+            return Err(entry_state);
         }
         self.changed(node, None, Some(to));
-        self.tally.count_join();
-        self.graves.end_below(node.key(), found, to);
+        self.event_counters.count_join();
+        self.tombstones.end_below(node.key(), found, to);
         Ok(verdict)
     }
 
@@ -385,15 +399,20 @@ where
 
     #[cold]
     fn refused(&self, reason: Rejection) {
-        self.tally.count(reason);
+        self.event_counters.count(reason);
         #[cfg(feature = "tracing")]
         tracing::debug!(target: "incarnation", %reason, "claim refused");
     }
 
-    /// To be called after every change of a node's word (`None`: not in the table).
+    /// To be called after every change of a node's packed state (`None`: not in the table).
     #[inline(always)]
-    pub(crate) fn changed(&self, node: Node<'_, K>, from: Option<Word>, to: Option<Word>) {
-        self.counters.moved(from, to);
+    pub(crate) fn changed(
+        &self,
+        node: Node<'_, K>,
+        from: Option<PackedState>,
+        to: Option<PackedState>,
+    ) {
+        self.status_counts.moved(from, to);
         self.notify.changed(self.table.domain(), node.index());
     }
 
@@ -401,53 +420,57 @@ where
     pub(crate) fn judge_known(
         &self,
         node: Node<'_, K>,
-        word: Word,
+        packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Result<Judgement, Life> {
-        if word.status() == Status::Unconfirmed {
-            self.judge_heard_of(node, word, proposal, now)
+    ) -> Result<Judgement, EntryState> {
+        if packed.status() == Status::Unconfirmed {
+            self.judge_heard_of(node, packed, proposal, now)
         } else {
-            Ok(self.judge_standing(node, word, proposal, now))
+            Ok(self.judge_standing(node, packed, proposal, now))
         }
     }
 
-    /// The same where no grave can count: for all but Unconfirmed nodes, and for claims that change nothing anyway.
+    /// The same where no tombstone can count: for all but Unconfirmed nodes, and for claims that change nothing anyway.
     #[inline(always)]
     fn judge_standing(
         &self,
         node: Node<'_, K>,
-        word: Word,
+        packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
     ) -> Judgement {
         let situation = Situation {
             died_recently: proposal.is_rejoin()
-                && word.status() == Status::Dead
-                && self.is_recent(node.stamp(), now),
-            ..Situation::known(word)
+                && packed.status() == Status::Dead
+                && self.is_recent(node.last_update(), now),
+            ..Situation::known(packed)
         };
         judge(situation, proposal, &self.policy)
     }
 
-    /// The same for a node that was only heard of: it may have been entered over its grave, which then still
+    /// The same for a node that was only heard of: it may have been entered over its tombstone, which then still
     /// counts.
     #[cold]
     #[inline(never)]
     fn judge_heard_of(
         &self,
         node: Node<'_, K>,
-        word: Word,
+        packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Result<Judgement, Life> {
-        let buried = self.buried(self.graves.find(node.key()), now);
-        // Word and grave are of one moment only if the word stands yet: the node may have been forgotten
-        // meanwhile, and its grave opened.
-        match node.life() {
-            Life::Live(still) if still == word => {
-                let stored = Some(word);
-                let situation = Situation { stored, ..buried };
+    ) -> Result<Judgement, EntryState> {
+        let situation_by_tombstone =
+            self.situation_by_tombstone(self.tombstones.find(node.key()), now);
+        // PackedState and tombstone are of one moment only if the packed state stands yet: the node may have been forgotten
+        // meanwhile, and its tombstone opened.
+        match node.entry_state() {
+            EntryState::Live(still) if still == packed => {
+                let stored = Some(packed);
+                let situation = Situation {
+                    stored,
+                    ..situation_by_tombstone
+                };
                 Ok(judge(situation, proposal, &self.policy))
             }
             moved => Err(moved),
@@ -455,20 +478,29 @@ where
     }
 
     fn judge_unknown(&self, key: &K, proposal: Proposal, now: Timestamp) -> Judgement {
-        self.judge_buried(self.graves.find(key), proposal, now)
+        self.judge_by_tombstone(self.tombstones.find(key), proposal, now)
     }
 
-    fn judge_buried(&self, found: Option<Found>, proposal: Proposal, now: Timestamp) -> Judgement {
-        judge(self.buried(found, now), proposal, &self.policy)
+    fn judge_by_tombstone(
+        &self,
+        found: Option<Found>,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Judgement {
+        judge(
+            self.situation_by_tombstone(found, now),
+            proposal,
+            &self.policy,
+        )
     }
 
-    /// The situation of an unknown node by its grave.
-    fn buried(&self, found: Option<Found>, now: Timestamp) -> Situation {
-        match self.graves.current(found, now) {
+    /// The situation of an unknown node by its tombstone.
+    fn situation_by_tombstone(&self, found: Option<Found>, now: Timestamp) -> Situation {
+        match self.tombstones.current(found, now) {
             None => Situation::default(),
-            Some(Grave { word, died }) => Situation {
+            Some(Tombstone { packed, died }) => Situation {
                 stored: None,
-                grave: Some(word),
+                tombstone: Some(packed),
                 died_recently: self.is_recent(died, now),
             },
         }
@@ -478,34 +510,34 @@ where
         now.since(death) <= self.policy.zombie_window
     }
 
-    /// Takes a node out of the table if its word is still the judged one. A Dead or Left one is
-    /// buried first, unless its grave would be over by then, or it is to be forgotten.
+    /// Takes a node out of the table if its packed state is still the judged one. A Dead or Left one is
+    /// buried first, unless its tombstone would be over by then, or it is to be forgotten.
     pub(crate) fn evict<'p>(
         &self,
         retiring: &mut Retiring<'p, K>,
         node: Node<'p, K>,
-        word: Word,
+        packed: PackedState,
         exit: Exit,
-    ) -> Result<NodeState, Life> {
-        let last = NodeState::new(word, node.stamp());
-        let mut burial = Burial::NotKept;
-        if word.status().is_gone()
+    ) -> Result<NodeState, EntryState> {
+        let last = NodeState::new(packed, node.last_update());
+        let mut written = WriteOutcome::NotStored;
+        if packed.status().is_gone()
             && let Exit::Swept(_, now) | Exit::Removed(now) = exit
         {
-            let grave = Grave {
-                word,
+            let tombstone = Tombstone {
+                packed,
                 died: last.last_update,
             };
-            burial = self.graves.bury(node.key(), grave, now);
+            written = self.tombstones.write(node.key(), tombstone, now);
         }
-        if let Err(life) = retiring.evict(node, word) {
-            self.graves.take_back(node.key(), burial);
-            return Err(life);
+        if let Err(entry_state) = retiring.evict(node, packed) {
+            self.tombstones.take_back(node.key(), written);
+            return Err(entry_state);
         }
-        self.changed(node, Some(word), None);
-        self.tally.count(exit);
-        if burial != Burial::NotKept {
-            self.tally.count(Event::Buried);
+        self.changed(node, Some(packed), None);
+        self.event_counters.count(exit);
+        if written != WriteOutcome::NotStored {
+            self.event_counters.count(Event::TombstoneWritten);
         }
         #[cfg(feature = "tracing")]
         tracing::debug!(target: "incarnation", reason = ?Event::from(exit), %last, "node evicted");
@@ -514,12 +546,16 @@ where
 }
 
 /// The node of a key, if it is in the table.
-fn known<'p, K, Q>(pinned: &'p Pinned<'_, K>, hash: u32, key: &Q) -> Option<(Node<'p, K>, Word)>
+fn known<'p, K, Q>(
+    pinned: &'p Pinned<'_, K>,
+    hash: u32,
+    key: &Q,
+) -> Option<(Node<'p, K>, PackedState)>
 where
     Q: ?Sized + Equivalent<K>,
 {
     match pinned.find(hash, key)? {
-        (node, Life::Live(word)) => Some((node, word)),
+        (node, EntryState::Live(packed)) => Some((node, packed)),
         _ => None,
     }
 }

@@ -10,8 +10,9 @@ use equivalent::Equivalent;
 use super::IncarnationTracker;
 use super::state::NodeState;
 use super::view::View;
-use crate::rule::{Claim, Incarnation, Proposal, Verdict, Word};
-use crate::table::{Index, Life, Node};
+use crate::hash::RandomState;
+use crate::rule::{Claim, Incarnation, PackedState, Proposal, Verdict};
+use crate::table::{EntryState, Index, Node};
 use crate::time::Timestamp;
 
 /// An owned reference to one life of a node, to be kept where the node is used: no hashing, no
@@ -39,14 +40,14 @@ use crate::time::Timestamp;
 /// assert_eq!(node.update(Claim::alive(2), Timestamp::ZERO), None, "that life is over");
 /// # Ok(()) }
 /// ```
-pub struct NodeHandle<K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
-    tracker: IncarnationTracker<K, S>,
+pub struct NodeHandle<K = SocketAddr, D = (), S = RandomState> {
+    tracker: IncarnationTracker<K, D, S>,
     index: Index,
     generation: u64,
     key: K,
 }
 
-impl<K: Eq + Hash + Clone, S> Clone for NodeHandle<K, S> {
+impl<K: Clone, D, S> Clone for NodeHandle<K, D, S> {
     fn clone(&self) -> Self {
         Self {
             tracker: self.tracker.clone(),
@@ -70,22 +71,23 @@ pub struct Slot {
     pub generation: u64,
 }
 
-impl<K, S> NodeHandle<K, S>
+impl<K, D, S> NodeHandle<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    pub(super) fn find<Q>(tracker: &IncarnationTracker<K, S>, node: &Q) -> Option<Self>
+    pub(super) fn find<Q>(tracker: &IncarnationTracker<K, D, S>, node: &Q) -> Option<Self>
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         let view = tracker.pin();
-        let (found, Life::Live(_)) = view.pinned.find(view.core.hash(node), node)? else {
+        let (found, EntryState::Live(_)) = view.pinned.find(view.core.hash(node), node)? else {
             return None;
         };
         Some(Self {
             index: found.index(),
-            // After the word, which is live: it is this life's.
+            // After the packed state, which is live: it is this life's.
             generation: found.generation(),
             key: found.key().clone(),
             tracker: tracker.clone(),
@@ -94,7 +96,7 @@ where
 
     /// A handle of a life that was found at an index, with this generation and key.
     pub(crate) fn of(
-        tracker: &IncarnationTracker<K, S>,
+        tracker: &IncarnationTracker<K, D, S>,
         index: Index,
         generation: u64,
         key: K,
@@ -128,8 +130,8 @@ where
     #[must_use]
     pub fn state(&self) -> Option<NodeState> {
         let pinned = self.tracker.core().table.pin();
-        let (node, word) = pinned.revisit(self.index, self.generation)?;
-        Some(NodeState::new(word, node.stamp()))
+        let (node, packed) = pinned.revisit(self.index, self.generation)?;
+        Some(NodeState::new(packed, node.last_update()))
     }
 
     /// Whether this life is over.
@@ -140,19 +142,22 @@ where
 
     /// Runs `f` on the node if this life still goes on.
     #[inline(always)]
-    fn visit<R>(&self, f: impl FnOnce(&View<'_, K, S>, Node<'_, K>, Word) -> R) -> Option<R> {
+    fn visit<R>(
+        &self,
+        f: impl FnOnce(&View<'_, K, D, S>, Node<'_, K>, PackedState) -> R,
+    ) -> Option<R> {
         let view = self.tracker.pin();
-        let (node, word) = view.pinned.revisit(self.index, self.generation)?;
-        Some(f(&view, node, word))
+        let (node, packed) = view.pinned.revisit(self.index, self.generation)?;
+        Some(f(&view, node, packed))
     }
 
     #[inline(always)]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
-        // Pinned, so the entry can't begin another life: whatever word is met belongs to this one.
-        self.visit(|view, node, word| {
+        // Pinned, so the entry can't begin another life: whatever packed state is met belongs to this one.
+        self.visit(|view, node, packed| {
             let core = view.core;
-            match core.settle_at_once(node, word, proposal, now) {
-                None => core.settle(node, Life::Live(word), proposal, now),
+            match core.apply_fast(node, packed, proposal, now) {
+                None => core.apply(node, EntryState::Live(packed), proposal, now),
                 settled => settled,
             }
         })?
@@ -170,11 +175,11 @@ where
     #[must_use]
     pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
         let proposal = Proposal::claim(claim);
-        self.visit(|view, node, mut word| {
+        self.visit(|view, node, mut packed| {
             loop {
-                match view.core.judge_known(node, word, proposal, now) {
+                match view.core.judge_known(node, packed, proposal, now) {
                     Ok(judgement) => return Some(judgement.verdict()),
-                    Err(Life::Live(now_there)) => word = now_there,
+                    Err(EntryState::Live(now_there)) => packed = now_there,
                     Err(_over) => return None,
                 }
             }
@@ -195,8 +200,8 @@ where
 
     /// Ends this life, as [`IncarnationTracker::remove`]; `None` if it was over.
     pub fn remove(&self, now: Timestamp) -> Option<NodeState> {
-        let removed = self.visit(|view, node, word| {
-            view.take_out_node(node, Life::Live(word), Some(now), |_| true)
+        let removed = self.visit(|view, node, packed| {
+            view.take_out_node(node, EntryState::Live(packed), Some(now), |_| true)
                 .ok()
         })?;
         self.tracker.core().table.collect_if_due();
@@ -214,27 +219,29 @@ where
         expected: Claim,
         now: Timestamp,
     ) -> Result<NodeState, Option<NodeState>> {
-        let expected = Word::of(expected);
+        let expected = PackedState::of(expected);
         let removed = self
-            .visit(|view, node, word| {
-                let life = Life::Live(word);
-                view.take_out_node(node, life, Some(now), |word| Some(word) == expected)
+            .visit(|view, node, packed| {
+                let entry_state = EntryState::Live(packed);
+                view.take_out_node(node, entry_state, Some(now), |packed| {
+                    Some(packed) == expected
+                })
             })
             .unwrap_or(Err(None));
         self.tracker.core().table.collect_if_due();
         removed
     }
 
-    /// Ends this life without a grave, and forgets deaths before it, as
+    /// Ends this life without a tombstone, and forgets deaths before it, as
     /// [`IncarnationTracker::forget`]; `None`, and nothing is forgotten, if it was over. The deaths of later lives are
     /// none of this handle's business.
     pub fn forget(&self) -> Option<NodeState> {
-        let removed = self.visit(|view, node, word| {
-            let life = Life::Live(word);
+        let removed = self.visit(|view, node, packed| {
+            let entry_state = EntryState::Live(packed);
             // Found while this life goes on, so it is no later life's.
-            let found = view.core.graves.find(&self.key);
-            let removed = view.take_out_node(node, life, None, |_| true).ok()?;
-            view.core.graves.forget_found(&self.key, found);
+            let found = view.core.tombstones.find(&self.key);
+            let removed = view.take_out_node(node, entry_state, None, |_| true).ok()?;
+            view.core.tombstones.forget_found(&self.key, found);
             Some(removed)
         })?;
         self.tracker.core().table.collect_if_due();
@@ -242,9 +249,10 @@ where
     }
 }
 
-impl<K, S> fmt::Debug for NodeHandle<K, S>
+impl<K, D, S> fmt::Debug for NodeHandle<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static + fmt::Debug,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::state::NodeState;
 use super::view::View;
+use crate::hash::RandomState;
 use crate::table::Pinned;
 
 /// The nodes a [`View`] sees, with their states; made by [`View::iter`].
@@ -37,8 +38,8 @@ impl<'v, K> Iterator for ViewIter<'v, K> {
         while self.place <= self.end {
             let place = self.place;
             self.place += 1;
-            if let Some((node, word)) = self.pinned.at(place) {
-                return Some((node.key(), NodeState::new(word, node.stamp())));
+            if let Some((node, packed)) = self.pinned.at(place) {
+                return Some((node.key(), NodeState::new(packed, node.last_update())));
             }
         }
         None
@@ -49,9 +50,9 @@ impl<'v, K> Iterator for ViewIter<'v, K> {
         F: FnMut(B, Self::Item) -> B,
     {
         let mut folded = Some(init);
-        self.pinned.scan(self.place, self.end, |node, word| {
+        self.pinned.scan(self.place, self.end, |node, packed| {
             if let Some(so_far) = folded.take() {
-                let state = NodeState::new(word, node.stamp());
+                let state = NodeState::new(packed, node.last_update());
                 folded = Some(f(so_far, (node.key(), state)));
             }
         });
@@ -80,14 +81,14 @@ impl<K> fmt::Debug for ViewIter<'_, K> {
 
 /// The nodes of a tracker, keys cloned, with their states; made by
 /// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
-pub struct Iter<'t, K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
-    view: View<'t, K, S>,
+pub struct Iter<'t, K = SocketAddr, D = (), S = RandomState> {
+    view: View<'t, K, D, S>,
     place: u32,
     end: u32,
 }
 
-impl<'t, K: Eq + Hash, S> Iter<'t, K, S> {
-    pub(super) fn new(view: View<'t, K, S>) -> Self {
+impl<'t, K, D, S> Iter<'t, K, D, S> {
+    pub(super) fn new(view: View<'t, K, D, S>) -> Self {
         let end = view.pinned.mark();
         Self {
             view,
@@ -97,9 +98,10 @@ impl<'t, K: Eq + Hash, S> Iter<'t, K, S> {
     }
 }
 
-impl<K, S> Iterator for Iter<'_, K, S>
+impl<K, D, S> Iterator for Iter<'_, K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     type Item = (K, NodeState);
@@ -120,14 +122,15 @@ where
     }
 }
 
-impl<K, S> core::iter::FusedIterator for Iter<'_, K, S>
+impl<K, D, S> core::iter::FusedIterator for Iter<'_, K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
 }
 
-impl<K: Eq + Hash, S> fmt::Debug for Iter<'_, K, S> {
+impl<K, D, S> fmt::Debug for Iter<'_, K, D, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter")
             .field("place", &self.place)

@@ -24,7 +24,8 @@ use std::net::SocketAddr;
 use equivalent::Equivalent;
 
 use self::core::Core;
-use crate::counters::Counts;
+use crate::counters::status_counts::Counts;
+use crate::hash::RandomState;
 use crate::local::Local;
 use crate::rule::{Claim, Incarnation, Policy, Status, Verdict};
 use crate::sync::Arc;
@@ -34,8 +35,8 @@ use crate::time::Timestamp;
 ///
 /// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
 /// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never
-/// stops who reads them. Only the graves lie in a map with locks, one for each part of it: who joins
-/// while there are graves, or buries, may wait there for another who does, or for a sweep (or a burial
+/// stops who reads them. Only the tombstones lie in a map with locks, one for each part of it: who joins
+/// while there are tombstones, or buries, may wait there for another who does, or for a sweep (or a burial
 /// that makes room) while it looks through that part.
 ///
 /// Every operation here pins, works, and unpins; a [`View`] ([`pin`](Self::pin),
@@ -56,11 +57,11 @@ use crate::time::Timestamp;
 /// assert_eq!((state.status, state.incarnation.get()), (Status::Suspect, 3));
 /// # Ok(()) }
 /// ```
-pub struct IncarnationTracker<K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
-    core: Arc<Core<K, S>>,
+pub struct IncarnationTracker<K = SocketAddr, D = (), S = RandomState> {
+    core: Arc<Core<K, D, S>>,
 }
 
-impl<K: Eq + Hash, S> Clone for IncarnationTracker<K, S> {
+impl<K, D, S> Clone for IncarnationTracker<K, D, S> {
     fn clone(&self) -> Self {
         Self {
             core: self.core.clone(),
@@ -75,16 +76,17 @@ impl<K: Eq + Hash> IncarnationTracker<K> {
     }
 }
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    pub(crate) fn new(core: Arc<Core<K, S>>) -> Self {
+    pub(crate) fn new(core: Arc<Core<K, D, S>>) -> Self {
         Self { core }
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core<K, S>> {
+    pub(crate) fn core(&self) -> &Arc<Core<K, D, S>> {
         &self.core
     }
 
@@ -93,7 +95,7 @@ where
     /// Cost: about a nanosecond on Linux, a full fence elsewhere. While it is held, removed entries
     /// wait to be used again: drop or [`repin`](View::repin) it between packets.
     #[inline(always)]
-    pub fn pin(&self) -> View<'_, K, S> {
+    pub fn pin(&self) -> View<'_, K, D, S> {
         View::new(&self.core, self.core.table.pin())
     }
 
@@ -112,7 +114,7 @@ where
     /// # Ok(()) }
     /// ```
     #[inline]
-    pub fn with<R>(&self, f: impl FnOnce(&View<'_, K, S>) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(&View<'_, K, D, S>) -> R) -> R {
         f(&self.pin())
     }
 
@@ -133,14 +135,14 @@ where
     ///
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
     /// atomic operations on the node's own cache line. Lock-free. Only an unknown node's clones its
-    /// key, and looks at the graves if there are any, behind a lock.
+    /// key, and looks at the tombstones if there are any, behind a lock.
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)
     }
 
     /// What [`update`](Self::update) would answer now. Changes nothing. Cost: a lookup; for an unknown
-    /// node a look at the graves, too.
+    /// node a look at the tombstones, too.
     pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().judge(node, claim, now)
     }
@@ -211,7 +213,7 @@ where
         self.pin().required_incarnation(node, now)
     }
 
-    /// A node was heard of: enters it Unconfirmed at incarnation 0, or at that of its grave, which then still counts: only
+    /// A node was heard of: enters it Unconfirmed at incarnation 0, or at that of its tombstone, which then still counts: only
     /// a higher incarnation or first-hand contact makes it alive.
     /// A known node is a `Duplicate` and stays as it is. Cost: as [`update`](Self::update); for an
     /// example see [`confirm`](Self::confirm).
@@ -219,10 +221,10 @@ where
         self.pin().add_unconfirmed(node, now)
     }
 
-    /// Takes a node out of the table and returns its last state. A Dead or Left one leaves a grave
+    /// Takes a node out of the table and returns its last state. A Dead or Left one leaves a tombstone
     /// (unless `now` is past its retention already); `None` if it is unknown.
     ///
-    /// Cost: a lookup and a few atomic operations; for a grave a lock, and a clone of the key. Lookups
+    /// Cost: a lookup and a few atomic operations; for a tombstone a lock, and a clone of the key. Lookups
     /// are not held up.
     ///
     /// ```
@@ -234,8 +236,8 @@ where
     /// assert_eq!(tracker.remove(&7, now).map(|state| state.claim()), Some(Claim::dead(4)));
     /// // Old gossip does not raise it; an operator may have it forgotten.
     /// let old = tracker.update(&7, Claim::alive(4), now);
-    /// assert!(matches!(old, Verdict::Rejected(Rejection::Buried { .. })));
-    /// assert_eq!(tracker.forget(&7), None); // not in the table, but there was a grave
+    /// assert!(matches!(old, Verdict::Rejected(Rejection::Tombstone { .. })));
+    /// assert_eq!(tracker.forget(&7), None); // not in the table, but there was a tombstone
     /// assert_eq!(tracker.update(&7, Claim::alive(4), now), Verdict::Joined);
     /// # Ok(()) }
     /// ```
@@ -281,7 +283,7 @@ where
         removed
     }
 
-    /// Takes a node out of the table, and out of the graves: as if it had never been heard of. For
+    /// Takes a node out of the table, and out of the tombstones: as if it had never been heard of. For
     /// operators; old gossip about it will be believed again. Returns its last state if it was in the
     /// table. Cost: as [`remove`](Self::remove), where there is an example.
     pub fn forget(&self, node: &K) -> Option<NodeState> {
@@ -350,7 +352,7 @@ where
     ///
     /// Cost: a walk over the array of entries, in order: one or two nanoseconds a node, and a clone of its key.
     #[must_use]
-    pub fn iter(&self) -> Iter<'_, K, S> {
+    pub fn iter(&self) -> Iter<'_, K, D, S> {
         Iter::new(self.pin())
     }
 
@@ -369,13 +371,13 @@ where
     /// How many nodes there are of each status. Cost: at most eight cache lines, no scan.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.core.counters.read()
+        self.core.status_counts.read()
     }
 
     /// How many deaths are remembered.
     #[must_use]
-    pub fn graves(&self) -> usize {
-        self.core.graves.len()
+    pub fn tombstones(&self) -> usize {
+        self.core.tombstones.len()
     }
 
     /// How many places the table has: each [`Slot::index`] is below it, so side arrays of this
@@ -389,8 +391,8 @@ where
     /// they are collected by sweeps, by removals once there are enough (32 to 256, by the size of the
     /// table), and when no free entry is left.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.core.table.waiting()
+    pub fn pending_reclaim(&self) -> usize {
+        self.core.table.pending_reclaim()
     }
 
     /// The limits claims are judged by.
@@ -410,7 +412,7 @@ where
     ///
     /// Cost: a lookup, a clone of the key and of the tracker.
     #[must_use]
-    pub fn handle<Q>(&self, node: &Q) -> Option<NodeHandle<K, S>>
+    pub fn handle<Q>(&self, node: &Q) -> Option<NodeHandle<K, D, S>>
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
@@ -422,7 +424,7 @@ where
     /// # Safety
     ///
     /// No entry may be removed from the table meanwhile.
-    #[cfg(feature = "bench-floor")]
+    #[cfg(feature = "_bench_floor")]
     #[doc(hidden)]
     #[inline(always)]
     pub unsafe fn get_unprotected<Q>(&self, node: &Q) -> Option<NodeState>
@@ -430,22 +432,23 @@ where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         let core = &self.core;
-        // SAFETY: by the caller's word.
+        // SAFETY: by the caller's packed state.
         let found = unsafe { core.table.get_unprotected(core.hash(node), node) };
-        found.map(|(word, stamp)| NodeState::new(word, stamp))
+        found.map(|(packed, last_update)| NodeState::new(packed, last_update))
     }
 }
 
 /// Shows the counts and the first few nodes.
-impl<K, S> fmt::Debug for IncarnationTracker<K, S>
+impl<K, D, S> fmt::Debug for IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static + fmt::Debug,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IncarnationTracker")
             .field("counts", &self.counts())
-            .field("graves", &self.graves())
+            .field("tombstones", &self.tombstones())
             .field("local", &self.local())
             .field("view", &self.pin())
             .finish()

@@ -4,18 +4,18 @@
 use core::fmt;
 
 use super::state::NodeState;
-use crate::tally::Event;
+use crate::counters::event_counters::Event;
 
 /// What a sweep does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SweepScope {
-    /// The time rules, then the capacity rule; ends graves whose time is over.
+    /// The time rules, then the capacity rule; ends tombstones whose time is over.
     #[default]
     Everything,
-    /// The time rules only: Unconfirmed, Suspect, Dead and Left; ends graves.
+    /// The time rules only: Unconfirmed, Suspect, Dead and Left; ends tombstones.
     Expiry,
-    /// Only Dead and Left nodes past their retention; ends graves.
+    /// Only Dead and Left nodes past their retention; ends tombstones.
     Dead,
     /// Only what is too many: above `max_nodes`, down to `max_nodes - eviction_headroom`.
     Capacity,
@@ -60,8 +60,8 @@ pub struct SweepReport {
     pub dead_evicted: usize,
     /// Nodes evicted because there were too many.
     pub capacity_evicted: usize,
-    /// Graves ended after `grave_retention`.
-    pub graves_expired: usize,
+    /// Tombstones ended after `tombstone_retention`.
+    pub tombstones_expired: usize,
     /// Another sweep was selecting by capacity at the time, so this one left it to that.
     pub capacity_contended: bool,
 }
@@ -98,12 +98,12 @@ impl fmt::Display for SweepReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} declared dead; evicted: {} unconfirmed, {} dead, {} for lack of room; {} graves ended",
+            "{} declared dead; evicted: {} unconfirmed, {} dead, {} for lack of room; {} tombstones ended",
             self.declared_dead,
             self.unconfirmed_expired,
             self.dead_evicted,
             self.capacity_evicted,
-            self.graves_expired,
+            self.tombstones_expired,
         )
     }
 }

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::rule::{Claim, Incarnation, Status, Word};
+use crate::rule::{Claim, Incarnation, PackedState, Status};
 use crate::time::Timestamp;
 
 /// The state of a known node.
@@ -22,10 +22,10 @@ pub struct NodeState {
 
 impl NodeState {
     #[inline(always)]
-    pub(crate) fn new(word: Word, last_update: Timestamp) -> Self {
+    pub(crate) fn new(packed: PackedState, last_update: Timestamp) -> Self {
         Self {
-            status: word.status(),
-            incarnation: word.incarnation(),
+            status: packed.status(),
+            incarnation: packed.incarnation(),
             last_update,
         }
     }

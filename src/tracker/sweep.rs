@@ -1,28 +1,29 @@
 //! The sweep: the time-driven half of the state machine.
 //!
 //! First time: what is too old expires. Then capacity: above `max_nodes`, the least valuable go. Each
-//! eviction is a compare-and-swap of exactly the word that was judged, so a claim that arrives first
+//! eviction is a compare-and-swap of exactly the packed state that was judged, so a claim that arrives first
 //! wins, and its node stays. Sweeps hold no lock that anybody waits for; two at once are harmless.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
 
 use super::IncarnationTracker;
-use super::core::{Core, Exit, Lifetimes};
+use super::core::{Core, Exit, SweepPolicy};
 use super::report::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
 use super::state::NodeState;
-use crate::rule::{Claim, Judgement, Proposal, Status, Word};
+use crate::counters::event_counters::Event;
+use crate::rule::{Claim, Judgement, PackedState, Proposal, Status};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Node, Pinned};
-use crate::tally::Event;
 use crate::time::Timestamp;
 
 /// Places a full sweep looks at between two calls of the callback, and under one pin.
 const SLICE: usize = 1024;
 
-impl<K, S> IncarnationTracker<K, S>
+impl<K, D, S> IncarnationTracker<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     /// Lets time and capacity do their work:
@@ -32,8 +33,8 @@ where
     /// - Dead or Left for longer than `dead_retention`: evicted, and buried.
     /// - Then, if more than `max_nodes` are left, all above `max_nodes - eviction_headroom` go:
     ///   Unconfirmed first, then Dead and Left, then Suspect, and Alive only with `evict_alive`; the
-    ///   oldest stamps first.
-    /// - Graves older than `grave_retention` end.
+    ///   oldest last updates first.
+    /// - Tombstones older than `tombstone_retention` end.
     ///
     /// Cost: a walk over the array of entries; for the capacity rule a second one, and a selection
     /// among the candidates. Nobody waits for it.
@@ -57,7 +58,7 @@ where
 
     /// A sweep of limited scope that hands each node it evicted or declared Dead to a callback.
     ///
-    /// The callback runs after the fact and outside every permit, so it may use the tracker. If it
+    /// The callback runs after the fact and outside every shard lock, so it may use the tracker. If it
     /// panics the sweep ends there: the table is sound, and what was swept stays swept.
     ///
     /// Cost: that of [`sweep`](Self::sweep), and of the callback.
@@ -84,7 +85,7 @@ where
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
-        core.tally.count(Event::Swept);
+        core.event_counters.count(Event::Swept);
         if scope != SweepScope::Capacity {
             let mut place = 0;
             loop {
@@ -93,7 +94,7 @@ where
                     break;
                 }
             }
-            report.graves_expired = core.graves.purge(now);
+            report.tombstones_expired = core.tombstones.purge(now);
         }
         if matches!(scope, SweepScope::Everything | SweepScope::Capacity) {
             core.trim(now, &mut report, &mut on_swept);
@@ -126,7 +127,7 @@ where
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
-        core.tally.count(Event::Swept);
+        core.event_counters.count(Event::Swept);
         let places = places.max(1);
         cursor.place = core.expire(
             SweepScope::Expiry,
@@ -137,7 +138,7 @@ where
             &mut on_swept,
         );
         if cursor.is_at_start() {
-            report.graves_expired = core.graves.purge(now);
+            report.tombstones_expired = core.tombstones.purge(now);
         }
         core.table.collect_if_due();
         if cursor.is_at_start() {
@@ -157,15 +158,15 @@ struct Done<'p, K> {
 /// A node that may have to go.
 struct Candidate<'p, K> {
     class: u8,
-    stamp: Timestamp,
-    word: Word,
+    last_update: Timestamp,
+    packed: PackedState,
     node: Node<'p, K>,
 }
 
 impl<K> Candidate<'_, K> {
     /// Who goes first: the class, then the oldest.
     fn order(&self) -> (u8, Timestamp, u32) {
-        (self.class, self.stamp, self.node.index().get())
+        (self.class, self.last_update, self.node.index().get())
     }
 }
 
@@ -176,11 +177,17 @@ enum Fate {
     Dies,
 }
 
-impl Lifetimes {
-    fn fate(&self, scope: SweepScope, word: Word, stamp: Timestamp, now: Timestamp) -> Fate {
-        let age = now.since(stamp);
+impl SweepPolicy {
+    fn fate(
+        &self,
+        scope: SweepScope,
+        packed: PackedState,
+        last_update: Timestamp,
+        now: Timestamp,
+    ) -> Fate {
+        let age = now.since(last_update);
         let all = scope != SweepScope::Dead;
-        match word.status() {
+        match packed.status() {
             Status::Unconfirmed if all && self.unconfirmed_timeout.is_some_and(|t| age > t) => {
                 Fate::Goes(SweepReason::UnconfirmedExpired)
             }
@@ -208,7 +215,7 @@ impl Lifetimes {
     }
 }
 
-impl<K, S> Core<K, S>
+impl<K, D, S> Core<K, D, S>
 where
     K: Eq + Hash + Clone,
     S: BuildHasher,
@@ -220,7 +227,7 @@ where
     )]
     fn swept(&self, now: Timestamp, report: &SweepReport) {
         // The checker would explore it, and nothing depends on it.
-        if cfg!(not(loom)) {
+        if cfg!(not(incarnation_loom)) {
             self.views.look(self.table.domain(), now);
         }
         #[cfg(feature = "tracing")]
@@ -228,9 +235,9 @@ where
             target: "incarnation",
             evicted = report.evicted(),
             declared_dead = report.declared_dead,
-            graves_expired = report.graves_expired,
+            tombstones_expired = report.tombstones_expired,
             nodes = self.table.live(),
-            waiting = self.table.waiting(),
+            waiting = self.table.pending_reclaim(),
             "sweep"
         );
     }
@@ -251,15 +258,18 @@ where
         let last = start.saturating_add(u32::try_from(places - 1).unwrap_or(u32::MAX));
         let mut retiring = pinned.retiring();
         let mut done = Vec::new();
-        pinned.scan(start, last.min(mark), |node, word| {
-            let state = NodeState::new(word, node.stamp());
-            let reason = match self.lifetimes.fate(scope, word, state.last_update, now) {
+        pinned.scan(start, last.min(mark), |node, packed| {
+            let state = NodeState::new(packed, node.last_update());
+            let reason = match self
+                .sweep_policy
+                .fate(scope, packed, state.last_update, now)
+            {
                 Fate::Stays => None,
                 Fate::Goes(reason) => self
-                    .evict(&mut retiring, node, word, Exit::Swept(reason, now))
+                    .evict(&mut retiring, node, packed, Exit::Swept(reason, now))
                     .ok()
                     .map(|_| reason),
-                Fate::Dies => self.declare_dead(node, word, now),
+                Fate::Dies => self.declare_dead(node, packed, now),
             };
             if let Some(reason) = reason {
                 report.count(reason);
@@ -276,16 +286,21 @@ where
     }
 
     /// Declares exactly this suspicion a death.
-    fn declare_dead(&self, node: Node<'_, K>, word: Word, now: Timestamp) -> Option<SweepReason> {
-        let death = Proposal::claim(Claim::dead(word.incarnation()).trusted());
-        let Ok(Judgement::Write(dead, _)) = self.judge_known(node, word, death, now) else {
+    fn declare_dead(
+        &self,
+        node: Node<'_, K>,
+        packed: PackedState,
+        now: Timestamp,
+    ) -> Option<SweepReason> {
+        let death = Proposal::claim(Claim::dead(packed.incarnation()).trusted());
+        let Ok(Judgement::Write(dead, _)) = self.judge_known(node, packed, death, now) else {
             return None;
         };
-        node.raise(Some(word), dead, now).ok()?;
-        self.changed(node, Some(word), Some(dead));
-        self.tally.count(SweepReason::SuspectExpired);
+        node.raise(Some(packed), dead, now).ok()?;
+        self.changed(node, Some(packed), Some(dead));
+        self.event_counters.count(SweepReason::SuspectExpired);
         #[cfg(feature = "tracing")]
-        tracing::debug!(target: "incarnation", suspect = %word.claim(), "node declared dead");
+        tracing::debug!(target: "incarnation", suspect = %packed.claim(), "node declared dead");
         Some(SweepReason::SuspectExpired)
     }
 
@@ -296,7 +311,7 @@ where
         report: &mut SweepReport,
         on_swept: &mut impl FnMut(Swept<'_, K>),
     ) {
-        if self.table.live() <= self.lifetimes.max_nodes {
+        if self.table.live() <= self.sweep_policy.max_nodes {
             return;
         }
         let pinned = self.table.pin();
@@ -307,15 +322,15 @@ where
                 return;
             };
             // Once more, now that no other sweep is at it.
-            if self.table.live() <= self.lifetimes.max_nodes {
+            if self.table.live() <= self.sweep_policy.max_nodes {
                 return;
             }
-            let goal = self.lifetimes.goal();
+            let goal = self.sweep_policy.goal();
             let mut retiring = pinned.retiring();
             let most = self.table.live().saturating_sub(goal);
             let (known, mut candidates) = self.candidates(&pinned, most);
-            // `live` runs ahead of the words: it counts what is reserved, and what is evicted a moment longer.
-            if known <= self.lifetimes.max_nodes {
+            // `live` runs ahead of the packed states: it counts what is reserved, and what is evicted a moment longer.
+            if known <= self.sweep_policy.max_nodes {
                 return;
             }
             candidates.truncate(known - goal);
@@ -324,10 +339,10 @@ where
                 if self.table.live() <= goal {
                     break;
                 }
-                let Candidate { node, word, .. } = candidate;
+                let Candidate { node, packed, .. } = candidate;
                 // A candidate that moved meanwhile stays, and is not replaced by another.
                 let exit = Exit::Swept(SweepReason::Capacity, now);
-                if let Ok(last) = self.evict(&mut retiring, node, word, exit) {
+                if let Ok(last) = self.evict(&mut retiring, node, packed, exit) {
                     report.count(SweepReason::Capacity);
                     done.push(Done {
                         node,
@@ -350,13 +365,13 @@ where
         let room = surplus.saturating_mul(2).max(SLICE);
         let mut candidates = Vec::new();
         let mut known = 0;
-        pinned.scan(1, pinned.mark(), |node, word| {
+        pinned.scan(1, pinned.mark(), |node, packed| {
             known += 1;
-            if let Some(class) = self.lifetimes.class(word.status()) {
+            if let Some(class) = self.sweep_policy.class(packed.status()) {
                 candidates.push(Candidate {
                     class,
-                    stamp: node.stamp(),
-                    word,
+                    last_update: node.last_update(),
+                    packed,
                     node,
                 });
                 if candidates.len() >= room {

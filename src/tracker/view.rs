@@ -10,8 +10,9 @@ use equivalent::Equivalent;
 use super::core::{Core, Exit};
 use super::iter::ViewIter;
 use super::state::NodeState;
-use crate::rule::{Claim, Incarnation, Judgement, Proposal, Status, Verdict, Word};
-use crate::table::{Life, Node, Pinned};
+use crate::hash::RandomState;
+use crate::rule::{Claim, Incarnation, Judgement, PackedState, Proposal, Status, Verdict};
+use crate::table::{EntryState, Node, Pinned};
 use crate::time::Timestamp;
 
 /// A pinned reader of a tracker: operations through it pay no pin of their own, and the keys it
@@ -49,18 +50,19 @@ use crate::time::Timestamp;
 ///     view.get("a:1");
 /// });
 /// ```
-pub struct View<'t, K: Eq + Hash = SocketAddr, S = ahash::RandomState> {
-    pub(crate) core: &'t Core<K, S>,
+pub struct View<'t, K = SocketAddr, D = (), S = RandomState> {
+    pub(crate) core: &'t Core<K, D, S>,
     pub(crate) pinned: Pinned<'t, K>,
 }
 
-impl<'t, K, S> View<'t, K, S>
+impl<'t, K, D, S> View<'t, K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     #[inline(always)]
-    pub(super) fn new(core: &'t Core<K, S>, pinned: Pinned<'t, K>) -> Self {
+    pub(super) fn new(core: &'t Core<K, D, S>, pinned: Pinned<'t, K>) -> Self {
         Self { core, pinned }
     }
 
@@ -110,7 +112,7 @@ where
     /// As [`IncarnationTracker::required_incarnation`](crate::IncarnationTracker::required_incarnation).
     #[must_use]
     pub fn required_incarnation(&self, node: &K, now: Timestamp) -> Option<Incarnation> {
-        use crate::rule::Rejection::{Buried, Zombie};
+        use crate::rule::Rejection::{Tombstone, Zombie};
 
         let mut incarnation = Incarnation::ZERO;
         // Each answer names an incarnation above the one that was tried; a few steps settle it.
@@ -121,7 +123,7 @@ where
             };
             let required = match verdict {
                 Verdict::Rejected(Zombie { required }) => required,
-                Verdict::Rejected(Buried { incarnation }) => incarnation.saturating_add(1),
+                Verdict::Rejected(Tombstone { incarnation }) => incarnation.saturating_add(1),
                 Verdict::Duplicate { current } => current.incarnation().saturating_add(1),
                 Verdict::Stale { current } => current.incarnation(),
                 _ => return None,
@@ -169,52 +171,52 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        let expected = Word::of(expected);
-        self.take_out(node, Some(now), |word| Some(word) == expected)
+        let expected = PackedState::of(expected);
+        self.take_out(node, Some(now), |packed| Some(packed) == expected)
     }
 
     /// As [`IncarnationTracker::forget`](crate::IncarnationTracker::forget).
     pub fn forget(&self, node: &K) -> Option<NodeState> {
         let removed = self.take_out(node, None, |_| true).ok();
-        self.core.graves.forget(node);
+        self.core.tombstones.forget(node);
         removed
     }
 
-    /// Takes a node out, with a grave if `now` is given and it died.
+    /// Takes a node out, with a tombstone if `now` is given and it died.
     fn take_out<Q>(
         &self,
         node: &Q,
         now: Option<Timestamp>,
-        is_expected: impl Fn(Word) -> bool,
+        is_expected: impl Fn(PackedState) -> bool,
     ) -> Result<NodeState, Option<NodeState>>
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        let (found, life) = self.pinned.find(self.core.hash(node), node).ok_or(None)?;
-        self.take_out_node(found, life, now, is_expected)
+        let (found, entry_state) = self.pinned.find(self.core.hash(node), node).ok_or(None)?;
+        self.take_out_node(found, entry_state, now, is_expected)
     }
 
     pub(super) fn take_out_node<'v>(
         &'v self,
         node: Node<'v, K>,
-        mut life: Life,
+        mut entry_state: EntryState,
         now: Option<Timestamp>,
-        is_expected: impl Fn(Word) -> bool,
+        is_expected: impl Fn(PackedState) -> bool,
     ) -> Result<NodeState, Option<NodeState>> {
         let exit = now.map_or(Exit::Forgotten, Exit::Removed);
         loop {
-            let Life::Live(word) = life else {
+            let EntryState::Live(packed) = entry_state else {
                 return Err(None);
             };
-            if !is_expected(word) {
-                return Err(Some(NodeState::new(word, node.stamp())));
+            if !is_expected(packed) {
+                return Err(Some(NodeState::new(packed, node.last_update())));
             }
             match self
                 .core
-                .evict(&mut self.pinned.retiring(), node, word, exit)
+                .evict(&mut self.pinned.retiring(), node, packed, exit)
             {
                 Ok(last) => return Ok(last),
-                Err(now_there) => life = now_there,
+                Err(now_there) => entry_state = now_there,
             }
         }
     }
@@ -271,9 +273,10 @@ where
 /// Shows up to this many nodes.
 const SHOWN: usize = 8;
 
-impl<K, S> fmt::Debug for View<'_, K, S>
+impl<K, D, S> fmt::Debug for View<'_, K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static + fmt::Debug,
+    D: Send + Sync + 'static,
     S: BuildHasher,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

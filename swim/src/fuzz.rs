@@ -68,5 +68,5 @@ fn contents(node: &Protocol) -> impl PartialEq + core::fmt::Debug + use<> {
     let members: Vec<_> = members.iter().map(|(key, state)| (*key, *state)).collect();
     let tracker = node.tracker();
     let own = (tracker.local().current(), node.phase(), node.health());
-    (members, tracker.graves(), own, node.pending_news())
+    (members, tracker.tombstones(), own, node.pending_news())
 }

@@ -79,7 +79,7 @@ impl Gossip {
                     self.turns.insert(node, again);
                     self.order.insert((again, node));
                 }
-                // Kept for others.
+                // HashedKey for others.
                 Sent::Skipped => {
                     self.order.insert((turn, node));
                 }

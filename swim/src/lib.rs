@@ -1,6 +1,6 @@
 //! A SWIM failure detector over an [`IncarnationTracker`](incarnation::IncarnationTracker): datagrams
 //! and timers in, datagrams out. It opens no socket, reads no clock, and holds no membership state:
-//! every status, incarnation and stamp is read from the tracker and written to it, so whoever shares
+//! every status, incarnation and last update is read from the tracker and written to it, so whoever shares
 //! the tracker sees all that the protocol knows, at once.
 //!
 //! ```
@@ -44,18 +44,18 @@
 //! tracker, lock-free. Small mutexes guard the rest, each for less than a datagram's work.
 #![forbid(unsafe_code)]
 
+mod apply_claims;
 mod config;
-pub mod forge;
 pub mod fuzz;
 mod gossip;
 mod health;
-mod hearing;
 mod probing;
 mod protocol;
 mod receive;
 pub mod sim;
 mod state;
 mod stats;
+pub mod test_datagrams;
 mod timer;
 mod wire;
 

@@ -14,12 +14,12 @@ use crate::config::{Config, ConfigError};
 use crate::gossip::{Gossip, Sent};
 use crate::health::Health;
 use crate::probing::Probing;
-use crate::stats::{Counters, Stats};
+use crate::stats::{Stats, StatusCounts};
 use crate::timer::Timers;
 use crate::wire::{Item, Message, Writer, is_addressable};
 
 /// The tracker's view, by the keys of this protocol.
-pub(crate) type Members<'a> = View<'a, SocketAddr, ahash::RandomState>;
+pub(crate) type Members<'a> = View<'a>;
 
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Protocol {
     pub(crate) health: Health,
     /// Whole states sent on request in this period.
     pub(crate) syncs: AtomicU32,
-    pub(crate) counters: Counters,
+    pub(crate) counters: StatusCounts,
 }
 
 /// Locks. What these mutexes guard is valid between any two operations on it, so a thread that
@@ -100,7 +100,7 @@ impl Protocol {
             random: Mutex::new(random),
             health: Health::new(config.max_health),
             syncs: AtomicU32::new(0),
-            counters: Counters::default(),
+            counters: StatusCounts::default(),
             tracker,
             me,
             config,

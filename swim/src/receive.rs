@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use incarnation::{Incarnation, Timestamp};
 
-use crate::hearing::Answer;
+use crate::apply_claims::Answer;
 use crate::probing::{Answered, Relay};
 use crate::protocol::{Datagram, Protocol, lock};
 use crate::wire::{self, Dropped, Message, Packet};

@@ -8,7 +8,7 @@ macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// The counters themselves, raised by any thread.
         #[derive(Debug, Default)]
-        pub(crate) struct Counters {
+        pub(crate) struct StatusCounts {
             $(pub(crate) $name: Counter,)*
             dropped: [Counter; Dropped::ALL.len()],
         }
@@ -21,7 +21,7 @@ macro_rules! counters {
             dropped: [u64; Dropped::ALL.len()],
         }
 
-        impl Counters {
+        impl StatusCounts {
             pub(crate) fn read(&self) -> Stats {
                 Stats {
                     $($name: self.$name.get(),)*
@@ -65,7 +65,7 @@ counters! {
     stalls,
 }
 
-impl Counters {
+impl StatusCounts {
     pub(crate) fn drop_datagram(&self, reason: Dropped) {
         self.dropped[index(reason)].add(1);
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_place() {
-        let counters = Counters::default();
+        let counters = StatusCounts::default();
         for (n, reason) in Dropped::ALL.into_iter().enumerate() {
             assert_eq!(index(reason), n);
             counters.drop_datagram(reason);

@@ -2,7 +2,7 @@
 //! swept. One thread at a time, while any number of others handle datagrams.
 //!
 //! A suspicion began when the tracker says that it did: a further suspicion at the same incarnation
-//! is a duplicate there and leaves its stamp alone, so it pushes no end back. (One at a higher incarnation is news: only the
+//! is a duplicate there and leaves its last update alone, so it pushes no end back. (One at a higher incarnation is news: only the
 //! suspect itself rises there, so honest gossip tells of it once.)
 
 use core::time::Duration;

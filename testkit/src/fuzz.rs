@@ -143,15 +143,15 @@ pub fn serialized_snapshot(
 ) {
     if let Some(read) = decode(bytes) {
         let nodes = read.nodes();
-        let graves = read.graves();
+        let tombstones = read.tombstones();
         assert!(nodes.is_sorted_by(|a, b| a.node() < b.node()));
-        assert!(graves.is_sorted_by(|a, b| a.node() < b.node()));
-        for grave in graves {
-            assert!(grave.status().is_gone());
-            if let Some(row) = read.node(grave.node()) {
+        assert!(tombstones.is_sorted_by(|a, b| a.node() < b.node()));
+        for tombstone in tombstones {
+            assert!(tombstone.status().is_gone());
+            if let Some(row) = read.node(tombstone.node()) {
                 let order = |incarnation: Incarnation, rank: u8| (incarnation, rank);
-                let grave = order(grave.incarnation(), grave.status().rank());
-                assert!(order(row.incarnation(), row.status().rank()) < grave);
+                let tombstone = order(tombstone.incarnation(), tombstone.status().rank());
+                assert!(order(row.incarnation(), row.status().rank()) < tombstone);
             }
         }
         assert_eq!(decode(&encode(&read)).as_ref(), Some(&read));
@@ -184,13 +184,18 @@ pub fn digest(
     assert_eq!(whole.delta(&theirs), delta);
     let known = |rows: &[Record<u16>], row: &Record<u16>| rows.contains(row);
     assert!(delta.nodes().iter().all(|row| known(whole.nodes(), row)));
-    assert!(delta.graves().iter().all(|row| known(whole.graves(), row)));
-    // Each row of theirs is about one node, which has a row and a grave here at most.
-    let rows = |snapshot: &SmallSnapshot| snapshot.nodes().len() + snapshot.graves().len();
+    assert!(
+        delta
+            .tombstones()
+            .iter()
+            .all(|row| known(whole.tombstones(), row))
+    );
+    // Each row of theirs is about one node, which has a row and a tombstone here at most.
+    let rows = |snapshot: &SmallSnapshot| snapshot.nodes().len() + snapshot.tombstones().len();
     assert!(rows(&whole) - rows(&delta) <= 2 * theirs.len());
 }
 
-/// A tracker that knows a node of each status, graves, and a node beside its grave.
+/// A tracker that knows a node of each status, tombstones, and a node beside its tombstone.
 fn well_known(now: Timestamp) -> IncarnationTracker<u16> {
     let tracker = small_tracker();
     for (node, status) in (0..).zip(Status::ALL) {
@@ -208,7 +213,7 @@ fn well_known(now: Timestamp) -> IncarnationTracker<u16> {
 fn small_tracker() -> IncarnationTracker<u16> {
     IncarnationTracker::builder()
         .max_nodes(64)
-        .grave_retention(Duration::from_secs(900))
+        .tombstone_retention(Duration::from_secs(900))
         .build()
         .expect("these limits agree")
 }
@@ -216,18 +221,18 @@ fn small_tracker() -> IncarnationTracker<u16> {
 fn check_merge(snapshot: &SmallSnapshot) {
     let now = Timestamp::from_millis(1_000_000);
     let tracker = small_tracker();
-    let rows = snapshot.nodes().len() + snapshot.graves().len();
+    let rows = snapshot.nodes().len() + snapshot.tombstones().len();
     let report = tracker.merge(snapshot, now);
     let unasked = report.unchanged + report.skipped;
     let refused = usize::try_from(report.rejections.total()).expect("a number of rows");
     assert_eq!(
-        report.joined + report.applied + report.buried + unasked + refused,
+        report.joined + report.applied + report.tombstones_written + unasked + refused,
         rows
     );
     assert!(tracker.len() <= 128, "the hard limit is twice the other");
     let once = tracker.snapshot(now);
-    // A table with too many graves forgets the oldest, and then has something to learn again.
-    if snapshot.graves().len() <= 64 {
+    // A table with too many tombstones forgets the oldest, and then has something to learn again.
+    if snapshot.tombstones().len() <= 64 {
         let again = tracker.merge(snapshot, now);
         assert!(!again.is_change(), "{again:?}");
         assert_eq!(tracker.snapshot(now), once);

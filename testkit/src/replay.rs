@@ -1,6 +1,6 @@
 //! Replays a recorded case against the real tracker and compares everything.
 //!
-//! The original's words in ours: OK is Alive, INVALID `OutOfRange`, SUSPICIOUS `SuspiciousJump`,
+//! The original's packed states in ours: OK is Alive, INVALID `OutOfRange`, SUSPICIOUS `SuspiciousJump`,
 //! REFUSED the `Unconfirmed` rejection; `validate: false` is a trusted claim; `cleanup_dead`,
 //! `evict_if_needed` and `cleanup` are sweeps of limited scope.
 
@@ -83,7 +83,7 @@ fn tracker(config: &Config) -> Result<IncarnationTracker<String>, BuildError> {
         .dead_retention(Duration::from_millis(config.dead_retention_ms))
         .unconfirmed_timeout(None)
         .suspect_timeout(None)
-        .max_graves(0)
+        .max_tombstones(0)
         .max_incarnation(config.max_incarnation)
         .max_incarnation_jump(config.max_jump)
         .local_incarnation(config.self_incarnation)
@@ -335,11 +335,11 @@ fn claim(status: crate::trace::Status, incarnation: u64, validate: bool) -> Clai
     if validate { claim } else { claim.trusted() }
 }
 
-/// A verdict in the original's words.
+/// A verdict in the original's packed states.
 ///
 /// # Errors
 ///
-/// The verdict itself, if the original had no word for it.
+/// The verdict itself, if the original had no packed state for it.
 pub fn freshness(verdict: Verdict) -> Result<Freshness, Verdict> {
     Ok(match verdict {
         Verdict::Joined | Verdict::Applied { .. } => Freshness::Fresh,
@@ -366,7 +366,7 @@ fn comparable(state: State) -> Comparable {
     (state.status.into(), state.incarnation, state.updated_ms)
 }
 
-/// A status in the original's words, which had none for Left.
+/// A status in the original's packed states, which had none for Left.
 fn original(status: Status) -> crate::trace::Status {
     match status {
         Status::Unconfirmed => crate::trace::Status::Unconfirmed,

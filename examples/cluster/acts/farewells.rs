@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use incarnation::{Claim, Incarnation, Status};
-use incarnation_swim::forge;
+use incarnation_swim::test_datagrams;
 use tokio::net::UdpSocket;
 
 use super::{Outcome, Stage, refused, role};
@@ -55,7 +55,7 @@ pub async fn sweep(stage: &Stage) -> Outcome {
     let mut risen = 0;
     for _ in 0..3 {
         for (player, _) in cast.trackers() {
-            let bytes = forge::gossip(CLUSTER, old, &claims);
+            let bytes = test_datagrams::gossip(CLUSTER, old, &claims);
             socket
                 .send_to(&bytes, cast.address(player))
                 .await
@@ -64,14 +64,14 @@ pub async fn sweep(stage: &Stage) -> Outcome {
         stage.watch(1, || risen += usize::from(!unknown())).await;
     }
     let rejected = cast.total(|stats| stats.rejected) - rejected;
-    let graves: usize = cast
+    let tombstones: usize = cast
         .trackers()
         .iter()
-        .map(|(_, tracker)| tracker.graves())
+        .map(|(_, tracker)| tracker.tombstones())
         .sum();
     if evicted && risen == 0 && rejected > 0 {
         Ok(format!(
-            "evicted everywhere; old gossip refused {rejected} times by {graves} graves"
+            "evicted everywhere; old gossip refused {rejected} times by {tombstones} tombstones"
         ))
     } else {
         Err(format!(

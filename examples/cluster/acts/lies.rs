@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use incarnation::{Claim, Incarnation};
-use incarnation_swim::forge;
+use incarnation_swim::test_datagrams;
 use tokio::net::UdpSocket;
 
 use super::{Outcome, Stage, refused, role};
@@ -25,8 +25,12 @@ pub async fn zombie(stage: &Stage) -> Outcome {
     for _ in 0..3 {
         for (observer, _) in cast.trackers() {
             let to = cast.address(observer);
-            let gossip = forge::gossip(CLUSTER, old, &[(me, Claim::alive(old))]);
-            for bytes in [forge::join(CLUSTER, old), forge::ping(CLUSTER, old), gossip] {
+            let gossip = test_datagrams::gossip(CLUSTER, old, &[(me, Claim::alive(old))]);
+            for bytes in [
+                test_datagrams::join(CLUSTER, old),
+                test_datagrams::ping(CLUSTER, old),
+                gossip,
+            ] {
                 socket.send_to(&bytes, to).await.map_err(refused)?;
             }
         }
@@ -80,7 +84,7 @@ pub async fn flood(stage: &Stage) -> Outcome {
             .map(|n| (invented(next + n), Claim::alive(1)))
             .collect();
         next = (next + 100) % INVENTED;
-        let bytes = forge::gossip(CLUSTER, Incarnation::ZERO, &claims);
+        let bytes = test_datagrams::gossip(CLUSTER, Incarnation::ZERO, &claims);
         for player in &living {
             socket
                 .send_to(&bytes, cast.address(*player))

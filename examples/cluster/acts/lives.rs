@@ -29,7 +29,7 @@ pub async fn start(stage: &Stage) -> Outcome {
     }
 }
 
-/// Two nodes die without a word.
+/// Two nodes die without a packed state.
 pub async fn kill(stage: &Stage) -> Outcome {
     let cast = &stage.cast;
     let victims = [role::RETURNS, role::ZOMBIE];
@@ -37,7 +37,7 @@ pub async fn kill(stage: &Stage) -> Outcome {
     for victim in victims {
         cast.kill(victim).await;
     }
-    // By victim and observer: the tracker's stamp of the suspicion.
+    // By victim and observer: the tracker's last update of the suspicion.
     let mut suspected = vec![vec![None; cast.len() + 1]; victims.len()];
     let mut look = || {
         for (victim, suspected) in victims.iter().zip(&mut suspected) {
@@ -61,9 +61,9 @@ pub async fn kill(stage: &Stage) -> Outcome {
     let mut skipped = 0;
     let mut progress = stage.edit();
     for suspected in &suspected {
-        let stamps = suspected.iter().flatten();
-        skipped += cast.len() - victims.len() - stamps.clone().count();
-        if let (Some(first), Some(last)) = (stamps.clone().min(), stamps.max()) {
+        let last_updates = suspected.iter().flatten();
+        skipped += cast.len() - victims.len() - last_updates.clone().count();
+        if let (Some(first), Some(last)) = (last_updates.clone().min(), last_updates.max()) {
             progress.detections.push(periods(died, *first));
             progress.disseminations.push(periods(*first, *last));
         }

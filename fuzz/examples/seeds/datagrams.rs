@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use incarnation::{Claim, Incarnation, IncarnationTracker, Status, Timestamp};
-use incarnation_swim::{Config, Protocol, forge};
+use incarnation_swim::{Config, Protocol, test_datagrams};
 
 use super::Seeds;
 
@@ -43,7 +43,7 @@ fn conversation() -> Vec<(u8, Vec<u8>)> {
         nodes[joining].join([address(1)], now, &mut out);
         deliver(&nodes, joining, &mut out, now, &mut heard);
     }
-    let lost = forge::gossip(CLUSTER, Incarnation::ZERO, &[(address(9), Claim::alive(1))]);
+    let lost = test_datagrams::gossip(CLUSTER, Incarnation::ZERO, &[(address(9), Claim::alive(1))]);
     let _ = nodes[1].handle_datagram(address(9), &lost, now, &mut out);
     for _ in 0..12 {
         for (number, node) in nodes.iter().enumerate() {
@@ -86,7 +86,7 @@ pub fn seeds() -> Seeds {
             .iter()
             .map(|(port, claim)| (address(*port), *claim))
             .collect();
-        forge::gossip(CLUSTER, own, &claims)
+        test_datagrams::gossip(CLUSTER, own, &claims)
     };
     let flood: Vec<_> = (4..80).map(|port| (port, Claim::alive(1))).collect();
     let statuses: Vec<_> = (4..)
@@ -96,12 +96,12 @@ pub fn seeds() -> Seeds {
     let mut damaged = said(&statuses);
     damaged[9] ^= 0x40;
     let mut seeds: Seeds = [
-        ("join", vec![(2, forge::join(CLUSTER, own))]),
+        ("join", vec![(2, test_datagrams::join(CLUSTER, own))]),
         (
             "zombie",
             vec![
                 (3, said(&[(2, Claim::dead(9))])),
-                (2, forge::join(CLUSTER, own)),
+                (2, test_datagrams::join(CLUSTER, own)),
             ],
         ),
         (
@@ -113,10 +113,10 @@ pub fn seeds() -> Seeds {
         ),
         ("statuses", vec![(2, said(&statuses))]),
         ("flood", vec![(2, said(&flood))]),
-        ("highest", vec![(2, forge::ping(CLUSTER, Incarnation::MAX))]),
-        ("foreign", vec![(2, forge::ping(CLUSTER + 1, own))]),
-        ("own-address", vec![(1, forge::ping(CLUSTER, own))]),
-        ("nobody", vec![(0, forge::ping(CLUSTER, own))]),
+        ("highest", vec![(2, test_datagrams::ping(CLUSTER, Incarnation::MAX))]),
+        ("foreign", vec![(2, test_datagrams::ping(CLUSTER + 1, own))]),
+        ("own-address", vec![(1, test_datagrams::ping(CLUSTER, own))]),
+        ("nobody", vec![(0, test_datagrams::ping(CLUSTER, own))]),
         ("damaged", vec![(2, damaged)]),
         ("empty", vec![(2, Vec::new())]),
         ("conversation", conversation()),

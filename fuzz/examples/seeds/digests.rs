@@ -8,8 +8,8 @@ use super::Seeds;
 use super::snapshots::rows;
 
 pub fn seeds() -> Result<Seeds, Box<dyn Error>> {
-    let digest = |nodes: &[_], graves: &[_]| -> Result<Digest<u16>, Box<dyn Error>> {
-        Ok(Snapshot::new(rows(nodes), rows(graves))?.digest())
+    let digest = |nodes: &[_], tombstones: &[_]| -> Result<Digest<u16>, Box<dyn Error>> {
+        Ok(Snapshot::new(rows(nodes), rows(tombstones))?.digest())
     };
     let some = digest(
         &[
@@ -40,7 +40,7 @@ pub fn seeds() -> Result<Seeds, Box<dyn Error>> {
         ("more-than-there-are", vec![0xff, 0xff, 0xff, 0xff, 0x0f]),
         ("no-status.json", text.replace("suspect", "sick").into()),
         (
-            "grave-of-the-living.json",
+            "tombstone-of-the-living.json",
             text.replace("left", "alive").into(),
         ),
         (

@@ -105,7 +105,7 @@ fn input(setup: Setup, steps: &[Step]) -> Vec<u8> {
 }
 
 pub fn seeds() -> Seeds {
-    let life = vec![
+    let entry_state = vec![
         step(INTRODUCE, 1),
         claim(1, SUSPECT, 0),
         at(CONFIRM, 1, 1),
@@ -212,25 +212,25 @@ pub fn seeds() -> Seeds {
         with(4, step(REMOVE_IF, 1)),
     ];
     // Times that go back a little, as when threads read clocks for themselves.
-    let mut back = life.clone();
+    let mut back = entry_state.clone();
     for step in back.iter_mut().step_by(3) {
         step[5] = 203;
     }
     [
-        ("life", input(ROOMY, &life)),
+        ("entry_state", input(ROOMY, &entry_state)),
         (
-            "life-of-the-jumpy",
-            input(setup(&[(11, 1), (14, 1), (13, 1)]), &life),
+            "entry_state-of-the-jumpy",
+            input(setup(&[(11, 1), (14, 1), (13, 1)]), &entry_state),
         ),
         (
-            "life-where-nothing-is-remembered",
-            input(setup(&[(8, 1)]), &life),
+            "entry_state-where-nothing-is-remembered",
+            input(setup(&[(8, 1)]), &entry_state),
         ),
         (
-            "life-where-graves-end-at-once",
-            input(setup(&[(9, 1)]), &life),
+            "entry_state-where-tombstones-end-at-once",
+            input(setup(&[(9, 1)]), &entry_state),
         ),
-        ("life-out-of-order", input(ROOMY, &back)),
+        ("entry_state-out-of-order", input(ROOMY, &back)),
         ("limits", input(setup(&[(4, 2), (10, 1)]), &limits)),
         (
             "limits-of-a-first-incarnation",
@@ -253,7 +253,7 @@ pub fn seeds() -> Seeds {
         ("views", input(setup(&[(1, 0), (2, 1)]), &views)),
         ("views-and-equal-hashes", input(setup(&[(15, 1)]), &views)),
         ("burials", input(setup(&[(8, 5)]), &burials)),
-        ("burials-one-grave", input(setup(&[(8, 2)]), &burials)),
+        ("burials-one-tombstone", input(setup(&[(8, 2)]), &burials)),
         ("slices", input(ROOMY, &slices)),
         ("slices-at-once", input(setup(&[(6, 4), (7, 4)]), &slices)),
         ("batch", input(setup(&[(15, 2)]), &batch)),

@@ -17,8 +17,8 @@ pub fn rows(rows: &[(u16, Claim)]) -> Vec<Record<u16>> {
 }
 
 pub fn seeds() -> Result<Seeds, Box<dyn Error>> {
-    let file = |nodes: &[_], graves: &[_]| -> Result<Vec<u8>, Box<dyn Error>> {
-        Ok(Snapshot::new(rows(nodes), rows(graves))?.encode()?)
+    let file = |nodes: &[_], tombstones: &[_]| -> Result<Vec<u8>, Box<dyn Error>> {
+        Ok(Snapshot::new(rows(nodes), rows(tombstones))?.encode()?)
     };
     let everything = [
         (1, Claim::unconfirmed(0)),
@@ -38,10 +38,10 @@ pub fn seeds() -> Result<Seeds, Box<dyn Error>> {
     };
     let row_twice = {
         let one = payload(&file(&[(1, Claim::alive(1))], &[])?);
-        // The first byte counts the nodes, the last the graves.
+        // The first byte counts the nodes, the last the tombstones.
         [&[2], &one[1..one.len() - 1], &one[1..]].concat()
     };
-    let grave_of_the_living = {
+    let tombstone_of_the_living = {
         let one = payload(&file(&[(1, Claim::alive(1))], &[])?);
         [&[0, 1], &one[1..one.len() - 1]].concat()
     };
@@ -50,17 +50,17 @@ pub fn seeds() -> Result<Seeds, Box<dyn Error>> {
         ("payload", payload(&whole)),
         ("nothing", file(&[], &[])?),
         (
-            "over-its-grave",
+            "over-its-tombstone",
             file(&[(1, Claim::unconfirmed(4))], &[(1, Claim::dead(4))])?,
         ),
         (
-            "above-its-grave",
+            "above-its-tombstone",
             file(&[(1, Claim::alive(5))], &[(1, Claim::dead(4))])?,
         ),
         ("more-than-fit", file(&many, &[])?),
-        ("more-graves-than-fit", file(&[], &deaths)?),
+        ("more-tombstones-than-fit", file(&[], &deaths)?),
         ("row-twice", row_twice),
-        ("grave-of-the-living", grave_of_the_living),
+        ("tombstone-of-the-living", tombstone_of_the_living),
         (
             "more-than-there-are",
             snapshot_file(&[0xff, 0xff, 0xff, 0xff, 0x0f]),

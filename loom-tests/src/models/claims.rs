@@ -1,4 +1,4 @@
-//! Claims on one known node: the word only rises, the stamp goes first, nothing is lost.
+//! Claims on one known node: the packed state only rises, the last update goes first, nothing is lost.
 
 use incarnation::{Claim, Timestamp, Verdict};
 
@@ -25,7 +25,7 @@ pub fn models() -> Vec<Model> {
             |w: &World| {
                 assert_eq!(w.state(NODE), Some(Claim::alive(2)));
                 assert!(w.tracker.get(&NODE).unwrap().last_update >= T2);
-                // One unbroken chain from the first word to the last.
+                // One unbroken chain from the first packed state to the last.
                 let mut previous: Vec<Claim> = w
                     .verdicts()
                     .into_iter()
@@ -40,11 +40,11 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "claims::stamp_before_publish",
+            "claims::last_update_before_publish",
             Bounds::new(
                 3,
                 3,
-                "the reader looks twice (word, stamp) while the writer writes twice: each can be cut once, and one is spare",
+                "the reader looks twice (packed, last_update) while the writer writes twice: each can be cut once, and one is spare",
             ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
@@ -64,7 +64,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "claims::a_handles_reader_never_sees_an_older_stamp",
+            "claims::a_handles_reader_never_sees_an_older_last_update",
             Bounds::new(
                 3,
                 3,
@@ -102,7 +102,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "claims::update_against_sweep_on_the_exact_word",
+            "claims::update_against_sweep_on_the_exact_packed_state",
             Bounds::new(
                 2,
                 1,

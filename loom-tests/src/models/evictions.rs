@@ -1,4 +1,4 @@
-//! Evicting and unlinking: exactly the judged word, never a lost claim, debris handed over.
+//! Evicting and unlinking: exactly the judged packed state, never a lost claim, logically deleted entries handed over.
 
 use incarnation::{Claim, Verdict};
 
@@ -74,7 +74,7 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "evictions::debris_is_handed_over",
+            "evictions::pending_unlink_is_handed_over",
             USUAL,
             || {
                 let builder = builder();
@@ -86,13 +86,13 @@ pub fn models() -> Vec<Model> {
             &REMOVED,
             // Nothing is stranded, though there is no sweeper.
             |w: &World| {
-                assert_eq!(w.tracker.waiting(), 2);
+                assert_eq!(w.tracker.pending_reclaim(), 2);
                 w.assert_nothing_lost();
             },
         ),
-        // One permit serves many chains: its holder looks at all of them.
+        // One shard lock serves many chains: its holder looks at all of them.
         Model::new(
-            "evictions::debris_of_another_chain_is_handed_over",
+            "evictions::pending_unlink_of_another_chain_is_handed_over",
             USUAL,
             || {
                 let nodes = [(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))];
@@ -100,7 +100,7 @@ pub fn models() -> Vec<Model> {
             },
             &REMOVED,
             |w: &World| {
-                assert_eq!(w.tracker.waiting(), 2);
+                assert_eq!(w.tracker.pending_reclaim(), 2);
                 w.assert_nothing_lost();
             },
         ),

@@ -14,7 +14,7 @@ struct Parts {
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
-            "handles::recycled_with_the_very_same_word",
+            "handles::recycled_with_the_very_same_packed_state",
             USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[

@@ -73,7 +73,7 @@ pub fn models() -> Vec<Model> {
             |w: &World| {
                 assert_eq!(w.state(NODE), None);
                 assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
-                assert_eq!(w.tracker.waiting(), 1);
+                assert_eq!(w.tracker.pending_reclaim(), 1);
                 w.assert_nothing_lost();
             },
         ),
@@ -82,7 +82,7 @@ pub fn models() -> Vec<Model> {
             Bounds::new(
                 2,
                 1,
-                "a life as a whole inside the other insertion takes one; the plain arm cuts that life, too",
+                "a entry_state as a whole inside the other insertion takes one; the plain arm cuts that entry_state, too",
             ),
             || world(builder(), &[]),
             &[

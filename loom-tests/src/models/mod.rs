@@ -1,9 +1,9 @@
 //! The models, one file a promise.
 
-mod bell;
+mod capacity_signal;
 mod claims;
 mod evictions;
-mod graves;
+mod tombstones;
 mod handles;
 mod inserts;
 mod limits;
@@ -23,7 +23,7 @@ use crate::Model;
 const OF_RECLAMATION: [&str; EXPECTED] = [
     "views::lookup_across_unlink_and_recycling",
     "views::a_held_view_reads_on",
-    "handles::recycled_with_the_very_same_word",
+    "handles::recycled_with_the_very_same_packed_state",
     "handles::outlive_the_tracker",
 ];
 
@@ -34,14 +34,14 @@ pub fn all() -> Vec<Model> {
         claims::models(),
         inserts::models(),
         evictions::models(),
-        graves::models(),
+        tombstones::models(),
         views::models(),
         recycling::models(),
         scans::models(),
         handles::models(),
         limits::models(),
         local::models(),
-        bell::models(),
+        capacity_signal::models(),
         notify::models()
             .into_iter()
             .map(crate::Model::telling)

@@ -21,7 +21,7 @@ struct Watched {
 
 /// A subscriber, and what a caller of its drains knows.
 struct Watcher {
-    subscriber: Subscriber<u8, Chains>,
+    subscriber: Subscriber<u8, (), Chains>,
     wakes: Arc<Wakes>,
     /// It was told to wait.
     waits: bool,

@@ -68,7 +68,7 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| {
                 let _ = w.tracker.sweep(BEGIN);
-                assert_eq!(w.tracker.waiting(), 0);
+                assert_eq!(w.tracker.pending_reclaim(), 0);
             },
         ),
         Model::new(
@@ -95,7 +95,7 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| {
                 let _ = w.tracker.sweep(BEGIN);
-                assert_eq!(w.tracker.waiting(), 0);
+                assert_eq!(w.tracker.pending_reclaim(), 0);
                 // Both entries can be had again, each once.
                 let _ = w.tracker.update(&NODE, Claim::alive(3), BEGIN);
                 let _ = w.tracker.update(&OTHER, Claim::alive(4), BEGIN);
@@ -124,7 +124,7 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| {
                 let _ = w.tracker.sweep(BEGIN);
-                assert_eq!(w.tracker.waiting(), 0);
+                assert_eq!(w.tracker.pending_reclaim(), 0);
                 // Both entries can be had again, each once.
                 let _ = w.tracker.update(&3, Claim::alive(3), BEGIN);
                 let _ = w.tracker.update(&4, Claim::alive(4), BEGIN);
@@ -185,7 +185,7 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| {
                 let _ = w.tracker.sweep(BEGIN);
-                assert_eq!(w.tracker.waiting(), 0);
+                assert_eq!(w.tracker.pending_reclaim(), 0);
             },
         ),
     ]

@@ -1,11 +1,11 @@
-//! Scans come to entries without a head: the word alone must make them whole.
+//! Scans come to entries without a head: the packed state alone must make them whole.
 
 use incarnation::Claim;
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
 use crate::{Model, USUAL};
 
-/// Each key only ever with its own words.
+/// Each key only ever with its own packed states.
 fn scan(w: &World) {
     for (node, state) in w.tracker.pin().iter() {
         let expected = if *node == NODE { 1 } else { 2 };

@@ -151,10 +151,10 @@ pub fn models() -> Vec<Model> {
                 let held = w.tracker.pin();
                 let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
                 w.tracker.remove(&OTHER, BEGIN);
-                assert!(w.tracker.waiting() >= 1, "the view held it back");
+                assert!(w.tracker.pending_reclaim() >= 1, "the view held it back");
                 drop(held);
                 let _ = w.tracker.sweep(BEGIN);
-                assert_eq!(w.tracker.waiting(), 0);
+                assert_eq!(w.tracker.pending_reclaim(), 0);
             },
         ),
         // In a world of two roles one of them made the world, and has its record already.

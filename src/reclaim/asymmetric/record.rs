@@ -193,7 +193,7 @@ impl Record {
     }
 
     /// In the child of a fork, which has only one thread: frees the record if it was another's.
-    #[cfg(not(loom))]
+    #[cfg(not(incarnation_loom))]
     pub(super) fn forget_others(&self, me: usize) {
         if self.owner.get() != me {
             // Whoever takes it finds it as if given back; the flags tell which kind of idle.
@@ -207,7 +207,7 @@ impl Record {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(incarnation_loom)))]
 mod tests {
     use super::*;
 

@@ -182,7 +182,7 @@ impl World {
             .local_node(address)
             .local_incarnation(incarnation)
             .max_nodes(size)
-            .max_graves(size)
+            .max_tombstones(size)
             // Independent of what other threads do, so that each run is the same.
             .reclaimer(Reclaimer::private())
             .build()
@@ -202,7 +202,7 @@ impl World {
         self.wake(node);
     }
 
-    /// Ends a node without a word.
+    /// Ends a node without a packed state.
     pub fn kill(&mut self, node: usize) {
         let this = &mut self.nodes[node];
         if let Some(protocol) = this.protocol.take() {
@@ -287,9 +287,9 @@ impl World {
 
     fn note(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.digest = (self.digest ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01b3);
+            let mut packed = [0; 8];
+            packed[..chunk.len()].copy_from_slice(chunk);
+            self.digest = (self.digest ^ u64::from_le_bytes(packed)).wrapping_mul(0x0100_0000_01b3);
         }
     }
 

@@ -54,7 +54,7 @@ pub fn config() -> Config {
 
 /// Plays a whole life of `nodes` nodes (at least 16) with all choices made by `seed`.
 #[must_use]
-pub fn life(nodes: usize, seed: u64) -> Outcome {
+pub fn entry_state(nodes: usize, seed: u64) -> Outcome {
     let mut play = Play {
         world: World::new(nodes, config(), seed),
         agreement: Vec::new(),
@@ -131,7 +131,7 @@ impl Play {
         (1..=PATIENCE).find(|_| self.period())
     }
 
-    /// Kills a node and reads from the trackers' stamps who suspected it when.
+    /// Kills a node and reads from the trackers' last updates who suspected it when.
     fn time_death(&mut self, victim: usize) -> (Option<f64>, Option<f64>, Option<u32>) {
         // At no special moment of anybody's period.
         let pause = self
@@ -151,7 +151,7 @@ impl Play {
                     continue;
                 };
                 let state = protocol.tracker().get(&address);
-                // A suspicion outlasts many periods, so each is seen with its own stamp.
+                // A suspicion outlasts many periods, so each is seen with its own last update.
                 if let Some(state) = state
                     && state.status == Status::Suspect
                 {
@@ -162,8 +162,8 @@ impl Play {
         });
         let period = self.world.config().period.as_secs_f64();
         let periods = |from: Timestamp, to: Timestamp| to.since(from).as_secs_f64() / period;
-        let stamps = suspected.iter().flatten();
-        let (first, last) = (stamps.clone().min(), stamps.max());
+        let last_updates = suspected.iter().flatten();
+        let (first, last) = (last_updates.clone().min(), last_updates.max());
         let dissemination = first.zip(last).map(|(first, last)| periods(*first, *last));
         (
             first.map(|first| periods(died, *first)),

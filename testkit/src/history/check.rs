@@ -14,7 +14,7 @@ use std::fmt;
 use incarnation::rule::{Judgement, Proposal, ProposalKind};
 use incarnation::{Rejection, Status, SweepReason, SweepScope, Timestamp, Verdict};
 
-use super::graves::Graves;
+use super::tombstones::Tombstones;
 use super::{Event, History, Key, What};
 use crate::model::{Held, Node, Rules};
 
@@ -85,37 +85,37 @@ struct Search<'h> {
     node: Key,
     rules: &'h Rules,
     events: &'h [Event],
-    graves: Graves,
-    /// For beginnings in order: the highest stamp that anyone may have left by then.
-    stamps: Vec<(u64, Timestamp)>,
+    tombstones: Tombstones,
+    /// For beginnings in order: the highest last update that anyone may have left by then.
+    last_updates: Vec<(u64, Timestamp)>,
 }
 
 impl<'h> Search<'h> {
     fn new(node: Key, history: &'h History, events: &'h [Event]) -> Self {
-        let mut stamps: Vec<_> = events
+        let mut last_updates: Vec<_> = events
             .iter()
             .filter_map(|event| match event.what {
                 What::Submitted { now, .. } => Some((event.span.began, now)),
                 _ => None,
             })
             .collect();
-        // A sweep that would declare the node Dead raises the stamp even if a claim is faster.
+        // A sweep that would declare the node Dead raises the last update even if a claim is faster.
         if history.rules.suspect_timeout.is_some() {
             let sweeps = history.sweeps.iter();
-            stamps.extend(sweeps.map(|(span, now)| (span.began, *now)));
+            last_updates.extend(sweeps.map(|(span, now)| (span.began, *now)));
         }
-        stamps.sort_unstable();
+        last_updates.sort_unstable();
         let mut highest = Timestamp::ZERO;
-        for (_, stamp) in &mut stamps {
-            highest = highest.max(*stamp);
-            *stamp = highest;
+        for (_, last_update) in &mut last_updates {
+            highest = highest.max(*last_update);
+            *last_update = highest;
         }
         Self {
             node,
             rules: &history.rules,
             events,
-            graves: Graves::of(events, &history.sweeps),
-            stamps,
+            tombstones: Tombstones::of(events, &history.sweeps),
+            last_updates,
         }
     }
 
@@ -195,16 +195,20 @@ impl<'h> Search<'h> {
 
     /// The states an operation with this answer may leave the node in; none if the answer is wrong.
     fn effects(&self, node: Node, event: &Event, each: &mut dyn FnMut(Node)) {
-        let highest = self.highest_stamp(event);
+        let highest = self.highest_last_update(event);
         let fits = |got: Held| {
-            node.life
-                .is_some_and(|life| life.word == got.word && life.at <= got.at && got.at <= highest)
+            node.entry_state.is_some_and(|entry_state| {
+                entry_state.packed == got.packed && entry_state.at <= got.at && got.at <= highest
+            })
         };
         let matches = |got: Option<Held>| match got {
             Some(got) => fits(got),
-            None => node.life.is_none(),
+            None => node.entry_state.is_none(),
         };
-        let gone = Node { life: None, ..node };
+        let gone = Node {
+            entry_state: None,
+            ..node
+        };
         match event.what {
             What::Submitted {
                 proposal,
@@ -232,12 +236,12 @@ impl<'h> Search<'h> {
                 now,
                 result,
             } => match result {
-                Ok(last) if fits(last) && last.word.claim() == expected => {
+                Ok(last) if fits(last) && last.packed.claim() == expected => {
                     each(self.buried(node, now));
                 }
                 Err(other)
                     if matches(other)
-                        && other.is_none_or(|other| other.word.claim() != expected) =>
+                        && other.is_none_or(|other| other.packed.claim() != expected) =>
                 {
                     each(node);
                 }
@@ -245,7 +249,7 @@ impl<'h> Search<'h> {
             },
             What::Forgotten(last) if matches(last) => each(gone),
             What::Opened => each(Node {
-                grave: None,
+                tombstone: None,
                 ..node
             }),
             What::Swept { reason, last, now } if fits(last) => {
@@ -257,34 +261,37 @@ impl<'h> Search<'h> {
         }
     }
 
-    /// The latest stamp the node may show when the operation ends.
-    fn highest_stamp(&self, event: &Event) -> Timestamp {
+    /// The latest last update the node may show when the operation ends.
+    fn highest_last_update(&self, event: &Event) -> Timestamp {
         let begun = self
-            .stamps
+            .last_updates
             .partition_point(|(began, _)| *began <= event.span.ended);
         match begun.checked_sub(1) {
-            Some(last) => self.stamps[last].1,
+            Some(last) => self.last_updates[last].1,
             None => Timestamp::ZERO,
         }
     }
 
-    /// The node after its life, and with a grave if it died.
+    /// The node after its life, and with a tombstone if it died.
     fn buried(&self, node: Node, now: Timestamp) -> Node {
-        let mut gone = Node { life: None, ..node };
-        if let Some(death) = node.burial(self.rules, now) {
-            gone.bury(self.rules, death, now);
+        let mut gone = Node {
+            entry_state: None,
+            ..node
+        };
+        if let Some(death) = node.tombstone_on_removal(self.rules, now) {
+            gone.write_tombstone(self.rules, death, now);
         }
         gone
     }
 
     fn swept(&self, node: Node, reason: SweepReason, last: Held, now: Timestamp) -> Option<Node> {
         if reason == SweepReason::Capacity {
-            let may_go = self.rules.evict_alive || last.word.status() != Status::Alive;
+            let may_go = self.rules.evict_alive || last.packed.status() != Status::Alive;
             return may_go.then(|| self.buried(node, now));
         }
-        // By the stamp that the sweep itself read.
+        // By the last update that the sweep itself read.
         let read = Node {
-            life: Some(last),
+            entry_state: Some(last),
             ..node
         };
         let (fate, left_with) = read.fate(self.rules, SweepScope::Everything, now)?;
@@ -293,7 +300,7 @@ impl<'h> Search<'h> {
         }
         let mut node = node;
         match left_with {
-            Some(word) => node.write(word, now),
+            Some(packed) => node.write(packed, now),
             None => node = self.buried(node, now),
         }
         Some(node)
@@ -310,7 +317,7 @@ impl<'h> Search<'h> {
         each: &mut dyn FnMut(Node),
     ) {
         let no_room = verdict == Verdict::Rejected(Rejection::AtCapacity);
-        if no_room && node.life.is_some() {
+        if no_room && node.entry_state.is_some() {
             return;
         }
         // As judged against what stands in for the node; written to the node itself.
@@ -318,29 +325,32 @@ impl<'h> Search<'h> {
         {
             // There may be no room at any time, for entries that wait for views.
             Judgement::Write(..) if no_room => each(node),
-            Judgement::Write(word, answer) if answer == verdict => {
+            Judgement::Write(packed, answer) if answer == verdict => {
                 let mut node = node;
-                node.write(word, now);
+                node.write(packed, now);
                 each(node);
             }
             Judgement::Keep(answer) if answer == verdict => each(node),
             _ => {}
         };
         consider(node, node);
-        // A stamp may be later than that of the claim that was accepted: it never tells a verdict
+        // A last update may be later than that of the claim that was accepted: it never tells a verdict
         // but whether a death was recent.
-        let highest = self.highest_stamp(event);
+        let highest = self.highest_last_update(event);
         if matches!(proposal.kind(), ProposalKind::Rejoin(_)) {
             consider(raised(node, highest), node);
         }
-        if node.life.is_some() && !node.is_only_heard_of() {
+        if node.entry_state.is_some() && !node.is_only_heard_of() {
             return;
         }
-        for death in self.graves.lingering(event.span) {
-            // One of the same word, but of an earlier time, keeps its time.
-            if node.grave.is_none_or(|grave| grave.word <= death.word) {
+        for death in self.tombstones.lingering(event.span) {
+            // One of the same packed state, but of an earlier time, keeps its time.
+            if node
+                .tombstone
+                .is_none_or(|tombstone| tombstone.packed <= death.packed)
+            {
                 let haunted = Node {
-                    grave: Some(death),
+                    tombstone: Some(death),
                     ..node
                 };
                 consider(haunted, node);
@@ -377,14 +387,14 @@ impl<'h> Search<'h> {
     }
 }
 
-/// The node with its stamp as late as it can be.
+/// The node with its last update as late as it can be.
 fn raised(node: Node, highest: Timestamp) -> Node {
     let raise = |held: Held| Held {
         at: held.at.max(highest),
         ..held
     };
     Node {
-        life: node.life.map(raise),
-        grave: node.grave.map(raise),
+        entry_state: node.entry_state.map(raise),
+        tombstone: node.tombstone.map(raise),
     }
 }

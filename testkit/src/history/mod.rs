@@ -3,18 +3,18 @@
 //!
 //! Each operation is recorded with the order of its beginning and its end in real time. A history is
 //! right if the operations can be put into one order that respects that time, and in which the
-//! sequential model gives the very same answers. Nodes don't touch each other (there are more graves
+//! sequential model gives the very same answers. Nodes don't touch each other (there are more tombstones
 //! than nodes, and running out of room is allowed at any time), so each node's part is
 //! checked [by itself](check), which is what makes the search cheap.
 //!
-//! What is *not* one atomic step, and therefore not demanded, is written where it is allowed: stamps
-//! are upper bounds, graves go in before and out after the moments they belong to ([`graves`]).
+//! What is *not* one atomic step, and therefore not demanded, is written where it is allowed: last updates
+//! are upper bounds, tombstones go in before and out after the moments they belong to ([`tombstones`]).
 
 pub mod check;
-pub mod graves;
 pub mod record;
-pub mod restless;
 pub mod subject;
+pub mod tombstones;
+pub mod yielding_key;
 
 use std::collections::BTreeMap;
 
@@ -96,9 +96,9 @@ pub enum What {
         /// The last state, or the other one that was found.
         result: Result<Held, Option<Held>>,
     },
-    /// It was removed without a grave, if it was there.
+    /// It was removed without a tombstone, if it was there.
     Forgotten(Option<Held>),
-    /// Its grave was opened: the second half of forgetting it.
+    /// Its tombstone was opened: the second half of forgetting it.
     Opened,
     /// A sweep evicted it or declared it Dead.
     Swept {

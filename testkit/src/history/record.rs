@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use fastrand::Rng;
-use incarnation::rule::{Proposal, ProposalKind, Word};
+use incarnation::rule::{PackedState, Proposal, ProposalKind};
 use incarnation::{Claim, Status, SweepScope, Timestamp, Verdict};
 
-use super::restless::Restless;
 use super::subject::Subject;
+use super::yielding_key::YieldingKey;
 use super::{Event, History, Key, Span, What};
 use crate::model::{Held, Rules};
 
@@ -23,7 +23,7 @@ pub struct Recording {
     /// On how many nodes.
     pub nodes: Key,
     /// A key rests at so many touches.
-    pub restless: u32,
+    pub yield_every: u32,
     /// Decides what is done.
     pub seed: u64,
 }
@@ -47,7 +47,7 @@ impl Recording {
                     let start = &start;
                     scope.spawn(move || {
                         // Each rests at another pace.
-                        Restless::every(self.restless * (thread as u32 + 1));
+                        YieldingKey::every(self.yield_every * (thread as u32 + 1));
                         start.wait();
                         for _ in 0..self.operations {
                             worker.operate();
@@ -233,7 +233,7 @@ impl<T: Subject> Worker<'_, T> {
 
     fn hear(&mut self, node: Key, state: Option<Held>) {
         if let Some(state) = state {
-            self.told[usize::from(node)] = state.word.incarnation().get();
+            self.told[usize::from(node)] = state.packed.incarnation().get();
         }
     }
 
@@ -251,6 +251,6 @@ impl<T: Subject> Worker<'_, T> {
             _ => Status::Left,
         };
         let incarnation = self.incarnation(node);
-        Word::pack(status, incarnation.into()).map_or(Claim::alive(0), Word::claim)
+        PackedState::pack(status, incarnation.into()).map_or(Claim::alive(0), PackedState::claim)
     }
 }

@@ -8,7 +8,7 @@ use incarnation::{
 };
 
 use super::Key;
-use super::restless::Restless;
+use super::yielding_key::YieldingKey;
 use crate::model::Held;
 
 /// A table of nodes that many threads use at once.
@@ -27,7 +27,7 @@ pub trait Subject: Sync {
     ///
     /// The other state it is in.
     fn remove_if(&self, node: Key, expected: Claim, now: Timestamp) -> Result<Held, Option<Held>>;
-    /// Removes a node without a grave and opens the one it has.
+    /// Removes a node without a tombstone and opens the one it has.
     fn forget(&self, node: Key) -> Option<Held>;
     /// Sweeps; `swept` gets what was evicted or declared Dead.
     fn sweep(
@@ -44,9 +44,9 @@ fn held(state: Option<NodeState>) -> Option<Held> {
     state.and_then(Held::of)
 }
 
-impl<S: BuildHasher + Send + Sync> Subject for IncarnationTracker<Restless, S> {
+impl<S: BuildHasher + Send + Sync> Subject for IncarnationTracker<YieldingKey, (), S> {
     fn submit(&self, node: Key, proposal: Proposal, now: Timestamp) -> Verdict {
-        let node = Restless(node);
+        let node = YieldingKey(node);
         match proposal.kind() {
             ProposalKind::Claim(claim) => self.update(&node, claim, now),
             ProposalKind::Confirm(incarnation) => self.confirm(&node, incarnation, now),
@@ -56,26 +56,26 @@ impl<S: BuildHasher + Send + Sync> Subject for IncarnationTracker<Restless, S> {
     }
 
     fn judge(&self, node: Key, claim: Claim, now: Timestamp) -> Verdict {
-        self.judge(&Restless(node), claim, now)
+        self.judge(&YieldingKey(node), claim, now)
     }
 
     fn get(&self, node: Key) -> Option<Held> {
-        held(self.get(&Restless(node)))
+        held(self.get(&YieldingKey(node)))
     }
 
     fn remove(&self, node: Key, now: Timestamp) -> Option<Held> {
-        held(self.remove(&Restless(node), now))
+        held(self.remove(&YieldingKey(node), now))
     }
 
     fn remove_if(&self, node: Key, expected: Claim, now: Timestamp) -> Result<Held, Option<Held>> {
-        match self.remove_if(&Restless(node), expected, now) {
+        match self.remove_if(&YieldingKey(node), expected, now) {
             Ok(last) => held(Some(last)).ok_or(None),
             Err(other) => Err(held(other)),
         }
     }
 
     fn forget(&self, node: Key) -> Option<Held> {
-        held(self.forget(&Restless(node)))
+        held(self.forget(&YieldingKey(node)))
     }
 
     fn sweep(

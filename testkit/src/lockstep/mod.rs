@@ -3,8 +3,8 @@
 //!
 //! Called by property tests, the fuzz target and the stored inputs.
 
-mod door;
-mod sight;
+mod access_path;
+mod observe;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -14,11 +14,11 @@ use incarnation::{
     IncarnationTracker, NodeHandle, NodeState, Reclaimer, Slot, Timestamp, Verdict, View,
 };
 
+use crate::colliding_hasher::CollidingHasher;
 use crate::model::{Held, Model};
-use crate::narrow::Narrow;
 use crate::ops::{HANDLES, Key, Setup, Step};
 
-type Tracker = IncarnationTracker<Key, Narrow>;
+type Tracker = IncarnationTracker<Key, (), CollidingHasher>;
 
 /// Where tracker and model differ.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub fn run(setup: &Setup, steps: &[Step]) -> Result<Vec<Verdict>, Difference> {
     // Private, so that views of other threads' trackers delay nothing here.
     let builder = builder.reclaimer(Reclaimer::private());
     let tracker = builder
-        .hasher(Narrow {
+        .hasher(CollidingHasher {
             bits: setup.hash_bits,
         })
         .build()
@@ -116,8 +116,8 @@ struct Lockstep<'t> {
     tracker: &'t Tracker,
     model: Model<Key>,
     nodes: Key,
-    held: Option<View<'t, Key, Narrow>>,
-    handles: [Option<Kept>; HANDLES as usize],
+    held: Option<View<'t, Key, (), CollidingHasher>>,
+    handles: [Option<HashedKey>; HANDLES as usize],
     /// Each slot a handle had, and whose life it was.
     slots: BTreeMap<Slot, (Key, u64)>,
     now: Timestamp,
@@ -125,16 +125,16 @@ struct Lockstep<'t> {
 }
 
 /// A handle, and the life it was taken in.
-struct Kept {
-    handle: NodeHandle<Key, Narrow>,
+struct HashedKey {
+    handle: NodeHandle<Key, (), CollidingHasher>,
     node: Key,
-    life: u64,
+    entry_state: u64,
 }
 
-impl Kept {
+impl HashedKey {
     /// Whether that life goes on.
     fn lives_in(&self, model: &Model<Key>) -> bool {
-        model.life(&self.node) == Some(self.life)
+        model.entry_state(&self.node) == Some(self.entry_state)
     }
 }
 

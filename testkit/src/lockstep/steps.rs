@@ -5,8 +5,8 @@ use incarnation::{
     Claim, NodeState, Rejection, SweepCursor, SweepReason, SweepReport, SweepScope, Verdict,
 };
 
-use super::door::Door;
-use super::{Kept, Lockstep, Unequal, held, same};
+use super::access_path::AccessPath;
+use super::{HashedKey, Lockstep, Unequal, held, same};
 use crate::model::{Held, Sweep, Swept};
 use crate::ops::{Key, Op, Via};
 
@@ -74,17 +74,17 @@ impl<'t> Lockstep<'t> {
         }
     }
 
-    fn door(&self, via: Via) -> Door<'_, 't> {
+    fn door(&self, via: Via) -> AccessPath<'_, 't> {
         match (self.handle(via), &self.held) {
-            (Some(kept), _) => Door::Handle(&kept.handle),
-            (None, Some(view)) if via == Via::View => Door::Held(view),
-            (None, None) if via == Via::View => Door::View(self.tracker.pin()),
-            _ => Door::Tracker(self.tracker),
+            (Some(kept), _) => AccessPath::Handle(&kept.handle),
+            (None, Some(view)) if via == Via::View => AccessPath::Held(view),
+            (None, None) if via == Via::View => AccessPath::View(self.tracker.pin()),
+            _ => AccessPath::Tracker(self.tracker),
         }
     }
 
     /// The handle an operation goes through, if there is one.
-    fn handle(&self, via: Via) -> Option<&Kept> {
+    fn handle(&self, via: Via) -> Option<&HashedKey> {
         match via {
             Via::Handle(number) => self.handles[usize::from(number)].as_ref(),
             _ => None,
@@ -125,7 +125,7 @@ impl<'t> Lockstep<'t> {
     fn waits_for_the_view(&self, node: Key, proposal: Proposal, verdict: Verdict) -> bool {
         self.held.is_some()
             && verdict == Verdict::Rejected(Rejection::AtCapacity)
-            && self.tracker.waiting() > 0
+            && self.tracker.pending_reclaim() > 0
             && self.model.preview(&node, proposal, self.now) == Verdict::Joined
     }
 
@@ -153,7 +153,7 @@ impl<'t> Lockstep<'t> {
         let target = self.target(node, via);
         let present = target.and_then(|node| self.model.get(&node));
         let expected = expected
-            .or_else(|| present.map(|held| held.word.claim()))
+            .or_else(|| present.map(|held| held.packed.claim()))
             .unwrap_or(Claim::alive(1));
         let removed = self.door(via).remove_if(node, expected, self.now);
         let result = match target {
@@ -197,7 +197,7 @@ impl<'t> Lockstep<'t> {
     ) -> Result<(), Unequal> {
         let Sweep {
             swept: expected,
-            graves_ended,
+            tombstones_ended,
         } = self.model.sweep(scope, self.now, &swept);
         let count = |reason| expected.iter().filter(|done| done.reason == reason).count();
         let sum = |of: fn(&SweepReport) -> usize| reports.iter().map(of).sum::<usize>();
@@ -208,14 +208,14 @@ impl<'t> Lockstep<'t> {
                 count(SweepReason::SuspectExpired),
                 count(SweepReason::DeadRetention),
                 count(SweepReason::Capacity),
-                graves_ended,
+                tombstones_ended,
             ],
             [
                 sum(|report| report.unconfirmed_expired),
                 sum(|report| report.declared_dead),
                 sum(|report| report.dead_evicted),
                 sum(|report| report.capacity_evicted),
-                sum(|report| report.graves_expired),
+                sum(|report| report.tombstones_expired),
             ],
         )?;
         same("swept", expected, swept)

@@ -2,7 +2,7 @@
 //!
 //! Maps instead of a table, one operation after the other. The rule is not written a second time:
 //! the model asks [`incarnation::rule::judge`], as the tracker does. What it adds is its own account of
-//! lives, stamps, graves, limits and sweeps. Property tests and fuzzing run it in
+//! lives, last updates, tombstones, limits and sweeps. Property tests and fuzzing run it in
 //! [lockstep](crate::lockstep) with the real thing; the [history](crate::history) checker uses its
 //! [`Node`].
 
@@ -16,7 +16,7 @@ pub use sweep::{Sweep, Swept};
 
 use std::collections::BTreeMap;
 
-use incarnation::rule::{Judgement, Proposal, Word};
+use incarnation::rule::{Judgement, PackedState, Proposal};
 use incarnation::{Claim, Incarnation, LocalError, Rejection, Status, Timestamp, Verdict};
 
 /// The model of a whole tracker.
@@ -60,14 +60,14 @@ impl<K: Ord + Clone> Model<K> {
 
     /// The state of a node, if it is known.
     pub fn get(&self, key: &K) -> Option<Held> {
-        self.node(key).life
+        self.node(key).entry_state
     }
 
     /// The known nodes with their states, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&K, Held)> {
         self.nodes
             .iter()
-            .filter_map(|(key, node)| Some((key, node.life?)))
+            .filter_map(|(key, node)| Some((key, node.entry_state?)))
     }
 
     /// How many nodes are known.
@@ -83,20 +83,20 @@ impl<K: Ord + Clone> Model<K> {
     /// How many nodes are known to have a status.
     pub fn count(&self, status: Status) -> usize {
         self.iter()
-            .filter(|(_, held)| held.word.status() == status)
+            .filter(|(_, held)| held.packed.status() == status)
             .count()
     }
 
-    /// How many graves there are, those whose time is over and that no sweep has ended yet included.
-    pub fn graves(&self) -> usize {
+    /// How many tombstones there are, those whose time is over and that no sweep has ended yet included.
+    pub fn tombstones(&self) -> usize {
         self.nodes
             .values()
-            .filter(|node| node.grave.is_some())
+            .filter(|node| node.tombstone.is_some())
             .count()
     }
 
     /// The number of a known node's present life.
-    pub fn life(&self, key: &K) -> Option<u64> {
+    pub fn entry_state(&self, key: &K) -> Option<u64> {
         self.get(key)?;
         self.lives.get(key).copied()
     }
@@ -114,7 +114,9 @@ impl<K: Ord + Clone> Model<K> {
         }
         let node = self.node(key);
         match node.judge(&self.rules, proposal, now) {
-            Judgement::Write(..) if node.life.is_none() && self.len() >= self.rules.hard_limit => {
+            Judgement::Write(..)
+                if node.entry_state.is_none() && self.len() >= self.rules.hard_limit =>
+            {
                 Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
             }
             judgement => judgement,
@@ -124,11 +126,14 @@ impl<K: Ord + Clone> Model<K> {
     /// Decides about a proposal and carries it out.
     pub fn submit(&mut self, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
         let judgement = self.decide(key, proposal, now);
-        if let Judgement::Write(word, verdict) = judgement {
+        if let Judgement::Write(packed, verdict) = judgement {
             if verdict == Verdict::Joined {
                 *self.lives.entry(key.clone()).or_default() += 1;
             }
-            self.nodes.entry(key.clone()).or_default().write(word, now);
+            self.nodes
+                .entry(key.clone())
+                .or_default()
+                .write(packed, now);
         }
         judgement.verdict()
     }
@@ -172,30 +177,30 @@ impl<K: Ord + Clone> Model<K> {
         now: Timestamp,
     ) -> Result<Held, Option<Held>> {
         match self.get(key) {
-            Some(held) if Word::of(expected) == Some(held.word) => {
+            Some(held) if PackedState::of(expected) == Some(held.packed) => {
                 self.end(key, Some(now)).ok_or(None)
             }
             other => Err(other),
         }
     }
 
-    /// Takes a node out without a grave, and opens the one it has.
+    /// Takes a node out without a tombstone, and opens the one it has.
     pub fn forget(&mut self, key: &K) -> Option<Held> {
         let last = self.end(key, None);
         self.nodes.remove(key);
         last
     }
 
-    /// Ends a life; `now` is given unless it leaves no grave.
+    /// Ends a life; `now` is given unless it leaves no tombstone.
     fn end(&mut self, key: &K, now: Option<Timestamp>) -> Option<Held> {
         let mut node = self.node(key);
-        let burial = now.and_then(|now| node.burial(&self.rules, now));
-        if burial.is_some() && node.grave.is_none() {
-            self.make_room_for_a_grave();
+        let burial = now.and_then(|now| node.tombstone_on_removal(&self.rules, now));
+        if burial.is_some() && node.tombstone.is_none() {
+            self.make_room_for_a_tombstone();
         }
-        let last = node.life.take();
-        if let (Some(grave), Some(now)) = (burial, now) {
-            node.bury(&self.rules, grave, now);
+        let last = node.entry_state.take();
+        if let (Some(tombstone), Some(now)) = (burial, now) {
+            node.write_tombstone(&self.rules, tombstone, now);
         }
         if node == Node::default() {
             self.nodes.remove(key);
@@ -205,22 +210,22 @@ impl<K: Ord + Clone> Model<K> {
         last
     }
 
-    /// At the limit the oldest eighth of the graves goes, at least one. Which of equally old ones is
+    /// At the limit the oldest eighth of the tombstones goes, at least one. Which of equally old ones is
     /// open: who sets a limit that is reached must see to it that no two deaths are of one time.
-    fn make_room_for_a_grave(&mut self) {
-        let max = self.rules.max_graves;
-        if self.graves() < max {
+    fn make_room_for_a_tombstone(&mut self) {
+        let max = self.rules.max_tombstones;
+        if self.tombstones() < max {
             return;
         }
         let mut deaths: Vec<_> = self
             .nodes
             .iter()
-            .filter_map(|(key, node)| Some((node.grave?.at, key.clone())))
+            .filter_map(|(key, node)| Some((node.tombstone?.at, key.clone())))
             .collect();
         deaths.sort_unstable();
         for (_, key) in deaths.into_iter().take((max / 8).max(1)) {
             if let Some(node) = self.nodes.get_mut(&key) {
-                node.grave = None;
+                node.tombstone = None;
             }
         }
     }

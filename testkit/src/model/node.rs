@@ -2,17 +2,17 @@
 //!
 //! Small, `Copy` and comparable, so that a search through histories can keep many of them.
 
-use incarnation::rule::{Judgement, Proposal, Situation, Word, judge};
+use incarnation::rule::{Judgement, PackedState, Proposal, Situation, judge};
 use incarnation::{Claim, NodeState, Status, SweepReason, SweepScope, Timestamp};
 
 use super::Rules;
 
-/// A word and the time it was accepted.
+/// A packed state and the time it was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Held {
-    /// The word.
-    pub word: Word,
-    /// Its stamp.
+    /// The packed state.
+    pub packed: PackedState,
+    /// Its last update.
     pub at: Timestamp,
 }
 
@@ -20,7 +20,7 @@ impl Held {
     /// What a lookup answered; `None` if that was no legal state.
     pub fn of(state: NodeState) -> Option<Self> {
         Some(Self {
-            word: Word::of(state.claim())?,
+            packed: PackedState::of(state.claim())?,
             at: state.last_update,
         })
     }
@@ -30,9 +30,9 @@ impl Held {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Its state, while it is known.
-    pub life: Option<Held>,
+    pub entry_state: Option<Held>,
     /// Its last death that is remembered; its time may be over.
-    pub grave: Option<Held>,
+    pub tombstone: Option<Held>,
 }
 
 impl Node {
@@ -41,74 +41,81 @@ impl Node {
         judge(self.situation(rules, now), proposal, &rules.policy)
     }
 
-    /// Whether its grave, if it has one, still counts for claims although it is known.
+    /// Whether its tombstone, if it has one, still counts for claims although it is known.
     pub fn is_only_heard_of(&self) -> bool {
-        self.life
-            .is_some_and(|life| life.word.status() == Status::Unconfirmed)
+        self.entry_state
+            .is_some_and(|entry_state| entry_state.packed.status() == Status::Unconfirmed)
     }
 
     fn situation(&self, rules: &Rules, now: Timestamp) -> Situation {
         let mut situation = Situation {
-            stored: self.life.map(|life| life.word),
+            stored: self.entry_state.map(|entry_state| entry_state.packed),
             ..Situation::default()
         };
-        if let Some(life) = self.life
+        if let Some(entry_state) = self.entry_state
             && !self.is_only_heard_of()
         {
-            situation.died_recently = rules.is_recent(life.at, now);
-        } else if let Some(grave) = self.grave.filter(|grave| !rules.is_over(grave.at, now)) {
-            situation.grave = Some(grave.word);
-            situation.died_recently = rules.is_recent(grave.at, now);
+            situation.died_recently = rules.is_recent(entry_state.at, now);
+        } else if let Some(tombstone) = self
+            .tombstone
+            .filter(|tombstone| !rules.is_over(tombstone.at, now))
+        {
+            situation.tombstone = Some(tombstone.packed);
+            situation.died_recently = rules.is_recent(tombstone.at, now);
         }
         situation
     }
 
-    /// Carries out an accepted proposal. A stamp never goes back within a life; a join ends a grave
-    /// below its word.
-    pub fn write(&mut self, word: Word, now: Timestamp) {
-        match &mut self.life {
+    /// Carries out an accepted proposal. A last update never goes back within a life; a join ends a tombstone
+    /// below its packed state.
+    pub fn write(&mut self, packed: PackedState, now: Timestamp) {
+        match &mut self.entry_state {
             Some(held) => {
-                held.word = word;
+                held.packed = packed;
                 held.at = held.at.max(now);
             }
             None => {
-                self.life = Some(Held { word, at: now });
-                self.grave = self.grave.filter(|grave| grave.word >= word);
+                self.entry_state = Some(Held { packed, at: now });
+                self.tombstone = self
+                    .tombstone
+                    .filter(|tombstone| tombstone.packed >= packed);
             }
         }
     }
 
     /// What is to be remembered if the node leaves the table now.
-    pub fn burial(&self, rules: &Rules, now: Timestamp) -> Option<Held> {
-        self.life.filter(|last| {
-            last.word.status().is_gone() && rules.max_graves > 0 && !rules.is_over(last.at, now)
+    pub fn tombstone_on_removal(&self, rules: &Rules, now: Timestamp) -> Option<Held> {
+        self.entry_state.filter(|last| {
+            last.packed.status().is_gone()
+                && rules.max_tombstones > 0
+                && !rules.is_over(last.at, now)
         })
     }
 
     /// Remembers a death; where one is remembered already, the higher word of the two.
-    pub fn bury(&mut self, rules: &Rules, death: Held, now: Timestamp) {
-        match self.grave {
-            Some(known) if known.word >= death.word && !rules.is_over(known.at, now) => {}
-            _ => self.grave = Some(death),
+    pub fn write_tombstone(&mut self, rules: &Rules, death: Held, now: Timestamp) {
+        match self.tombstone {
+            Some(known) if known.packed >= death.packed && !rules.is_over(known.at, now) => {}
+            _ => self.tombstone = Some(death),
         }
     }
 
-    /// What time does to the node: the reason, and the word it is left with, if any.
+    /// What time does to the node: the reason, and the packed state it is left with, if any.
     pub fn fate(
         &self,
         rules: &Rules,
         scope: SweepScope,
         now: Timestamp,
-    ) -> Option<(SweepReason, Option<Word>)> {
-        let life = self.life?;
-        let age = now.since(life.at);
+    ) -> Option<(SweepReason, Option<PackedState>)> {
+        let entry_state = self.entry_state?;
+        let age = now.since(entry_state.at);
         let dead_only = scope == SweepScope::Dead;
-        match life.word.status() {
+        match entry_state.packed.status() {
             Status::Unconfirmed if !dead_only && rules.unconfirmed_timeout? < age => {
                 Some((SweepReason::UnconfirmedExpired, None))
             }
             Status::Suspect if !dead_only && rules.suspect_timeout? < age => {
-                let death = Claim::dead(life.word.incarnation()).trusted();
+                let death = Claim::dead(entry_state.packed.incarnation()).trusted();
                 match self.judge(rules, Proposal::claim(death), now) {
                     Judgement::Write(dead, _) => Some((SweepReason::SuspectExpired, Some(dead))),
                     Judgement::Keep(_) => None,

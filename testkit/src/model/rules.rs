@@ -26,9 +26,9 @@ pub struct Rules {
     /// How long Suspect ones live.
     pub suspect_timeout: Option<Duration>,
     /// How many deaths are remembered.
-    pub max_graves: usize,
+    pub max_tombstones: usize,
     /// For how long.
-    pub grave_retention: Duration,
+    pub tombstone_retention: Duration,
 }
 
 impl Default for Rules {
@@ -43,8 +43,8 @@ impl Default for Rules {
             dead_retention: Duration::from_secs(60 * 60),
             unconfirmed_timeout: Some(Duration::from_secs(5 * 60)),
             suspect_timeout: None,
-            max_graves: 10_000,
-            grave_retention: Duration::from_secs(24 * 60 * 60),
+            max_tombstones: 10_000,
+            tombstone_retention: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -66,8 +66,8 @@ impl Rules {
             .dead_retention(self.dead_retention)
             .unconfirmed_timeout(self.unconfirmed_timeout)
             .suspect_timeout(self.suspect_timeout)
-            .max_graves(self.max_graves)
-            .grave_retention(self.grave_retention)
+            .max_tombstones(self.max_tombstones)
+            .tombstone_retention(self.tombstone_retention)
     }
 
     /// Whether a death lies within the zombie window.
@@ -75,8 +75,8 @@ impl Rules {
         now.since(death) <= self.policy.zombie_window
     }
 
-    /// Whether a grave's time is over.
+    /// Whether a tombstone's time is over.
     pub(super) fn is_over(&self, death: Timestamp, now: Timestamp) -> bool {
-        now.since(death) > self.grave_retention
+        now.since(death) > self.tombstone_retention
     }
 }

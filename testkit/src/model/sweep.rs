@@ -23,8 +23,8 @@ pub struct Swept<K> {
 pub struct Sweep<K> {
     /// The nodes it evicted or declared Dead, in this order.
     pub swept: Vec<Swept<K>>,
-    /// How many graves it ended.
-    pub graves_ended: usize,
+    /// How many tombstones it ended.
+    pub tombstones_ended: usize,
 }
 
 impl<K: Ord + Clone> Model<K> {
@@ -32,11 +32,11 @@ impl<K: Ord + Clone> Model<K> {
     pub fn sweep(&mut self, scope: SweepScope, now: Timestamp, really: &[Swept<K>]) -> Sweep<K> {
         let mut sweep = Sweep {
             swept: Vec::new(),
-            graves_ended: 0,
+            tombstones_ended: 0,
         };
         if scope != SweepScope::Capacity {
             self.expire(scope, now, really, &mut sweep.swept);
-            sweep.graves_ended = self.end_graves(now);
+            sweep.tombstones_ended = self.end_tombstones(now);
         }
         if matches!(scope, SweepScope::Everything | SweepScope::Capacity) {
             self.trim(now, really, &mut sweep.swept);
@@ -66,9 +66,9 @@ impl<K: Ord + Clone> Model<K> {
         fates.sort_by_key(|(rank, ..)| *rank);
         for (_, done, left_with) in fates {
             match left_with {
-                Some(word) => {
+                Some(packed) => {
                     let node = self.nodes.entry(done.node.clone()).or_default();
-                    node.write(word, now);
+                    node.write(packed, now);
                 }
                 None => {
                     self.end(&done.node, Some(now));
@@ -93,7 +93,7 @@ impl<K: Ord + Clone> Model<K> {
         let mut candidates: Vec<_> = self
             .iter()
             .filter_map(|(key, last)| {
-                let class = class(&self.rules, last.word.status())?;
+                let class = class(&self.rules, last.packed.status())?;
                 let swept = Swept {
                     node: key.clone(),
                     last,
@@ -109,14 +109,16 @@ impl<K: Ord + Clone> Model<K> {
         }
     }
 
-    fn end_graves(&mut self, now: Timestamp) -> usize {
-        let before = self.graves();
+    fn end_tombstones(&mut self, now: Timestamp) -> usize {
+        let before = self.tombstones();
         let rules = &self.rules;
         self.nodes.retain(|_, node| {
-            node.grave = node.grave.filter(|grave| !rules.is_over(grave.at, now));
-            node.life.is_some() || node.grave.is_some()
+            node.tombstone = node
+                .tombstone
+                .filter(|tombstone| !rules.is_over(tombstone.at, now));
+            node.entry_state.is_some() || node.tombstone.is_some()
         });
-        before - self.graves()
+        before - self.tombstones()
     }
 }
 

@@ -30,8 +30,8 @@ impl Setup {
             retention,
             unconfirmed,
             suspect,
-            graves,
-            grave_retention,
+            tombstones,
+            tombstone_retention,
             max,
             jump,
             first,
@@ -53,12 +53,12 @@ impl Setup {
         policy.max_first_incarnation = (first % 4 == 1)
             .then(|| Incarnation::new(u64::from(first / 4 % 12)).min(max_incarnation));
         policy.zombie_window = nanos(&[60, 0, 10, 1_000_000], window);
-        // Few graves: then the oldest give way, and what is oldest must be certain.
-        let few_graves = graves % 3 == 2;
-        let max_graves = match graves % 3 {
+        // Few tombstones: then the oldest give way, and what is oldest must be certain.
+        let few_tombstones = tombstones % 3 == 2;
+        let max_tombstones = match tombstones % 3 {
             0 => usize::from(nodes),
             1 => 0,
-            _ => 1 + usize::from(graves / 3 % 4),
+            _ => 1 + usize::from(tombstones / 3 % 4),
         };
         Self {
             rules: Rules {
@@ -70,16 +70,16 @@ impl Setup {
                 dead_retention: nanos(&[20, 0, 100, 1_000_000], retention),
                 unconfirmed_timeout: (unconfirmed % 4 > 0)
                     .then(|| nanos(&[0, 20, 5, 100], unconfirmed)),
-                suspect_timeout: (suspect % 4 > 0 && !few_graves)
+                suspect_timeout: (suspect % 4 > 0 && !few_tombstones)
                     .then(|| nanos(&[0, 20, 5, 100], suspect)),
-                max_graves,
-                grave_retention: nanos(&[1_000_000, 0, 50, 200], grave_retention),
+                max_tombstones,
+                tombstone_retention: nanos(&[1_000_000, 0, 50, 200], tombstone_retention),
             },
             nodes,
             has_local: flags & 2 == 2,
             own: Incarnation::new(u64::from(flags / 4 % 8)).min(max_incarnation),
             hash_bits: pick(&[64, 0, 1, 2], hash),
-            distinct_times: few_graves,
+            distinct_times: few_tombstones,
         }
     }
 }

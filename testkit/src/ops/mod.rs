@@ -89,7 +89,7 @@ pub enum Op {
         /// How.
         via: Via,
     },
-    /// A removal without a grave.
+    /// A removal without a tombstone.
     Forget {
         /// Of which node.
         node: Key,

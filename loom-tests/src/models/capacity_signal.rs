@@ -1,0 +1,136 @@
+//! The bell and the sweeper: a claim that finds no room is swept for, and nobody sleeps through it.
+//!
+//! In a model no interval ever ends, so a sweeper that missed its ring sleeps for ever, and the
+//! checker reports that as a deadlock.
+
+use std::time::Duration;
+
+use incarnation::model::thread;
+use incarnation::{Claim, Clock, Rejection, Sweeper, Verdict};
+
+use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
+use crate::{Bounds, Model, USUAL};
+
+/// Longer than a model lives.
+const NEVER: Duration = Duration::from_secs(3600);
+
+const FULL: Verdict = Verdict::Rejected(Rejection::AtCapacity);
+
+/// The only place is taken by a node that lives.
+fn full() -> World {
+    world(builder().hard_limit(1), &[(NODE, Claim::alive(1))])
+}
+
+/// A sweeper that wakes the calling thread when it has made room.
+fn sweeper(w: &World) -> Sweeper {
+    let clock = Clock::manual();
+    clock.advance(later().since(BEGIN));
+    let me = thread::current();
+    Sweeper::spawn(&w.tracker, clock, NEVER, move |_| me.unpark()).unwrap()
+}
+
+/// From here on a sweep makes room.
+fn the_node_dies(w: &World) {
+    assert!(w.claim(Claim::dead(1), BEGIN).accepted());
+}
+
+fn wait_for_room(w: &World, sweeper: Sweeper) {
+    while w.tracker.update(&OTHER, Claim::alive(2), later()) == FULL {
+        thread::park();
+    }
+    assert_eq!(sweeper.panics(), 0);
+}
+
+const SWEPT_FOR: Bounds = Bounds::new(
+    3,
+    1,
+    "the claim as a whole between taking the press back and the scan, or a step of the sweeper between \
+     two of the claim, takes one; the plain arm has two more",
+);
+
+/// The sweeper is a thread of its own in any case; beside this role, the one that claims is so, too.
+const ELSEWHERE: fn(&World) = |_| {};
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "capacity_signal::a_refused_claim_is_swept_for",
+            SWEPT_FOR,
+            full,
+            &[ELSEWHERE, |w: &World| {
+                let sweeper = sweeper(w);
+                the_node_dies(w);
+                wait_for_room(w, sweeper);
+            }],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        ),
+        Model::new(
+            "capacity_signal::a_second_refusal_is_swept_for",
+            SWEPT_FOR,
+            full,
+            &[ELSEWHERE, |w: &World| {
+                let sweeper = sweeper(w);
+                // The sweep that this one rings for can do nothing, and may end too early.
+                assert_eq!(w.tracker.update(&OTHER, Claim::alive(2), later()), FULL);
+                the_node_dies(w);
+                wait_for_room(w, sweeper);
+            }],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        ),
+        Model::new(
+            "capacity_signal::a_refusal_inside_a_view_is_swept_for",
+            SWEPT_FOR,
+            full,
+            &[ELSEWHERE, |w: &World| {
+                let sweeper = sweeper(w);
+                assert_eq!(w.tracker.update(&OTHER, Claim::alive(2), later()), FULL);
+                // Here no pin of the second refused claim fences what was done before it.
+                w.tracker.with(|view| {
+                    let died = view.update(&NODE, Claim::dead(1), BEGIN);
+                    assert!(died.accepted());
+                    let _ = view.update(&OTHER, Claim::alive(2), later());
+                });
+                // No further claim: that one must be enough.
+                while w.state(NODE).is_some() {
+                    thread::park();
+                }
+                assert_eq!(sweeper.panics(), 0);
+            }],
+            |w: &World| assert_eq!(w.state(NODE), None),
+        ),
+        Model::new(
+            "capacity_signal::a_ring_while_the_list_is_held",
+            Bounds::new(
+                2,
+                1,
+                "three threads: the listener is cut while it holds the list, the claim between ringing \
+                 and trying for it; with shadows one of the two",
+            ),
+            full,
+            &[
+                |w: &World| {
+                    let sweeper = sweeper(w);
+                    the_node_dies(w);
+                    wait_for_room(w, sweeper);
+                },
+                |w: &World| incarnation::model::listen_for_a_moment(&w.tracker),
+            ],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        ),
+        Model::new(
+            "capacity_signal::who_asks_for_a_sweep_is_swept_for",
+            USUAL,
+            full,
+            &[ELSEWHERE, |w: &World| {
+                let sweeper = sweeper(w);
+                the_node_dies(w);
+                sweeper.sweep_now();
+                while w.state(NODE).is_some() {
+                    thread::park();
+                }
+                assert_eq!(sweeper.panics(), 0);
+            }],
+            |w: &World| assert_eq!(w.tracker.len(), 0),
+        ),
+    ]
+}

@@ -1,0 +1,8 @@
+//! Numbers that a tracker keeps of itself while it works: nodes by status, rare events, and how long
+//! views are held. [`stats`](crate::stats) reads them.
+
+pub(crate) mod event_counters;
+pub(crate) mod pin_age;
+pub(crate) mod status_counts;
+
+pub use status_counts::Counts;

@@ -1,0 +1,110 @@
+//! How many nodes there are of each status, kept beside the table so that asking needs no scan.
+//!
+//! Numbers for people: the algorithms never read them, so under the model checker they stay the
+//! standard library's and cost it nothing. A change of status is counted on the line of the thread
+//! that made it; asking adds the lines up.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::{AtomicI64, Ordering};
+
+use crate::rule::{PackedState, Status};
+use crate::sync::Padded;
+use crate::table::stripe_of_this_thread;
+
+/// Lines of a large table.
+const STRIPES: usize = 8;
+
+/// How many nodes there are of each status.
+///
+/// Each number is right for every change that happened before; changes going on at the same time
+/// may or may not be in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Heard of, never heard from.
+    pub unconfirmed: usize,
+    /// Known to run.
+    pub alive: usize,
+    /// Under suspicion.
+    pub suspect: usize,
+    /// Declared failed.
+    pub dead: usize,
+    /// Departed.
+    pub left: usize,
+}
+
+impl core::fmt::Display for Counts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (place, status) in Status::ALL.into_iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}{} {status}", self.of(status))?;
+        }
+        Ok(())
+    }
+}
+
+impl Counts {
+    /// How many of one status.
+    #[must_use]
+    pub const fn of(&self, status: Status) -> usize {
+        match status {
+            Status::Unconfirmed => self.unconfirmed,
+            Status::Alive => self.alive,
+            Status::Suspect => self.suspect,
+            Status::Dead => self.dead,
+            Status::Left => self.left,
+        }
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.unconfirmed + self.alive + self.suspect + self.dead + self.left
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct StatusCounts(Box<[Padded<[AtomicI64; Status::ALL.len()]>]>);
+
+impl StatusCounts {
+    pub(crate) fn new(large: bool) -> Self {
+        let stripes = if large { STRIPES } else { 1 };
+        Self((0..stripes).map(|_| Padded::default()).collect())
+    }
+
+    /// A node's packed state changed (`None`: it was not, or is no longer, in the table).
+    #[inline]
+    pub(crate) fn moved(&self, from: Option<PackedState>, to: Option<PackedState>) {
+        // By rank, of which a packed state has none but those of the statuses.
+        let (from, to) = (from.map(PackedState::rank), to.map(PackedState::rank));
+        if from == to {
+            return;
+        }
+        let line = &self.0[stripe_of_this_thread() % self.0.len()];
+        for (rank, change) in [(from, -1), (to, 1)] {
+            if let Some(number) = rank.and_then(|rank| line.get(usize::from(rank) - 1)) {
+                // Relaxed: a number that orders nothing.
+                number.fetch_add(change, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn read(&self) -> Counts {
+        let sum = |status: Status| {
+            let sum: i64 = self
+                .0
+                .iter()
+                // Relaxed: as above. Lines read at different moments may not even add up to zero.
+                .map(|line| line[status as usize - 1].load(Ordering::Relaxed))
+                .sum();
+            usize::try_from(sum).unwrap_or(0)
+        };
+        Counts {
+            unconfirmed: sum(Status::Unconfirmed),
+            alive: sum(Status::Alive),
+            suspect: sum(Status::Suspect),
+            dead: sum(Status::Dead),
+            left: sum(Status::Left),
+        }
+    }
+}

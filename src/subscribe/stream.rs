@@ -1,0 +1,94 @@
+//! A subscriber as a stream of changes, for programs that are built of streams.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use futures_core::Stream;
+
+use crate::hash::RandomState;
+use crate::subscribe::{Change, Subscriber};
+
+/// The changes that a [`Subscriber`] sees, one at a time; made by [`Subscriber::into_stream`].
+///
+/// Whenever it has handed out all changes of a drain it waits and drains again, so it holds at most
+/// one change for each node, and each was the latest state when it drained. It never ends.
+pub struct Changes<K = SocketAddr, D = (), S = RandomState> {
+    subscriber: Subscriber<K, D, S>,
+    drained: VecDeque<(K, Change)>,
+}
+
+impl<K, D, S> Subscriber<K, D, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// This subscriber's changes as a stream (feature `stream`), from what it saw last on.
+    ///
+    /// ```
+    /// use incarnation::{Change, Claim, IncarnationTracker, Timestamp};
+    /// # use std::{future::poll_fn, pin::Pin, task::{Context, Poll, Waker}};
+    /// # use futures_core::Stream;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+    /// let mut changes = tracker.subscribe().into_stream();
+    /// let _ = tracker.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
+    /// # let mut context = Context::from_waker(Waker::noop());
+    /// # let next = Pin::new(&mut changes).poll_next(&mut context);
+    /// // let next = changes.next().await;
+    /// # let Poll::Ready(next) = next else { panic!() };
+    /// assert!(matches!(next, Some((node, Change::Joined { .. })) if node == "a:1"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn into_stream(self) -> Changes<K, D, S> {
+        Changes {
+            subscriber: self,
+            drained: VecDeque::new(),
+        }
+    }
+}
+
+// Nothing in it is ever pinned, whatever the keys are.
+impl<K, D, S> Unpin for Changes<K, D, S> {}
+
+impl<K, D, S> Stream for Changes<K, D, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    type Item = (K, Change);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<(K, Change)>> {
+        let Self {
+            subscriber,
+            drained,
+        } = &mut *self;
+        loop {
+            if let Some(change) = drained.pop_front() {
+                return Poll::Ready(Some(change));
+            }
+            ready!(subscriber.poll_changed(context));
+            subscriber.drain(|node, change| drained.push_back((node.clone(), change)));
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.drained.len(), None)
+    }
+}
+
+impl<K, D, S> fmt::Debug for Changes<K, D, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes")
+            .field("subscriber", &self.subscriber)
+            .field("drained", &self.drained.len())
+            .finish()
+    }
+}
