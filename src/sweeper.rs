@@ -107,7 +107,7 @@ impl Sweeper {
         tracker: &IncarnationTracker<K, D, S>,
         clock: Clock,
         interval: Duration,
-        on_swept: impl FnMut(Swept<'_, K>) + Send + 'static,
+        on_swept: impl FnMut(Swept<'_, K, D>) + Send + 'static,
     ) -> io::Result<Self>
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
@@ -196,7 +196,7 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    fn run(self, mut on_swept: impl FnMut(Swept<'_, K>)) {
+    fn run(self, mut on_swept: impl FnMut(Swept<'_, K, D>)) {
         let capacity_signal = self.tracker.core().capacity_signal.listen();
         let mut pause = Duration::ZERO;
         loop {
@@ -216,11 +216,11 @@ where
     }
 
     /// One sweep; whether it made room.
-    fn sweep(&self, on_swept: &mut impl FnMut(Swept<'_, K>)) -> bool {
+    fn sweep(&self, on_swept: &mut impl FnMut(Swept<'_, K, D>)) -> bool {
         let now = self.clock.now();
         let panics = &self.shared.panics;
         // One by one: a callback that panics takes neither the others' turns nor the rest of the sweep.
-        let mut tell = |swept: Swept<'_, K>| {
+        let mut tell = |swept: Swept<'_, K, D>| {
             if catch_panic(|| on_swept(swept)).is_none() {
                 // Relaxed: a number.
                 panics.fetch_add(1, Ordering::Relaxed);

@@ -152,8 +152,8 @@ impl Double {
                 thread::yield_now();
                 let mut model = self.model();
                 let mut after = model.node(&node);
-                if let Some(death) = before.burial(model.rules(), now) {
-                    after.bury(model.rules(), death, now);
+                if let Some(death) = before.tombstone_on_removal(model.rules(), now) {
+                    after.write_tombstone(model.rules(), death, now);
                 }
                 model.put(&node, after);
             }

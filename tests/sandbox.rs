@@ -4,8 +4,8 @@
 #![cfg(target_os = "linux")]
 
 use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
-use incarnation_testkit::start_together::meanwhile;
 use incarnation_testkit::sandbox::forbid_membarrier;
+use incarnation_testkit::start_together::meanwhile;
 
 const NOW: Timestamp = Timestamp::ZERO;
 

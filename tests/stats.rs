@@ -39,7 +39,7 @@ fn rejections_by(tracker: &Tracker, work: impl FnOnce()) -> Rejections {
     difference.suspicious_jump -= before.suspicious_jump;
     difference.unconfirmed -= before.unconfirmed;
     difference.at_capacity -= before.at_capacity;
-    difference.buried -= before.buried;
+    difference.tombstone -= before.tombstone;
     difference.zombie -= before.zombie;
     difference
 }
@@ -140,7 +140,10 @@ fn a_death_that_is_not_remembered_is_not_counted_as_buried() {
     let _ = tracker.update(&1, Claim::dead(1), NOW);
     tracker.remove(&1, NOW);
     assert_eq!(
-        (tracker.stats().tombstones_written, tracker.stats().evictions.removed),
+        (
+            tracker.stats().tombstones_written,
+            tracker.stats().evictions.removed
+        ),
         (0, 1)
     );
 }
@@ -184,7 +187,7 @@ fn each_refusal_is_counted_once_by_its_reason() {
         ),
         (
             Box::new(try_it(3, Claim::alive(5))),
-            rejections(|r| r.buried = 1),
+            rejections(|r| r.tombstone = 1),
         ),
         (
             Box::new(|tracker| tracker.rejoin(&4, 6, NOW)),

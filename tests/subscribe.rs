@@ -472,7 +472,7 @@ impl Wakes {
     }
 }
 
-fn poll<S>(changed: &mut Changed<'_, u32, S>, waker: &Waker) -> Poll<()> {
+fn poll<S>(changed: &mut Changed<'_, u32, (), S>, waker: &Waker) -> Poll<()> {
     Pin::new(changed).poll(&mut Context::from_waker(waker))
 }
 

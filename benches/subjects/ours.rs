@@ -249,7 +249,9 @@ impl Subject for Handle {
     }
 
     fn prepare(&self, hot: &SocketAddr) {
-        let is_its = |slot: &OnceLock<NodeHandle<SocketAddr, (), ahash::RandomState>>| slot.get().is_none_or(|one| one.key() == hot);
+        let is_its = |slot: &OnceLock<NodeHandle<SocketAddr, (), ahash::RandomState>>| {
+            slot.get().is_none_or(|one| one.key() == hot)
+        };
         let slot = self.handles.iter().position(is_its);
         let slot = slot.expect("no more nodes take turns at being the hot one");
         self.handles[slot].get_or_init(|| self.tracker.handle(hot).expect("a known node"));

@@ -13,16 +13,36 @@
 //! The seam also lends the pair of fences that the first scheme is made of ([`Domain::light_fence`],
 //! [`Domain::heavy_fence`]) to whatever else must be free on a hot path.
 
-#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable), not(miri)))]
+#[cfg(all(
+    any(target_os = "linux", incarnation_loom),
+    not(incarnation_portable),
+    not(miri)
+))]
 mod asymmetric;
-#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable), not(miri)))]
+#[cfg(all(
+    any(target_os = "linux", incarnation_loom),
+    not(incarnation_portable),
+    not(miri)
+))]
 mod membarrier;
-#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable), not(miri)))]
+#[cfg(all(
+    any(target_os = "linux", incarnation_loom),
+    not(incarnation_portable),
+    not(miri)
+))]
 use asymmetric as scheme;
 
-#[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable, miri))]
+#[cfg(any(
+    not(any(target_os = "linux", incarnation_loom)),
+    incarnation_portable,
+    miri
+))]
 mod portable;
-#[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable, miri))]
+#[cfg(any(
+    not(any(target_os = "linux", incarnation_loom)),
+    incarnation_portable,
+    miri
+))]
 use portable as scheme;
 
 pub(crate) use scheme::{Domain, Guard, Ticket};

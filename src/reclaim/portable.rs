@@ -113,7 +113,8 @@ impl Domain {
             self.pin().inner.flush();
             nudges += 1;
             let after = passed();
-            let is_over = cfg!(incarnation_loom) || after == before || after.wrapping_sub(begin) >= waiting;
+            let is_over =
+                cfg!(incarnation_loom) || after == before || after.wrapping_sub(begin) >= waiting;
             if nudges >= NUDGES && is_over {
                 return Horizon(());
             }

@@ -157,8 +157,8 @@ where
 const SPARE: usize = 64;
 
 /// Gives each life that is not in the order yet a random place in it.
-fn admit_new<K>(
-    pinned: &Pinned<'_, K>,
+fn admit_new<K, D>(
+    pinned: &Pinned<'_, K, D>,
     members: &mut Vec<Member>,
     turn: &mut usize,
     admitted: &mut Vec<u64>,

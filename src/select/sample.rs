@@ -113,31 +113,31 @@ where
 }
 
 /// A node in the sample.
-struct Taken<'p, K> {
-    node: Node<'p, K>,
+struct Taken<'p, K, D> {
+    node: Node<'p, K, D>,
     state: NodeState,
 }
 
 /// A sample in the making.
-struct Sample<'p, K, R, F> {
-    pinned: &'p Pinned<'p, K>,
+struct Sample<'p, K, D, R, F> {
+    pinned: &'p Pinned<'p, K, D>,
     /// The highest place in use when it began.
     mark: u32,
     k: usize,
     random: R,
     filter: F,
-    taken: Vec<Taken<'p, K>>,
+    taken: Vec<Taken<'p, K, D>>,
     /// The keys of those picked: a node may leave and come back to another place meanwhile.
     keys: HashSet<&'p K, crate::RandomState>,
 }
 
-impl<'p, K, R, F> Sample<'p, K, R, F>
+impl<'p, K, D, R, F> Sample<'p, K, D, R, F>
 where
     K: Eq + Hash,
     R: FnMut() -> u64,
     F: FnMut(&K, NodeState) -> bool,
 {
-    fn new(pinned: &'p Pinned<'_, K>, k: usize, random: R, filter: F) -> Self {
+    fn new(pinned: &'p Pinned<'_, K, D>, k: usize, random: R, filter: F) -> Self {
         Self {
             pinned,
             mark: pinned.mark(),

@@ -270,10 +270,10 @@ impl<K> Record<K> {
 
 impl<K: Eq + Hash + Clone> Seen<K> {
     /// Compares a place of the table with its record, tells of a difference, and records it.
-    fn compare(
+    fn compare<D>(
         &mut self,
         place: u32,
-        pinned: &Pinned<'_, K>,
+        pinned: &Pinned<'_, K, D>,
         hash: impl Fn(&K) -> u64,
         each: &mut impl FnMut(&K, Change),
     ) {
@@ -314,10 +314,10 @@ impl<K: Eq + Hash + Clone> Seen<K> {
     }
 
     /// A life has begun at a place: of a new node, or of one known from another place.
-    fn begin(
+    fn begin<D>(
         &mut self,
         place: u32,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         hash: impl Fn(&K) -> u64,
         each: &mut impl FnMut(&K, Change),

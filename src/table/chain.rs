@@ -13,21 +13,21 @@ use super::indexes::Indexes;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// What walking a chain came to.
-pub(super) enum Step<'t, K> {
+pub(super) enum Step<'t, K, D> {
     /// The entry of the key, live or vacant still, as it was seen.
-    Found(&'t Entry<K>, Index, EntryState),
+    Found(&'t Entry<K, D>, Index, EntryState),
     /// There is none.
     Missing,
 }
 
-impl<K> Table<K> {
+impl<K, D> Table<K, D> {
     /// The entry that holds the key `is` recognises and whose life is not over, in the chain that
     /// begins at `first`.
     ///
     /// Wait-free: one pass, no store. The caller is pinned.
     ///
     #[inline(always)]
-    pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K> {
+    pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K, D> {
         let mut next = self.begin(first, hash);
         while let Some(index) = Index::new(next) {
             let entry = self.slab.entry(index);
@@ -107,7 +107,7 @@ impl<K> Table<K> {
     /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the shard lock's holder.
     pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Indexes) {
         let head = &self.heads[head];
-        let mut previous: Option<&Entry<K>> = None;
+        let mut previous: Option<&Entry<K, D>> = None;
         // Acquire: as in `first`.
         let mut next = head.load(Ordering::Acquire);
         while let Some(index) = Index::new(next) {

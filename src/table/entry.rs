@@ -48,7 +48,7 @@ impl EntryState {
 
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Entry<K> {
+pub(crate) struct Entry<K, D> {
     packed: AtomicU64,
     last_update: AtomicU64,
     /// The rest of the chain; while free, the rest of the free list.
@@ -57,9 +57,11 @@ pub(crate) struct Entry<K> {
     /// Odd while the entry holds a key; one more at each end of that.
     generation: plain::AtomicU64,
     key: UnsafeCell<MaybeUninit<K>>,
+    /// What the program keeps of the node; there as long as the key is.
+    data: UnsafeCell<MaybeUninit<D>>,
 }
 
-impl<K> Default for Entry<K> {
+impl<K, D> Default for Entry<K, D> {
     fn default() -> Self {
         Self {
             packed: AtomicU64::default(),
@@ -68,31 +70,36 @@ impl<K> Default for Entry<K> {
             hash: UnsafeCell::default(),
             generation: plain::AtomicU64::default(),
             key: UnsafeCell::new(MaybeUninit::uninit()),
+            data: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
 }
 
 // SAFETY: atomics and integers of zeroes are valid, and so is any `MaybeUninit`. None needs a drop.
-unsafe impl<K> Zeroable for Entry<K> {}
+unsafe impl<K, D> Zeroable for Entry<K, D> {}
 
 // SAFETY: `hash` and `key` are written only by who allocated the entry, before it is linked, and by
 // who recycles it, after a grace period; in between they are only read.
-unsafe impl<K: Send + Sync> Sync for Entry<K> {}
+unsafe impl<K: Send + Sync, D: Send + Sync> Sync for Entry<K, D> {}
 // SAFETY: nothing in it belongs to a thread.
-unsafe impl<K: Send> Send for Entry<K> {}
+unsafe impl<K: Send, D: Send> Send for Entry<K, D> {}
 
-impl<K> Entry<K> {
+impl<K, D> Entry<K, D> {
     /// Begins a life: the entry becomes vacant and holds `key`.
     ///
     /// # Safety
     ///
     /// The entry must be free, and the caller's alone.
-    pub(super) unsafe fn occupy(&self, hash: u32, key: K) {
+    pub(super) unsafe fn occupy(&self, hash: u32, key: K, data: D) {
         // SAFETY: nobody reads a free entry's hash.
         self.hash.with_mut(|place| unsafe { *place = hash });
         self.key.with_mut(|place| {
             // SAFETY: nor its key, and it holds none to be dropped.
             unsafe { (*place).write(key) };
+        });
+        self.data.with_mut(|place| {
+            // SAFETY: as for the key.
+            unsafe { (*place).write(data) };
         });
         // Relaxed, all three: the caller's alone until the Release of the link publishes them.
         let generation = self.generation.load(Ordering::Relaxed);
@@ -116,6 +123,10 @@ impl<K> Entry<K> {
         self.packed.store(EVICTED, Ordering::Relaxed);
         self.key.with_mut(|place| {
             // SAFETY: it holds a key, by the caller's packed state, and nobody reads it any more.
+            catch_panic(|| unsafe { (*place).assume_init_drop() });
+        });
+        self.data.with_mut(|place| {
+            // SAFETY: as for the key: written with it, and dropped with it.
             catch_panic(|| unsafe { (*place).assume_init_drop() });
         });
     }
@@ -232,6 +243,18 @@ impl<K> Entry<K> {
         // SAFETY: as in `hash`; the reference lives no longer than the caller vouches for.
         self.key.with(|place| unsafe { (*place).assume_init_ref() })
     }
+
+    /// What the program keeps of the node.
+    ///
+    /// # Safety
+    ///
+    /// As for [`key`](Self::key).
+    #[inline(always)]
+    pub(crate) unsafe fn data(&self) -> &D {
+        // SAFETY: written with the key, before the link, and kept as long.
+        self.data
+            .with(|place| unsafe { (*place).assume_init_ref() })
+    }
 }
 
 #[cfg(test)]
@@ -240,7 +263,7 @@ mod tests {
 
     #[test]
     fn an_entry_of_a_socket_address_is_one_cache_line() {
-        assert_eq!(size_of::<Entry<std::net::SocketAddr>>(), 64);
-        assert_eq!(align_of::<Entry<u64>>(), 64);
+        assert_eq!(size_of::<Entry<std::net::SocketAddr, ()>>(), 64);
+        assert_eq!(align_of::<Entry<u64, ()>>(), 64);
     }
 }

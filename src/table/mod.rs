@@ -47,12 +47,12 @@ const HEADS_PER_SHARD: usize = 256;
 unsafe impl Zeroable for AtomicU32 {}
 
 #[derive(Debug)]
-pub(crate) struct Table<K> {
+pub(crate) struct Table<K, D> {
     /// The first entry of each chain, or 0.
     heads: ZeroedArray<AtomicU32>,
     /// Which bits of a hash are the number of its head.
     mask: u32,
-    slab: Slab<K>,
+    slab: Slab<K, D>,
     shards: Box<[Shard]>,
     retired: RetiredList,
     domain: Domain,
@@ -74,7 +74,7 @@ pub(crate) struct Size {
     pub(crate) entries: usize,
 }
 
-impl<K> Table<K> {
+impl<K, D> Table<K, D> {
     /// `None` if there can't be so many entries, or no memory for them.
     pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
         // Between 2 and 4 heads a node, so that most chains are one entry long.
@@ -100,12 +100,12 @@ impl<K> Table<K> {
 
     /// Protects what is read until the guard is dropped. Cost: that of the reclamation's pin.
     #[inline(always)]
-    pub(crate) fn pin(&self) -> Pinned<'_, K> {
+    pub(crate) fn pin(&self) -> Pinned<'_, K, D> {
         Pinned::new(self, self.domain.pin())
     }
 
     #[cfg(all(incarnation_loom, not(incarnation_portable)))]
-    pub(crate) fn pin_alone(&self) -> Pinned<'_, K> {
+    pub(crate) fn pin_alone(&self) -> Pinned<'_, K, D> {
         Pinned::new(self, self.domain.pin_alone())
     }
 
@@ -260,7 +260,7 @@ impl<K> Table<K> {
 /// The array of entries and its free list, by themselves, for the models.
 #[cfg(incarnation_loom)]
 #[derive(Debug)]
-pub struct Places(Slab<u8>);
+pub struct Places(Slab<u8, ()>);
 
 #[cfg(incarnation_loom)]
 #[allow(missing_docs, reason = "for the models")]
@@ -273,7 +273,7 @@ impl Places {
     pub fn take(&self) -> Option<Index> {
         let index = self.0.take()?;
         // SAFETY: just taken from the free places.
-        unsafe { self.0.entry(index).occupy(0, 0) };
+        unsafe { self.0.entry(index).occupy(0, 0, ()) };
         Some(index)
     }
 

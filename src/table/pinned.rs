@@ -16,49 +16,49 @@ use crate::rule::PackedState;
 use crate::time::Timestamp;
 
 /// A pinned reader of a table.
-pub(crate) struct Pinned<'t, K> {
-    table: &'t Table<K>,
+pub(crate) struct Pinned<'t, K, D> {
+    table: &'t Table<K, D>,
     guard: Guard<'t>,
 }
 
 /// An entry that was found linked, or with a live packed state, by a reader that is still pinned.
-pub(crate) struct Node<'p, K> {
-    entry: &'p Entry<K>,
+pub(crate) struct Node<'p, K, D> {
+    entry: &'p Entry<K, D>,
     index: Index,
 }
 
-impl<K> Clone for Node<'_, K> {
+impl<K, D> Clone for Node<'_, K, D> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<K> Copy for Node<'_, K> {}
+impl<K, D> Copy for Node<'_, K, D> {}
 
 /// How linking a new key went.
-pub(crate) enum Link<'p, K> {
+pub(crate) enum Link<'p, K, D> {
     /// The key has an entry already.
-    Found(Node<'p, K>, EntryState),
+    Found(Node<'p, K, D>, EntryState),
     /// The key is linked, vacant.
-    New(Vacant<'p, K>),
+    New(Vacant<'p, K, D>),
     /// No free entry is left.
     NoRoom,
 }
 
 /// A vacant entry that its linker answers for: unless somebody raises it, dropping this takes it
 /// back, also when the linker panics.
-pub(crate) struct Vacant<'p, K> {
-    pinned: &'p Pinned<'p, K>,
-    node: Node<'p, K>,
+pub(crate) struct Vacant<'p, K, D> {
+    pinned: &'p Pinned<'p, K, D>,
+    node: Node<'p, K, D>,
 }
 
-impl<'p, K> Vacant<'p, K> {
-    pub(crate) fn node(&self) -> Node<'p, K> {
+impl<'p, K, D> Vacant<'p, K, D> {
+    pub(crate) fn node(&self) -> Node<'p, K, D> {
         self.node
     }
 }
 
-impl<K> Drop for Vacant<'_, K> {
+impl<K, D> Drop for Vacant<'_, K, D> {
     fn drop(&mut self) {
         if self.node.entry.entry_state() == EntryState::Vacant
             && self.node.entry.evict(None).is_ok()
@@ -70,18 +70,18 @@ impl<K> Drop for Vacant<'_, K> {
 
 /// What is unlinked under one pin, retired together when this is dropped: as long as the pin is held
 /// nothing of it could be used again anyway, and one ticket serves all.
-pub(crate) struct Retiring<'p, K> {
-    pinned: &'p Pinned<'p, K>,
+pub(crate) struct Retiring<'p, K, D> {
+    pinned: &'p Pinned<'p, K, D>,
     unlinked: Indexes,
 }
 
-impl<'p, K> Retiring<'p, K> {
+impl<'p, K, D> Retiring<'p, K, D> {
     /// Ends a life if its packed state is still the judged one, and has the entry unlinked.
     ///
     /// The reservation of the life is given back here.
     pub(crate) fn evict(
         &mut self,
-        node: Node<'p, K>,
+        node: Node<'p, K, D>,
         judged: PackedState,
     ) -> Result<(), EntryState> {
         node.entry.evict(Some(judged))?;
@@ -91,7 +91,7 @@ impl<'p, K> Retiring<'p, K> {
     }
 
     /// Unlinks an evicted entry, if nobody else is at it.
-    fn unlink(&mut self, node: Node<'p, K>) {
+    fn unlink(&mut self, node: Node<'p, K, D>) {
         let table = self.pinned.table;
         // SAFETY: the node was found linked or live, and we are still pinned.
         let hash = unsafe { node.entry.hash() };
@@ -101,7 +101,7 @@ impl<'p, K> Retiring<'p, K> {
     }
 }
 
-impl<K> Drop for Retiring<'_, K> {
+impl<K, D> Drop for Retiring<'_, K, D> {
     fn drop(&mut self) {
         if !self.unlinked.is_empty() {
             let table = self.pinned.table;
@@ -113,13 +113,13 @@ impl<K> Drop for Retiring<'_, K> {
     }
 }
 
-impl<'t, K> Pinned<'t, K> {
+impl<'t, K, D> Pinned<'t, K, D> {
     #[inline(always)]
-    pub(super) fn new(table: &'t Table<K>, guard: Guard<'t>) -> Self {
+    pub(super) fn new(table: &'t Table<K, D>, guard: Guard<'t>) -> Self {
         Self { table, guard }
     }
 
-    pub(crate) fn table(&self) -> &'t Table<K> {
+    pub(crate) fn table(&self) -> &'t Table<K, D> {
         self.table
     }
 
@@ -130,7 +130,7 @@ impl<'t, K> Pinned<'t, K> {
 
     /// The entry of a key, live or vacant, and what its packed state said.
     #[inline(always)]
-    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K>, EntryState)>
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K, D>, EntryState)>
     where
         Q: ?Sized + Equivalent<K>,
     {
@@ -143,18 +143,20 @@ impl<'t, K> Pinned<'t, K> {
 
     /// Makes sure that a key has an entry: the one it has, or a new, vacant one. Allocates only
     /// what cloning the key does.
-    pub(crate) fn link(&self, hash: u32, key: &K) -> Link<'_, K>
+    pub(crate) fn link(&self, hash: u32, key: &K, data: impl FnOnce(&K) -> D) -> Link<'_, K, D>
     where
         K: Eq + Clone,
     {
         let table = self.table;
+        // User code, all of it, before a place is taken.
         let copy = key.clone();
+        let data = data(&copy);
         let Some(index) = self.take() else {
             return Link::NoRoom;
         };
         let entry = table.slab.entry(index);
         // SAFETY: just taken from the free places, so it is ours alone.
-        unsafe { entry.occupy(hash, copy) };
+        unsafe { entry.occupy(hash, copy, data) };
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
         loop {
@@ -185,7 +187,7 @@ impl<'t, K> Pinned<'t, K> {
     }
 
     /// The way to end lives: what is unlinked is retired when the answer is dropped.
-    pub(crate) fn retiring(&self) -> Retiring<'_, K> {
+    pub(crate) fn retiring(&self) -> Retiring<'_, K, D> {
         Retiring {
             pinned: self,
             unlinked: Indexes::default(),
@@ -201,7 +203,7 @@ impl<'t, K> Pinned<'t, K> {
         &self,
         index: Index,
         generation: u64,
-    ) -> Option<(Node<'_, K>, PackedState)> {
+    ) -> Option<(Node<'_, K, D>, PackedState)> {
         let entry = self.table.slab.entry(index);
         let packed = entry.packed()?;
         (entry.generation() == generation).then_some((Node { entry, index }, packed))
@@ -209,7 +211,7 @@ impl<'t, K> Pinned<'t, K> {
 
     /// The live node at a place, if there is one.
     #[inline(always)]
-    pub(crate) fn at(&self, place: u32) -> Option<(Node<'_, K>, PackedState)> {
+    pub(crate) fn at(&self, place: u32) -> Option<(Node<'_, K, D>, PackedState)> {
         let index = Index::new(place)?;
         let entry = self.table.slab.entries().get(place as usize)?;
         Some((Node { entry, index }, entry.packed()?))
@@ -226,7 +228,7 @@ impl<'t, K> Pinned<'t, K> {
         &'p self,
         start: u32,
         end: u32,
-        mut each: impl FnMut(Node<'p, K>, PackedState),
+        mut each: impl FnMut(Node<'p, K, D>, PackedState),
     ) {
         let entries = self.table.slab.entries();
         let end = entries.len().min(end as usize + 1);
@@ -241,7 +243,7 @@ impl<'t, K> Pinned<'t, K> {
     }
 }
 
-impl<K> fmt::Debug for Pinned<'_, K> {
+impl<K, D> fmt::Debug for Pinned<'_, K, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pinned")
             .field("guard", &self.guard)
@@ -251,19 +253,19 @@ impl<K> fmt::Debug for Pinned<'_, K> {
 
 /// An occupied entry that is not linked: given back unless it gets there, also when comparing keys
 /// panics.
-struct Unlinked<'t, K> {
-    table: &'t Table<K>,
+struct Unlinked<'t, K, D> {
+    table: &'t Table<K, D>,
     index: Index,
 }
 
-impl<K> Drop for Unlinked<'_, K> {
+impl<K, D> Drop for Unlinked<'_, K, D> {
     fn drop(&mut self) {
         // SAFETY: occupied by us and never linked, so nobody else ever saw it.
         unsafe { self.table.slab.give_back(self.index) };
     }
 }
 
-impl<'p, K> Node<'p, K> {
+impl<'p, K, D> Node<'p, K, D> {
     /// How the entry stands by now.
     pub(crate) fn entry_state(self) -> EntryState {
         self.entry.entry_state()
@@ -289,6 +291,13 @@ impl<'p, K> Node<'p, K> {
     pub(crate) fn key(self) -> &'p K {
         // SAFETY: it was found linked or live, and the `Pinned` it borrows from is still held.
         unsafe { self.entry.key() }
+    }
+
+    /// What the program keeps of the node.
+    #[inline(always)]
+    pub(crate) fn data(self) -> &'p D {
+        // SAFETY: as for the key.
+        unsafe { self.entry.data() }
     }
 
     /// Replaces exactly the packed state that was judged (`None`: vacant), last update first.

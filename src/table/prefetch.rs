@@ -18,6 +18,10 @@ pub(super) fn prefetch<T>(place: *const T) {
             options(nostack, preserves_flags, readonly),
         );
     }
-    #[cfg(any(incarnation_loom, miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    #[cfg(any(
+        incarnation_loom,
+        miri,
+        not(any(target_arch = "x86_64", target_arch = "aarch64"))
+    ))]
     let _ = place;
 }

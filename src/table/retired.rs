@@ -123,7 +123,7 @@ impl RetiredList {
     }
 
     /// Gives back to the slab what no view can see any more.
-    pub(super) fn collect<K>(&self, domain: &Domain, slab: &Slab<K>) {
+    pub(super) fn collect<K, D>(&self, domain: &Domain, slab: &Slab<K, D>) {
         // Acquire: the batches behind the pointer. (Where settling is a real fence, as under the
         // checker, that fence would do; where it is a system call, nothing else does.)
         let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
@@ -235,12 +235,12 @@ mod tests {
     fn however_many_entries_a_guard_holds_up_a_collection_looks_at_few_batches() {
         const ENTRIES: usize = 10_000;
         let (domain, retired) = (Domain::private(), RetiredList::new(ENTRIES));
-        let slab: Slab<u64> = Slab::new(ENTRIES).unwrap();
+        let slab: Slab<u64, ()> = Slab::new(ENTRIES).unwrap();
         let guard = domain.pin();
         for number in 0..ENTRIES {
             let index = slab.take().unwrap();
             // SAFETY: just taken.
-            unsafe { slab.entry(index).occupy(0, number as u64) };
+            unsafe { slab.entry(index).occupy(0, number as u64, ()) };
             let mut entries = Indexes::default();
             entries.push(index);
             retired.add(domain.ticket(&guard), entries);
@@ -265,7 +265,7 @@ mod tests {
         for _ in 0..ENTRIES {
             let index = slab.take().unwrap();
             // SAFETY: just taken, and to be dropped with the slab.
-            unsafe { slab.entry(index).occupy(0, 0) };
+            unsafe { slab.entry(index).occupy(0, 0, ()) };
         }
         assert!(slab.take().is_none());
     }

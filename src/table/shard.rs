@@ -36,7 +36,7 @@ unsafe impl Sync for Shard {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Shard {}
 
-impl<K> Table<K> {
+impl<K, D> Table<K, D> {
     /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
     /// or leaves it to the one who is at it. What was unlinked is added to `unlinked`.
     pub(super) fn clear_up(&self, hash: u32, unlinked: &mut Indexes) {

@@ -16,9 +16,9 @@ const LISTS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
 const LARGE: usize = 4096;
 
 #[derive(Debug)]
-pub(super) struct Slab<K> {
+pub(super) struct Slab<K, D> {
     /// Place 0 stays unused.
-    entries: ZeroedArray<Entry<K>>,
+    entries: ZeroedArray<Entry<K, D>>,
     /// The highest place that was ever taken.
     mark: Padded<plain::AtomicU32>,
     /// Tops of the free lists: a counter in the high half, an index (or 0) in the low one.
@@ -35,7 +35,7 @@ const fn next_top(top: u64, index: u32) -> u64 {
     ((top >> 32).wrapping_add(1)) << 32 | index as u64
 }
 
-impl<K> Slab<K> {
+impl<K, D> Slab<K, D> {
     /// An array of `capacity` entries; `None` if there can't be that many.
     pub(super) fn new(capacity: usize) -> Option<Self> {
         u32::try_from(capacity).ok()?;
@@ -58,13 +58,13 @@ impl<K> Slab<K> {
     }
 
     #[inline(always)]
-    pub(super) fn entry(&self, index: Index) -> &Entry<K> {
+    pub(super) fn entry(&self, index: Index) -> &Entry<K, D> {
         self.place(index.get())
     }
 
     /// The entry at an index, or that of place 0, which is never in use.
     #[inline(always)]
-    pub(super) fn place(&self, place: u32) -> &Entry<K> {
+    pub(super) fn place(&self, place: u32) -> &Entry<K, D> {
         debug_assert!((place as usize) < self.entries.len());
         // SAFETY: an index comes out of `take` (through a head, a chain, a handle of this table) or
         // of a scan up to the mark, and neither goes beyond the array. Place 0 is always there.
@@ -72,7 +72,7 @@ impl<K> Slab<K> {
     }
 
     #[inline(always)]
-    pub(super) fn entries(&self) -> &[Entry<K>] {
+    pub(super) fn entries(&self) -> &[Entry<K, D>] {
         &self.entries
     }
 
@@ -156,9 +156,9 @@ impl<K> Slab<K> {
     }
 }
 
-impl<K> Drop for Slab<K> {
+impl<K, D> Drop for Slab<K, D> {
     fn drop(&mut self) {
-        if core::mem::needs_drop::<K>() || cfg!(incarnation_loom) {
+        if core::mem::needs_drop::<(K, D)>() || cfg!(incarnation_loom) {
             for entry in &self.entries[1..=self.mark() as usize] {
                 if entry.is_occupied() {
                     // SAFETY: it holds a key, and the table is ours alone.

@@ -3,7 +3,6 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
-use core::marker::PhantomData;
 use core::time::Duration;
 
 use std::net::SocketAddr;
@@ -24,7 +23,7 @@ use crate::sync::atomic::AtomicBool;
 use crate::table::{Size, Table};
 use crate::tombstones::Tombstones;
 use crate::tracker::IncarnationTracker;
-use crate::tracker::core::{Core, SweepPolicy, table_hash};
+use crate::tracker::core::{Core, MakeData, SweepPolicy, table_hash};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -64,7 +63,7 @@ pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
     tombstone_retention: Option<Duration>,
     reclaimer: Option<Reclaimer>,
     hasher: S,
-    data: PhantomData<fn() -> D>,
+    make_data: MakeData<K, D>,
 }
 
 /// Limits that contradict each other, or can't be had.
@@ -151,7 +150,7 @@ impl fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-impl<K, D> Default for Builder<K, D> {
+impl<K> Default for Builder<K> {
     fn default() -> Self {
         Self {
             policy: Policy::default(),
@@ -170,7 +169,7 @@ impl<K, D> Default for Builder<K, D> {
             tombstone_retention: None,
             reclaimer: None,
             hasher: RandomState::new(),
-            data: PhantomData,
+            make_data: MakeData::new(|_| ()),
         }
     }
 }
@@ -325,7 +324,7 @@ impl<K, D, S> Builder<K, D, S> {
             tombstone_retention: self.tombstone_retention,
             reclaimer: self.reclaimer,
             hasher,
-            data: PhantomData,
+            make_data: self.make_data,
         }
     }
 }
@@ -368,7 +367,7 @@ where
             None => local,
         };
         Ok(IncarnationTracker::new(Arc::new(Core {
-            data: PhantomData,
+            make_data: self.make_data,
             notify: Notify::new(table.capacity()),
             table,
             tombstones: Tombstones::new(

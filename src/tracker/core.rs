@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash, Hasher};
-use core::marker::PhantomData;
 use core::time::Duration;
 
 use equivalent::Equivalent;
@@ -57,11 +56,30 @@ pub(crate) struct SweepPolicy {
     pub(crate) evict_alive: bool,
 }
 
+/// Makes what a program keeps of a node, from its key.
+pub(crate) struct MakeData<K, D>(Box<dyn Fn(&K) -> D + Send + Sync>);
+
+impl<K, D> MakeData<K, D> {
+    pub(crate) fn new(make: impl Fn(&K) -> D + Send + Sync + 'static) -> Self {
+        Self(Box::new(make))
+    }
+
+    pub(crate) fn make(&self, key: &K) -> D {
+        (self.0)(key)
+    }
+}
+
+impl<K, D> core::fmt::Debug for MakeData<K, D> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("MakeData")
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Core<K, D, S> {
-    /// The type of what a program keeps of each node.
-    pub(crate) data: PhantomData<fn() -> D>,
-    pub(crate) table: Table<K>,
+    /// Makes what a program keeps of a node, when the node joins.
+    pub(crate) make_data: MakeData<K, D>,
+    pub(crate) table: Table<K, D>,
     pub(crate) tombstones: Tombstones<K>,
     pub(crate) policy: Policy,
     pub(crate) sweep_policy: SweepPolicy,
@@ -124,7 +142,7 @@ where
 
     /// A lookup.
     #[inline(always)]
-    pub(crate) fn get<Q>(&self, pinned: &Pinned<'_, K>, key: &Q) -> Option<NodeState>
+    pub(crate) fn get<Q>(&self, pinned: &Pinned<'_, K, D>, key: &Q) -> Option<NodeState>
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
@@ -134,7 +152,7 @@ where
     #[inline(always)]
     pub(crate) fn get_hashed<Q>(
         &self,
-        pinned: &Pinned<'_, K>,
+        pinned: &Pinned<'_, K, D>,
         hash: u32,
         key: &Q,
     ) -> Option<NodeState>
@@ -150,7 +168,7 @@ where
     /// What `submit` would answer now; changes nothing.
     pub(crate) fn preview(
         &self,
-        pinned: &Pinned<'_, K>,
+        pinned: &Pinned<'_, K, D>,
         key: &K,
         proposal: Proposal,
         now: Timestamp,
@@ -190,7 +208,7 @@ where
     #[inline(always)]
     pub(crate) fn submit(
         &self,
-        pinned: &Pinned<'_, K>,
+        pinned: &Pinned<'_, K, D>,
         key: &K,
         proposal: Proposal,
         now: Timestamp,
@@ -201,7 +219,7 @@ where
     #[inline(always)]
     pub(crate) fn submit_hashed(
         &self,
-        pinned: &Pinned<'_, K>,
+        pinned: &Pinned<'_, K, D>,
         hash: u32,
         key: &K,
         proposal: Proposal,
@@ -261,15 +279,15 @@ where
     /// lack of room).
     fn introduce<'p>(
         &self,
-        pinned: &'p Pinned<'_, K>,
+        pinned: &'p Pinned<'_, K, D>,
         hash: u32,
         key: &K,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Result<Link<'p, K>, Option<Verdict>> {
+    ) -> Result<Link<'p, K, D>, Option<Verdict>> {
         match self.judge_unknown(key, proposal, now) {
             Judgement::Write(..) if self.table.is_full() => Err(None),
-            Judgement::Write(..) => Ok(pinned.link(hash, key)),
+            Judgement::Write(..) => Ok(pinned.link(hash, key, |key| self.make_data.make(key))),
             Judgement::Keep(verdict) => Err(Some(verdict)),
         }
     }
@@ -287,7 +305,7 @@ where
     #[inline(always)]
     pub(crate) fn apply_fast(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
@@ -312,7 +330,7 @@ where
     #[inline(never)]
     fn write(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         to: PackedState,
         now: Timestamp,
@@ -331,7 +349,7 @@ where
     #[inline(never)]
     pub(crate) fn apply(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         mut entry_state: EntryState,
         proposal: Proposal,
         now: Timestamp,
@@ -359,7 +377,7 @@ where
     #[cold]
     fn join(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         proposal: Proposal,
         now: Timestamp,
     ) -> Result<Verdict, EntryState> {
@@ -408,7 +426,7 @@ where
     #[inline(always)]
     pub(crate) fn changed(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         from: Option<PackedState>,
         to: Option<PackedState>,
     ) {
@@ -419,7 +437,7 @@ where
     /// Judges a proposal against a live entry, or says what has become of it meanwhile.
     pub(crate) fn judge_known(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
@@ -435,7 +453,7 @@ where
     #[inline(always)]
     fn judge_standing(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
@@ -455,7 +473,7 @@ where
     #[inline(never)]
     fn judge_heard_of(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         proposal: Proposal,
         now: Timestamp,
@@ -514,8 +532,8 @@ where
     /// buried first, unless its tombstone would be over by then, or it is to be forgotten.
     pub(crate) fn evict<'p>(
         &self,
-        retiring: &mut Retiring<'p, K>,
-        node: Node<'p, K>,
+        retiring: &mut Retiring<'p, K, D>,
+        node: Node<'p, K, D>,
         packed: PackedState,
         exit: Exit,
     ) -> Result<NodeState, EntryState> {
@@ -546,11 +564,11 @@ where
 }
 
 /// The node of a key, if it is in the table.
-fn known<'p, K, Q>(
-    pinned: &'p Pinned<'_, K>,
+fn known<'p, K, D, Q>(
+    pinned: &'p Pinned<'_, K, D>,
     hash: u32,
     key: &Q,
-) -> Option<(Node<'p, K>, PackedState)>
+) -> Option<(Node<'p, K, D>, PackedState)>
 where
     Q: ?Sized + Equivalent<K>,
 {

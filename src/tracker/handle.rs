@@ -144,7 +144,7 @@ where
     #[inline(always)]
     fn visit<R>(
         &self,
-        f: impl FnOnce(&View<'_, K, D, S>, Node<'_, K>, PackedState) -> R,
+        f: impl FnOnce(&View<'_, K, D, S>, Node<'_, K, D>, PackedState) -> R,
     ) -> Option<R> {
         let view = self.tracker.pin();
         let (node, packed) = view.pinned.revisit(self.index, self.generation)?;

@@ -13,16 +13,16 @@ use crate::table::Pinned;
 /// The nodes a [`View`] sees, with their states; made by [`View::iter`].
 ///
 /// `for_each` and the other consuming adapters are faster than `next`.
-pub struct ViewIter<'v, K> {
-    pinned: &'v Pinned<'v, K>,
+pub struct ViewIter<'v, K, D> {
+    pinned: &'v Pinned<'v, K, D>,
     /// The next place to look at.
     place: u32,
     /// The highest place in use when the iteration began.
     end: u32,
 }
 
-impl<'v, K> ViewIter<'v, K> {
-    pub(super) fn new(pinned: &'v Pinned<'_, K>) -> Self {
+impl<'v, K, D> ViewIter<'v, K, D> {
+    pub(super) fn new(pinned: &'v Pinned<'_, K, D>) -> Self {
         Self {
             pinned,
             place: 1,
@@ -31,7 +31,7 @@ impl<'v, K> ViewIter<'v, K> {
     }
 }
 
-impl<'v, K> Iterator for ViewIter<'v, K> {
+impl<'v, K, D> Iterator for ViewIter<'v, K, D> {
     type Item = (&'v K, NodeState);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -68,9 +68,9 @@ impl<'v, K> Iterator for ViewIter<'v, K> {
     }
 }
 
-impl<K> core::iter::FusedIterator for ViewIter<'_, K> {}
+impl<K, D> core::iter::FusedIterator for ViewIter<'_, K, D> {}
 
-impl<K> fmt::Debug for ViewIter<'_, K> {
+impl<K, D> fmt::Debug for ViewIter<'_, K, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ViewIter")
             .field("place", &self.place)

@@ -38,9 +38,11 @@ pub enum SweepReason {
 /// A node that a sweep evicted or declared Dead.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Swept<'a, K> {
+pub struct Swept<'a, K, D = ()> {
     /// The node.
     pub node: &'a K,
+    /// What the program keeps of the node.
+    pub data: &'a D,
     /// The state it had before.
     pub last: NodeState,
     /// Why.

@@ -81,7 +81,7 @@ where
         &self,
         scope: SweepScope,
         now: Timestamp,
-        mut on_swept: impl FnMut(Swept<'_, K>),
+        mut on_swept: impl FnMut(Swept<'_, K, D>),
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
@@ -123,7 +123,7 @@ where
         cursor: &mut SweepCursor,
         places: usize,
         now: Timestamp,
-        mut on_swept: impl FnMut(Swept<'_, K>),
+        mut on_swept: impl FnMut(Swept<'_, K, D>),
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
@@ -149,21 +149,21 @@ where
 }
 
 /// A node a sweep dealt with, to be told of once nothing is held any more.
-struct Done<'p, K> {
-    node: Node<'p, K>,
+struct Done<'p, K, D> {
+    node: Node<'p, K, D>,
     last: NodeState,
     reason: SweepReason,
 }
 
 /// A node that may have to go.
-struct Candidate<'p, K> {
+struct Candidate<'p, K, D> {
     class: u8,
     last_update: Timestamp,
     packed: PackedState,
-    node: Node<'p, K>,
+    node: Node<'p, K, D>,
 }
 
-impl<K> Candidate<'_, K> {
+impl<K, D> Candidate<'_, K, D> {
     /// Who goes first: the class, then the oldest.
     fn order(&self) -> (u8, Timestamp, u32) {
         (self.class, self.last_update, self.node.index().get())
@@ -250,7 +250,7 @@ where
         places: usize,
         now: Timestamp,
         report: &mut SweepReport,
-        on_swept: &mut impl FnMut(Swept<'_, K>),
+        on_swept: &mut impl FnMut(Swept<'_, K, D>),
     ) -> u32 {
         let pinned = self.table.pin();
         let mark = pinned.mark();
@@ -288,7 +288,7 @@ where
     /// Declares exactly this suspicion a death.
     fn declare_dead(
         &self,
-        node: Node<'_, K>,
+        node: Node<'_, K, D>,
         packed: PackedState,
         now: Timestamp,
     ) -> Option<SweepReason> {
@@ -309,7 +309,7 @@ where
         &self,
         now: Timestamp,
         report: &mut SweepReport,
-        on_swept: &mut impl FnMut(Swept<'_, K>),
+        on_swept: &mut impl FnMut(Swept<'_, K, D>),
     ) {
         if self.table.live() <= self.sweep_policy.max_nodes {
             return;
@@ -358,9 +358,9 @@ where
     /// The `surplus` nodes that go first, in order.
     fn candidates<'p>(
         &self,
-        pinned: &'p Pinned<'_, K>,
+        pinned: &'p Pinned<'_, K, D>,
         surplus: usize,
-    ) -> (usize, Vec<Candidate<'p, K>>) {
+    ) -> (usize, Vec<Candidate<'p, K, D>>) {
         // Room for twice as many: cutting them down then costs constant time a node.
         let room = surplus.saturating_mul(2).max(SLICE);
         let mut candidates = Vec::new();
@@ -386,7 +386,7 @@ where
 }
 
 /// Keeps the `count` candidates that go first, in any order.
-fn keep_first<K>(candidates: &mut Vec<Candidate<'_, K>>, count: usize) {
+fn keep_first<K, D>(candidates: &mut Vec<Candidate<'_, K, D>>, count: usize) {
     if candidates.len() > count {
         candidates.select_nth_unstable_by_key(count, Candidate::order);
         candidates.truncate(count);
@@ -395,10 +395,11 @@ fn keep_first<K>(candidates: &mut Vec<Candidate<'_, K>>, count: usize) {
 
 /// Hands over what was swept. The nodes are gone from the table, but their keys stay while the
 /// caller is pinned.
-fn tell<K>(done: Vec<Done<'_, K>>, on_swept: &mut impl FnMut(Swept<'_, K>)) {
+fn tell<K, D>(done: Vec<Done<'_, K, D>>, on_swept: &mut impl FnMut(Swept<'_, K, D>)) {
     for Done { node, last, reason } in done {
         on_swept(Swept {
             node: node.key(),
+            data: node.data(),
             last,
             reason,
         });

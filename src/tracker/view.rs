@@ -52,7 +52,7 @@ use crate::time::Timestamp;
 /// ```
 pub struct View<'t, K = SocketAddr, D = (), S = RandomState> {
     pub(crate) core: &'t Core<K, D, S>,
-    pub(crate) pinned: Pinned<'t, K>,
+    pub(crate) pinned: Pinned<'t, K, D>,
 }
 
 impl<'t, K, D, S> View<'t, K, D, S>
@@ -62,7 +62,7 @@ where
     S: BuildHasher,
 {
     #[inline(always)]
-    pub(super) fn new(core: &'t Core<K, D, S>, pinned: Pinned<'t, K>) -> Self {
+    pub(super) fn new(core: &'t Core<K, D, S>, pinned: Pinned<'t, K, D>) -> Self {
         Self { core, pinned }
     }
 
@@ -198,7 +198,7 @@ where
 
     pub(super) fn take_out_node<'v>(
         &'v self,
-        node: Node<'v, K>,
+        node: Node<'v, K, D>,
         mut entry_state: EntryState,
         now: Option<Timestamp>,
         is_expected: impl Fn(PackedState) -> bool,
@@ -265,7 +265,7 @@ where
     ///
     /// Cost: a walk over the array of entries, one cache line each, in order.
     #[must_use]
-    pub fn iter(&self) -> ViewIter<'_, K> {
+    pub fn iter(&self) -> ViewIter<'_, K, D> {
         ViewIter::new(&self.pinned)
     }
 }
