@@ -32,7 +32,7 @@ fn retire(tracker: &Tracker, node: u32) {
 }
 
 /// What waits once all has been collected that can be.
-fn pending_reclaim(tracker: &Tracker) -> usize {
+fn waiting(tracker: &Tracker) -> usize {
     for _ in 0..8 {
         let _ = tracker.sweep(NOW);
     }

@@ -22,7 +22,7 @@ pub(crate) fn catch_panic<R>(work: impl FnOnce() -> R) -> Option<R> {
 
 #[cfg(all(test, not(incarnation_loom)))]
 mod tests {
-    use super::caught;
+    use super::catch_panic;
 
     struct PanicsTwice;
 
