@@ -23,7 +23,10 @@ const CHARTS: [Chart; 3] = [
             ("lookup_zipf", 10_000),
             ("lookup_uniform", 10_000),
             ("lookup_miss", 10_000),
+            ("lookup_uniform", 100_000),
             ("lookup_uniform", 1_000_000),
+            ("lookup_dependent", 1_000_000),
+            ("lookup_miss", 1_000_000),
         ],
     ),
     (
@@ -78,7 +81,7 @@ pub fn draw_all(figures: &[Figure], directory: &Path) -> Result<(), Box<dyn Erro
 /// A workload's figures, the fastest first.
 fn panel<'f>(figures: &'f [Figure], workload: &str, nodes: usize) -> Vec<&'f Figure> {
     let is_it = |figure: &&Figure| {
-        (figure.workload, figure.nodes, figure.threads) == (workload, nodes, THREADS)
+        (figure.workload.as_str(), figure.nodes, figure.threads) == (workload, nodes, THREADS)
     };
     let mut panel: Vec<_> = figures.iter().filter(is_it).collect();
     panel.sort_by(|a, b| a.median_ns.total_cmp(&b.median_ns));
@@ -125,7 +128,7 @@ fn draw(path: &Path, title: &str, panels: &[Vec<&Figure>]) -> Result<(), Box<dyn
                 OTHERS
             };
             root.draw(&Text::new(
-                figure.subject,
+                figure.label(),
                 (begin - 6, middle),
                 style(12, HPos::Right),
             ))?;

@@ -1,6 +1,7 @@
 //! The tracker against what people use instead: `cargo bench --bench peers [-- --quick]`.
 //!
-//! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part; `--record` also
+//! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part, `--nodes N` (repeatable)
+//! tables of some sizes; `--record` also
 //! writes the tables and charts of docs/performance.md and the README's table. Every run writes `target/peers.json`.
 
 mod chart;
@@ -18,20 +19,29 @@ mod targets;
 mod workloads;
 mod world;
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use measure::{Contestant, Effort, Measurable, Part, Results};
+use measure::{Contestant, Effort, Figure, Measurable, Part, Results};
 use subjects::*;
 use workloads::Workload;
 use world::{Lane, World};
 
-const USAGE: &str = "--quick (1 and 2 threads, shorter), --only WORKLOAD (more than once, if you like), \
+const USAGE: &str = "--quick (1 and 2 threads, shorter), --only WORKLOAD and --nodes N (more than once, if you like), \
                      --record (writes docs/performance.md, its charts and the README's table)";
+
+/// The nodes of a table that is larger than the caches.
+const LARGE: usize = 1_000_000;
+/// The option that asks for the part with huge pages.
+const HUGE: &str = "--huge";
 
 struct Options {
     quick: bool,
     record: bool,
     only: Vec<String>,
+    nodes: Vec<usize>,
+    /// The part that a whole run has done by a process of its own, whose allocator takes huge pages.
+    huge: bool,
 }
 
 impl Options {
@@ -40,6 +50,8 @@ impl Options {
             quick: false,
             record: false,
             only: Vec::new(),
+            nodes: Vec::new(),
+            huge: false,
         };
         let mut arguments = arguments.skip(1);
         while let Some(argument) = arguments.next() {
@@ -49,6 +61,11 @@ impl Options {
                 "--only" => options
                     .only
                     .push(arguments.next().ok_or("--only needs a workload")?),
+                "--nodes" => {
+                    let nodes = arguments.next().and_then(|nodes| nodes.parse().ok());
+                    options.nodes.push(nodes.ok_or("--nodes needs a number")?);
+                }
+                HUGE => options.huge = true,
                 // What cargo itself adds.
                 "--bench" => {}
                 other => return Err(format!("unknown argument {other}; there are {USAGE}")),
@@ -57,8 +74,31 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, workload: Workload) -> bool {
-        self.only.is_empty() || self.only.iter().any(|id| id == workload.id())
+    fn wants(&self, nodes: usize, workload: Workload) -> bool {
+        (self.only.is_empty() || self.only.iter().any(|id| id == workload.id()))
+            && (self.nodes.is_empty() || self.nodes.contains(&nodes))
+    }
+
+    /// The tables to be filled, and what is to be measured in each.
+    fn plan(&self) -> Vec<(usize, Vec<Workload>)> {
+        let tables: &[(usize, &[Workload])] = if self.huge {
+            &[(LARGE, &Workload::HUGE)]
+        } else {
+            &[
+                (10_000, &Workload::ALL),
+                (1_000, &Workload::SMALL),
+                (100_000, &Workload::MIDDLE),
+                (LARGE, &Workload::LARGE),
+            ]
+        };
+        let wanted = tables.iter().map(|(nodes, workloads)| {
+            let workloads = workloads.iter().copied();
+            let workloads = workloads.filter(|workload| self.wants(*nodes, *workload));
+            (*nodes, workloads.collect::<Vec<_>>())
+        });
+        wanted
+            .filter(|(_, workloads)| !workloads.is_empty())
+            .collect()
     }
 }
 
@@ -84,6 +124,7 @@ fn contestants(
     }
     enter!(
         PerOperation,
+        SameHasher,
         View,
         Handle,
         Batch,
@@ -132,6 +173,20 @@ fn pairs<'a>(
     each.flat_map(move |workload| threads.iter().map(move |threads| (workload, *threads)))
 }
 
+/// The peers once more in a large table, by a process whose allocator takes huge pages for it.
+fn with_huge_pages() -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
+    let child = Command::new(std::env::current_exe()?)
+        .args([HUGE, "--quick"])
+        .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+        .stderr(Stdio::inherit())
+        .output()?;
+    let figures: Vec<Figure> = serde_json::from_slice(&child.stdout)?;
+    let peers = figures
+        .into_iter()
+        .filter(|one| !targets::is_ours(&one.subject));
+    Ok(peers.collect())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::of(std::env::args())?;
     let effort = Effort {
@@ -141,30 +196,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         each: Duration::from_millis(if options.quick { 4 } else { 20 }),
     };
     let threads: &[usize] = if options.quick { &[1, 2] } else { &[1, 2, 4] };
+    let plan = options.plan();
     let machine = record::conditions();
     let width = machine::width();
     let begin = Instant::now();
     // On a quiet machine it takes half as long.
     let mut schedule = Schedule {
-        end: begin + Duration::from_secs(if options.quick { 140 } else { 3_600 }),
+        end: begin + Duration::from_secs(if options.quick { 140 } else { 2_400 }),
         slots: effort.generations
             * threads.len()
-            * [Workload::ALL.as_slice(), &Workload::LARGE]
-                .concat()
+            * plan
                 .iter()
-                .filter(|one| options.wants(**one))
-                .count(),
+                .map(|(_, workloads)| workloads.len())
+                .sum::<usize>(),
     };
     let mut results = Results::default();
-    for (nodes, workloads) in [
-        (10_000, Workload::ALL.as_slice()),
-        (1_000_000, Workload::LARGE.as_slice()),
-    ] {
-        let workloads = workloads.iter().copied();
-        let workloads: Vec<_> = workloads.filter(|one| options.wants(*one)).collect();
-        if workloads.is_empty() {
-            continue;
-        }
+    for (nodes, workloads) in plan {
         let world = World::new(nodes);
         for generation in 0..effort.generations {
             let contestants = contestants(&world, &workloads, threads, 5 * generation);
@@ -192,7 +239,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    let figures = results.figures();
+    let mut figures = results.figures();
+    if options.huge {
+        figures.iter_mut().for_each(|figure| figure.huge = true);
+        println!("{}", serde_json::to_string(&figures)?);
+        return Ok(());
+    }
+    if !options.quick && options.only.is_empty() && options.nodes.is_empty() {
+        figures.extend(with_huge_pages()?);
+    }
     let (all, table) = (targets::all(&figures), targets::table(&figures));
     let machine = format!(
         "{machine} A core did {width:.1} simple operations at a time then, and {:.1} at the end.",

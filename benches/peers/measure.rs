@@ -1,17 +1,20 @@
 //! How it is measured: all subjects of a workload in turn, round after round.
 //!
 //! Each measurement starts its threads, lets them touch the table, releases them at a barrier, and
-//! takes from each the time of its own loop. The number of operations is set once per workload and
-//! subject, so that a measurement takes about the time asked for. The order of the subjects shifts
+//! takes from each the times of its own loop, [`CHUNK`] operations at a time. A thread's figure is the
+//! median of those times but for the first quarter, during which the caches warm up: so a moment in
+//! which another program had the core is in it no more than any other. The number of operations is
+//! set once per workload and subject, so that a measurement takes about the time asked for. The order of the subjects shifts
 //! by one each round, so that a slow moment of the machine does not always hit the same one. A
 //! measurement that another program's work fell into is made again, and all tables are made anew a
 //! few times on the way.
 
-use std::sync::Barrier;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::machine::{cores, preemptions, settle};
 use crate::run;
@@ -22,13 +25,21 @@ use crate::world::{FIRST_INCARNATIONS, Lane, World};
 /// How often the tracker is swept where it is.
 const SWEEP_EVERY: Duration = Duration::from_millis(10);
 
+/// So many operations are timed at once: far more than the clock costs, far less than a time slice.
+const CHUNK: u64 = 1024;
+
+/// More memory than the last cache holds, of a common machine.
+const FLUSHED: usize = 96 << 20;
+
 /// A result, as written to `target/peers.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figure {
-    pub workload: &'static str,
+    pub workload: String,
     pub threads: usize,
     pub nodes: usize,
-    pub subject: &'static str,
+    pub subject: String,
+    /// Whether the allocator was asked for huge pages.
+    pub huge: bool,
     /// Nanoseconds an operation and thread.
     pub median_ns: f64,
     pub min_ns: f64,
@@ -36,9 +47,15 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Its subject, by the name that tables show.
+    pub fn label(&self) -> String {
+        let huge = if self.huge { "+huge" } else { "" };
+        format!("{}{huge}", self.subject)
+    }
+
     fn is_of(&self, other: &Self) -> bool {
-        (self.workload, self.threads, self.nodes, self.subject)
-            == (other.workload, other.threads, other.nodes, other.subject)
+        (&self.workload, self.threads, self.nodes, self.label())
+            == (&other.workload, other.threads, other.nodes, other.label())
     }
 }
 
@@ -52,6 +69,7 @@ pub struct Contestant<S> {
 /// What the rounds need of a subject.
 pub trait Measurable {
     fn id(&self) -> &'static str;
+    fn is_batched(&self) -> bool;
     fn can(&self, task: Task) -> bool;
     fn most(&self, workload: Workload) -> u64;
     /// Does `count` operations on each lane; returns nanoseconds an operation and thread. Until the
@@ -97,12 +115,18 @@ impl<S: Subject> Measurable for Contestant<S> {
         S::ID
     }
 
+    fn is_batched(&self) -> bool {
+        S::BATCHED
+    }
+
     fn can(&self, task: Task) -> bool {
         S::can(task)
     }
 
     fn most(&self, workload: Workload) -> u64 {
-        if workload.changes() {
+        if workload.cold() {
+            8
+        } else if workload.changes() {
             S::MOST_CHANGES
         } else {
             u64::MAX
@@ -135,6 +159,14 @@ impl<S: Subject> Measurable for Contestant<S> {
 /// A measurement that other programs disturbed is made again, but not for ever.
 const TRIES: usize = 5;
 
+/// Has the caches hold something else.
+fn flush() {
+    static OTHER: OnceLock<Vec<u8>> = OnceLock::new();
+    let other = OTHER.get_or_init(|| vec![1; FLUSHED]);
+    let lines = other.iter().step_by(64);
+    black_box(lines.fold(0_u64, |sum, line| sum + u64::from(*line)));
+}
+
 /// What one measurement came to.
 struct Measured {
     /// Nanoseconds an operation and thread.
@@ -144,6 +176,32 @@ struct Measured {
 }
 
 impl<S: Subject> Contestant<S> {
+    /// Does `count` operations; nanoseconds an operation.
+    fn timed(&self, workload: Workload, lane: &mut Lane, count: u64, base: u64) -> f64 {
+        let chunk = if workload.cold() { 1 } else { CHUNK };
+        let mut times = Vec::with_capacity(count.div_ceil(chunk) as usize);
+        let mut done = 0;
+        while done < count {
+            if workload.cold() {
+                flush();
+            }
+            let begin = Instant::now();
+            let more = run::run(
+                &self.subject,
+                workload,
+                lane,
+                chunk.min(count - done),
+                base + done,
+            );
+            times.push(begin.elapsed().as_nanos() as f64 / more as f64);
+            done += more;
+        }
+        let warming = times.len() / 4;
+        let warm = &mut times[warming..];
+        let middle = warm.len() / 2;
+        *warm.select_nth_unstable_by(middle, f64::total_cmp).1
+    }
+
     fn measure_once(&self, workload: Workload, lanes: &mut [Lane], count: u64) -> Measured {
         let base = self.base(workload, lanes.len(), count);
         let barrier = Barrier::new(lanes.len());
@@ -167,9 +225,7 @@ impl<S: Subject> Contestant<S> {
                         run::prepare(&self.subject, workload, lane, base);
                         let before = preemptions();
                         barrier.wait();
-                        let begin = Instant::now();
-                        let done = run::run(&self.subject, workload, lane, count, base + 1);
-                        let nanos = begin.elapsed().as_nanos() as f64 / done as f64;
+                        let nanos = self.timed(workload, lane, count, base + 1);
                         (nanos, preemptions() - before)
                     })
                 })
@@ -267,6 +323,7 @@ pub fn measure_all(
     let taking_part: Vec<_> = contestants
         .iter()
         .filter(|contestant| contestant.can(workload.task(lanes.len(), nodes)))
+        .filter(|contestant| workload.batched() || !contestant.is_batched())
         .collect();
     let counts: Vec<_> = taking_part
         .iter()
@@ -289,10 +346,11 @@ pub fn measure_all(
     }
     for (contestant, times) in taking_part.iter().zip(times) {
         let figure = Figure {
-            workload: workload.id(),
+            workload: workload.id().to_owned(),
             threads: lanes.len(),
             nodes,
-            subject: contestant.id(),
+            subject: contestant.id().to_owned(),
+            huge: false,
             median_ns: 0.0,
             min_ns: 0.0,
             max_ns: 0.0,

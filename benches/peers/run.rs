@@ -117,7 +117,9 @@ pub fn run<S: Subject>(
         LookupHot => lookup_hot(subject, lane, count),
         LookupZipf => lookups(subject, &lane.zipf, &mut lane.position, count),
         LookupUniform => lookups(subject, &lane.uniform, &mut lane.position, count),
+        LookupDependent => dependent(subject, lane, count),
         LookupMiss => lookups(subject, &lane.missing, &mut lane.position, count),
+        LookupCold => lookups(subject, &lane.uniform, &mut lane.position, count),
         ClaimDuplicateHot => duplicate_hot(subject, lane, count, base),
         ClaimDuplicateZipf => claims(subject, &lane.duplicates, &mut lane.position, count, base),
         ClaimStale => claims(subject, &lane.stale, &mut lane.position, count, base),
@@ -160,6 +162,21 @@ fn lookups<S: Subject>(subject: &S, nodes: &[Compact], position: &mut usize, cou
     *position = group;
     black_box(sum);
     rounds * PACKET as u64
+}
+
+/// Each lookup waits for the answer before: its latency, where the others measure how many go on at once.
+#[inline(never)]
+fn dependent<S: Subject>(subject: &S, lane: &mut Lane, count: u64) -> u64 {
+    let nodes = &lane.uniform;
+    let mut place = lane.position % nodes.len();
+    let done = repeat!(subject, count, |session, step| {
+        let answer = weight(session.lookup(opaque!(nodes[place])));
+        // The sum's highest bit is never set, which the processor finds out when the answer is there.
+        place = following(place, nodes.len()) ^ (answer >> 63) as usize;
+        answer
+    });
+    lane.position = place;
+    done
 }
 
 #[inline(never)]

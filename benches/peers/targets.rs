@@ -16,8 +16,8 @@ enum Against {
     Guards,
     /// The best peer, either way.
     Anyone,
-    /// One subject of our own.
-    Own(&'static str),
+    /// One subject.
+    Peer(&'static str),
     /// The same subject with one thread: twice the throughput is half the time for an operation of
     /// any thread, so the ratio is of the times for one thread.
     OneThread,
@@ -34,26 +34,39 @@ struct Target {
     limit: f64,
 }
 
+const TINY: usize = 1_000;
 const SMALL: usize = 10_000;
+const MIDDLE: usize = 100_000;
 const LARGE: usize = 1_000_000;
 
 #[rustfmt::skip]
-const TARGETS: [Target; 15] = [
-    target("lookup, hot node, one pin per operation", "lookup_hot", SMALL, "incarnation", Against::PerOperation, 0.40),
-    target("lookup, hot node, held view / best held guard", "lookup_hot", SMALL, "incarnation-view", Against::Guards, 0.70),
-    target("lookup, zipf 10k", "lookup_zipf", SMALL, "incarnation", Against::PerOperation, 0.60),
-    target("lookup, uniform 10k", "lookup_uniform", SMALL, "incarnation", Against::PerOperation, 0.65),
-    target("lookup, uniform 1M", "lookup_uniform", LARGE, "incarnation", Against::PerOperation, 1.00),
-    target("duplicate claim, hot", "claim_duplicate_hot", SMALL, "incarnation", Against::PerOperation, 0.50),
+const TARGETS: [Target; 26] = [
+    target("lookup, hot node, one pin per operation", "lookup_hot", SMALL, "incarnation", Against::PerOperation, 0.50),
+    target("lookup, hot node, held view / best held guard", "lookup_hot", SMALL, "incarnation-view", Against::Guards, 0.92),
+    target("lookup, zipf 10k", "lookup_zipf", SMALL, "incarnation", Against::PerOperation, 0.70),
+    target("lookup, uniform 10k", "lookup_uniform", SMALL, "incarnation", Against::PerOperation, 0.68),
+    target("lookup, uniform 100k", "lookup_uniform", MIDDLE, "incarnation", Against::PerOperation, 0.95),
+    target("lookup, uniform 1M, one pin per operation", "lookup_uniform", LARGE, "incarnation", Against::PerOperation, 0.90),
+    target("lookup, uniform 1M, held view / best of all", "lookup_uniform", LARGE, "incarnation-view", Against::Anyone, 0.80),
+    Target { threads: 1, ..target("lookup, uniform 1M, 1 thread", "lookup_uniform", LARGE, "incarnation", Against::PerOperation, 1.00) },
+    Target { threads: 1, ..target("lookup, dependent 1M, 1 thread", "lookup_dependent", LARGE, "incarnation", Against::PerOperation, 1.00) },
+    target("lookup, miss 1M", "lookup_miss", LARGE, "incarnation", Against::PerOperation, 1.00),
+    target("duplicate claim, hot", "claim_duplicate_hot", SMALL, "incarnation", Against::PerOperation, 0.65),
     target("accepted claim, hot", "claim_accepted_hot", SMALL, "incarnation", Against::PerOperation, 0.70),
-    target("95/5 mix, zipf 10k", "mix_95_5", SMALL, "incarnation", Against::PerOperation, 0.60),
-    target("packet of 32 claims, 1M, per claim", "packet_32", LARGE, "incarnation-batch", Against::Anyone, 0.40),
+    target("95/5 mix, zipf 10k", "mix_95_5", SMALL, "incarnation", Against::PerOperation, 0.45),
+    target("packet of 32 claims, 1M, per claim", "packet_32", LARGE, "incarnation-batch", Against::Anyone, 0.35),
     target("handle's state / best peer's lookup, hot", "lookup_hot", SMALL, "incarnation-handle", Against::PerOperation, 0.15),
-    target("full iteration, 10k", "iterate", SMALL, "incarnation", Against::Anyone, 0.25),
+    target("full iteration, 10k", "iterate", SMALL, "incarnation", Against::Anyone, 0.75),
     target("full iteration, 1M", "iterate", LARGE, "incarnation", Against::Anyone, 0.25),
-    Target { threads: 1, ..target("pinned / unprotected lookup, hot, 1 thread", "lookup_hot", SMALL, "incarnation", Against::Own("incarnation-unprotected"), 1.30) },
-    Target { threads: 1, ..target("pinned / unprotected lookup, uniform 10k, 1 thread", "lookup_uniform", SMALL, "incarnation", Against::Own("incarnation-unprotected"), 1.15) },
+    Target { threads: 1, ..target("join and removal, 10k, 1 thread / RwLock<hashbrown>", "churn", SMALL, "incarnation", Against::Peer("rwlock-hashbrown"), 1.70) },
+    target("join and removal, 10k", "churn", SMALL, "incarnation", Against::PerOperation, 1.40),
+    target("join and removal, 1,000", "churn", TINY, "incarnation", Against::PerOperation, 1.70),
+    target("join and removal, 1M", "churn", LARGE, "incarnation", Against::PerOperation, 1.50),
+    Target { threads: 1, ..target("pinned / unprotected lookup, hot, 1 thread", "lookup_hot", SMALL, "incarnation", Against::Peer("incarnation-unprotected"), 1.30) },
+    Target { threads: 1, ..target("pinned / unprotected lookup, uniform 10k, 1 thread", "lookup_uniform", SMALL, "incarnation", Against::Peer("incarnation-unprotected"), 1.15) },
     target("hot lookups, time with 2 threads / with 1 (2 / 1.9)", "lookup_hot", SMALL, "incarnation", Against::OneThread, 2.0 / 1.9),
+    target("lookup, hot node, the peers' hasher", "lookup_hot", SMALL, "incarnation-same-hasher", Against::PerOperation, 0.50),
+    target("lookup, uniform 1M, the peers' hasher", "lookup_uniform", LARGE, "incarnation-same-hasher", Against::PerOperation, 0.90),
 ];
 
 const fn target(
@@ -75,7 +88,7 @@ const fn target(
     }
 }
 
-fn is_ours(subject: &str) -> bool {
+pub fn is_ours(subject: &str) -> bool {
     subject.starts_with("incarnation")
 }
 
@@ -88,14 +101,16 @@ fn other<'f>(target: &Target, figures: &'f [Figure]) -> Option<&'f Figure> {
     figures
         .iter()
         .filter(|figure| {
-            (figure.workload, figure.nodes, figure.threads)
+            (figure.workload.as_str(), figure.nodes, figure.threads)
                 == (target.workload, target.nodes, threads)
         })
         .filter(|figure| match target.against {
-            Against::PerOperation => !is_ours(figure.subject) && !GUARDED.contains(&figure.subject),
-            Against::Guards => GUARDED.contains(&figure.subject),
-            Against::Anyone => !is_ours(figure.subject),
-            Against::Own(subject) => figure.subject == subject,
+            Against::PerOperation => {
+                !is_ours(&figure.subject) && !GUARDED.contains(&figure.subject.as_str())
+            }
+            Against::Guards => GUARDED.contains(&figure.subject.as_str()),
+            Against::Anyone => !is_ours(&figure.subject),
+            Against::Peer(subject) => figure.subject == subject,
             Against::OneThread => figure.subject == target.ours,
         })
         .min_by(|a, b| a.median_ns.total_cmp(&b.median_ns))
@@ -109,10 +124,10 @@ pub fn table(figures: &[Figure]) -> String {
     for target in &TARGETS {
         let ours = figures.iter().find(|figure| {
             (
-                figure.workload,
+                figure.workload.as_str(),
                 figure.nodes,
                 figure.threads,
-                figure.subject,
+                figure.subject.as_str(),
             ) == (target.workload, target.nodes, target.threads, target.ours)
         });
         let (Some(ours), Some(other)) = (ours, other(target, figures)) else {
@@ -127,7 +142,11 @@ pub fn table(figures: &[Figure]) -> String {
         let _ = writeln!(
             table,
             "| {} | {:.1} | {} {:.1} | {ratio:.2} | {:.2} | {verdict} |",
-            target.what, ours.median_ns, other.subject, other.median_ns, target.limit,
+            target.what,
+            ours.median_ns,
+            other.label(),
+            other.median_ns,
+            target.limit,
         );
     }
     table
@@ -141,8 +160,8 @@ pub fn all(figures: &[Figure]) -> String {
     for figure in figures {
         let ours = figures.iter().find(|ours| {
             ours.subject == "incarnation"
-                && (ours.workload, ours.nodes, ours.threads)
-                    == (figure.workload, figure.nodes, figure.threads)
+                && (&ours.workload, ours.nodes, ours.threads)
+                    == (&figure.workload, figure.nodes, figure.threads)
         });
         let ratio = ours.map_or(String::new(), |ours| {
             format!("{:.2}", ours.median_ns / figure.median_ns)
@@ -153,7 +172,7 @@ pub fn all(figures: &[Figure]) -> String {
             figure.workload,
             figure.nodes,
             figure.threads,
-            figure.subject,
+            figure.label(),
             figure.median_ns,
             figure.min_ns,
             figure.max_ns,
@@ -166,14 +185,14 @@ pub fn all(figures: &[Figure]) -> String {
 /// column; medians. One table for ours and one for the others, since they are wide.
 pub fn wide(figures: &[Figure]) -> String {
     let mut rows: Vec<(&str, usize, usize)> = Vec::new();
-    let mut subjects: Vec<&str> = Vec::new();
+    let mut subjects: Vec<String> = Vec::new();
     for figure in figures {
-        let row = (figure.workload, figure.nodes, figure.threads);
+        let row = (figure.workload.as_str(), figure.nodes, figure.threads);
         if !rows.contains(&row) {
             rows.push(row);
         }
-        if !subjects.contains(&figure.subject) {
-            subjects.push(figure.subject);
+        if !subjects.contains(&figure.label()) {
+            subjects.push(figure.label());
         }
     }
     let (ours, others): (Vec<_>, Vec<_>) = subjects.into_iter().partition(|one| is_ours(one));
@@ -184,7 +203,7 @@ pub fn wide(figures: &[Figure]) -> String {
         .join("\n")
 }
 
-fn wide_table(figures: &[Figure], rows: &[(&str, usize, usize)], subjects: &[&str]) -> String {
+fn wide_table(figures: &[Figure], rows: &[(&str, usize, usize)], subjects: &[String]) -> String {
     let mut table = String::from("| workload | nodes | threads |");
     for subject in subjects {
         let _ = write!(table, " {subject} |");
@@ -195,11 +214,11 @@ fn wide_table(figures: &[Figure], rows: &[(&str, usize, usize)], subjects: &[&st
         for subject in subjects {
             let figure = figures.iter().find(|figure| {
                 (
-                    figure.workload,
+                    figure.workload.as_str(),
                     figure.nodes,
                     figure.threads,
-                    figure.subject,
-                ) == (*workload, *nodes, *threads, *subject)
+                    figure.label(),
+                ) == (*workload, *nodes, *threads, subject.clone())
             });
             let cell = figure.map_or(String::new(), |figure| format!("{:.1}", figure.median_ns));
             let _ = write!(table, " {cell} |");

@@ -7,7 +7,9 @@ pub enum Workload {
     LookupHot,
     LookupZipf,
     LookupUniform,
+    LookupDependent,
     LookupMiss,
+    LookupCold,
     ClaimDuplicateHot,
     ClaimDuplicateZipf,
     ClaimStale,
@@ -23,11 +25,13 @@ use Workload::*;
 
 impl Workload {
     /// In the order they run in: what leaves the table as it was comes first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         LookupHot,
         LookupZipf,
         LookupUniform,
+        LookupDependent,
         LookupMiss,
+        LookupCold,
         ClaimDuplicateHot,
         ClaimDuplicateZipf,
         ClaimStale,
@@ -39,14 +43,29 @@ impl Workload {
         Churn,
     ];
     /// Those of a table too large for the caches.
-    pub const LARGE: [Self; 3] = [LookupUniform, Iterate, Packet32];
+    pub const LARGE: [Self; 6] = [
+        LookupUniform,
+        LookupDependent,
+        LookupMiss,
+        Iterate,
+        Packet32,
+        Churn,
+    ];
+    /// Those of a table that fits the last cache and no other.
+    pub const MIDDLE: [Self; 2] = [LookupUniform, LookupDependent];
+    /// Those of a small table.
+    pub const SMALL: [Self; 1] = [Churn];
+    /// Those that are measured once more with huge pages for the peers, in a large table.
+    pub const HUGE: [Self; 2] = [LookupUniform, LookupDependent];
 
     pub fn id(self) -> &'static str {
         match self {
             LookupHot => "lookup_hot",
             LookupZipf => "lookup_zipf",
             LookupUniform => "lookup_uniform",
+            LookupDependent => "lookup_dependent",
             LookupMiss => "lookup_miss",
+            LookupCold => "lookup_cold",
             ClaimDuplicateHot => "claim_duplicate_hot",
             ClaimDuplicateZipf => "claim_duplicate_zipf",
             ClaimStale => "claim_stale",
@@ -61,7 +80,9 @@ impl Workload {
 
     pub fn task(self, threads: usize, nodes: usize) -> Task {
         let verb = match self {
-            LookupHot | LookupZipf | LookupUniform | LookupMiss => Verb::Lookup,
+            LookupHot | LookupZipf | LookupUniform | LookupDependent | LookupMiss | LookupCold => {
+                Verb::Lookup
+            }
             ClaimDuplicateHot | ClaimDuplicateZipf | ClaimStale => Verb::Claim,
             ClaimAcceptedHot | ClaimAcceptedUniform => Verb::Change,
             Mix955 => Verb::Mix,
@@ -88,5 +109,15 @@ impl Workload {
     /// Whether the tracker's sweeper runs meanwhile.
     pub fn swept(self) -> bool {
         matches!(self, Mix955 | Churn)
+    }
+
+    /// Whether the caches are emptied before each operation.
+    pub fn cold(self) -> bool {
+        self == LookupCold
+    }
+
+    /// Whether batches of lookups can do it: not where each waits for the one before.
+    pub fn batched(self) -> bool {
+        !matches!(self, LookupDependent | LookupCold)
     }
 }

@@ -32,7 +32,7 @@ impl World {
     pub fn new(nodes: usize) -> Self {
         let mut random = SmallRng::seed_from_u64(nodes as u64);
         let mut addresses = std::collections::HashSet::with_capacity(nodes * 2);
-        while addresses.len() < nodes + nodes.min(1 << 16) {
+        while addresses.len() < nodes + nodes.min(1 << 20) {
             addresses.insert(SocketAddr::from((
                 random.random::<u32>().to_be_bytes(),
                 random.random_range(1024..u16::MAX),
@@ -161,7 +161,7 @@ impl Lane {
             })
             .collect();
         let unknown = &world.unknown;
-        let missing = (0..length)
+        let missing = (0..if is_large { 1 << 20 } else { length })
             .map(|_| Compact::of(unknown[random.random_range(0..unknown.len())]))
             .collect();
         Self {

@@ -1,8 +1,9 @@
 //! What is measured: the tracker in the ways it can be used, and what people use instead.
 //!
-//! Every subject keeps status, incarnation and last update of each node under a `SocketAddr` key, hashes
-//! with one and the same ahash state, is presized, and applies the conflict rule by comparing packed
-//! packed states, so that no claim is lost. They are called through a trait that is resolved statically.
+//! Every subject keeps status, incarnation and last update of each node under a `SocketAddr` key, is presized,
+//! and applies the conflict rule by comparing packed states, so that no claim is lost. The peers hash with
+//! ahash, the tracker with its own default state, which is ahash behind a packer; `SameHasher` is the tracker
+//! with the peers' state. All seeds are the same. Subjects are called through a trait that is resolved statically.
 
 mod arcswap;
 mod dashmap;
@@ -23,7 +24,7 @@ pub use self::dashmap::Dashed;
 pub use self::flurry::Flurried;
 pub use self::foca::FocaMembers;
 pub use self::locked::{LockedHashbrown, LockedStd};
-pub use self::ours::{Batch, Handle, PerOperation, Unprotected, View};
+pub use self::ours::{Batch, Handle, PerOperation, SameHasher, Unprotected, View};
 pub use self::papaya::{Papaya, PapayaGuard};
 pub use self::scc::{SccIndex, SccIndexGuard, SccMap};
 
@@ -76,13 +77,17 @@ pub fn beats(claim: Claim, last_update: u64, stored: Option<PackedState>) -> Res
 pub const RETENTION: u64 = 3_600_000_000_000;
 
 /// The seeds of every subject's hasher.
+const SEEDS: [u64; 4] = [
+    0x243f_6a88_85a3_08d3,
+    0x1319_8a2e_0370_7344,
+    0xa409_3822_299f_31d0,
+    0x082e_fa98_ec4e_6c89,
+];
+
+/// The hasher of the peers.
 pub fn hasher() -> ahash::RandomState {
-    ahash::RandomState::with_seeds(
-        0x243f_6a88_85a3_08d3,
-        0x1319_8a2e_0370_7344,
-        0xa409_3822_299f_31d0,
-        0x082e_fa98_ec4e_6c89,
-    )
+    let [a, b, c, d] = SEEDS;
+    ahash::RandomState::with_seeds(a, b, c, d)
 }
 
 /// What can be asked of a subject.

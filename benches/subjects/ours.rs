@@ -1,23 +1,31 @@
 //! The tracker: one pin an operation, under a held view, by handle, in batches, and unprotected.
 
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use incarnation::{Claim, IncarnationTracker, NodeHandle, NodeState, Timestamp, Verdict};
+use incarnation::{
+    Claim, IncarnationTracker, NodeHandle, NodeState, RandomState, Timestamp, Verdict,
+};
 
-use super::{RETENTION, Session, State, Subject, Task, Verb, digest, hasher};
+use super::{RETENTION, SEEDS, Session, State, Subject, Task, Verb, digest, hasher};
 
-type Tracker = IncarnationTracker<SocketAddr, (), ahash::RandomState>;
+type Tracker<S = RandomState> = IncarnationTracker<SocketAddr, (), S>;
 
+/// With the hasher that users get unless they ask for another.
 fn tracker(nodes: usize) -> Tracker {
+    with_hasher(nodes, RandomState::with_seeds(SEEDS))
+}
+
+fn with_hasher<S: BuildHasher + Send + Sync + 'static>(nodes: usize, hasher: S) -> Tracker<S> {
     IncarnationTracker::<SocketAddr>::builder()
         .max_nodes(nodes)
         .dead_retention(Duration::from_nanos(RETENTION))
         // The accepted claims of a benchmark rise faster than honest gossip.
         .max_incarnation_jump(u64::MAX)
-        .hasher(hasher())
+        .hasher(hasher)
         .build()
         .expect("the limits fit each other")
 }
@@ -48,17 +56,17 @@ fn at(last_update: u64) -> Timestamp {
 }
 
 macro_rules! subject {
-    ($(#[$doc:meta])* $name:ident, $id:literal, $session:ty, $batched:literal, |$task:ident| $can:expr, |$this:ident| $open:expr) => {
+    ($(#[$doc:meta])* $name:ident($tracker:ty, |$nodes:ident| $make:expr), $id:literal, $session:ty, $batched:literal, |$task:ident| $can:expr, |$this:ident| $open:expr) => {
         $(#[$doc])*
-        pub struct $name(Tracker);
+        pub struct $name($tracker);
 
         impl Subject for $name {
             const ID: &'static str = $id;
             const BATCHED: bool = $batched;
             type Session<'s> = $session;
 
-            fn with_capacity(nodes: usize) -> Self {
-                Self(tracker(nodes))
+            fn with_capacity($nodes: usize) -> Self {
+                Self($make)
             }
 
             #[inline(always)]
@@ -80,19 +88,23 @@ macro_rules! subject {
 
 subject! {
     /// A pin for each operation.
-    PerOperation, "incarnation", &'s Tracker, false, |_task| true, |this| &this.0
+    PerOperation(Tracker, |nodes| tracker(nodes)), "incarnation", &'s Tracker, false, |_task| true, |this| &this.0
+}
+subject! {
+    /// A pin for each operation, and the hasher of the peers. For lookups only.
+    SameHasher(Tracker<ahash::RandomState>, |nodes| with_hasher(nodes, hasher())), "incarnation-same-hasher", &'s Tracker<ahash::RandomState>, false, |task| task.verb == Verb::Lookup, |this| &this.0
 }
 subject! {
     /// A view held for many operations.
-    View, "incarnation-view", incarnation::View<'s, SocketAddr, (), ahash::RandomState>, false, |_task| true, |this| this.0.pin()
+    View(Tracker, |nodes| tracker(nodes)), "incarnation-view", incarnation::View<'s>, false, |_task| true, |this| this.0.pin()
 }
 subject! {
     /// A pin for each batch of 32, whose cache misses overlap.
-    Batch, "incarnation-batch", Batched<'s>, true, |task| !task.one_node && matches!(task.verb, Verb::Packet | Verb::Lookup), |this| Batched(&this.0)
+    Batch(Tracker, |nodes| tracker(nodes)), "incarnation-batch", Batched<'s>, true, |task| !task.one_node && matches!(task.verb, Verb::Packet | Verb::Lookup), |this| Batched(&this.0)
 }
 subject! {
     /// The floor: no protection at all. For lookups only.
-    Unprotected, "incarnation-unprotected", Floor<'s>, false, |task| task.verb == Verb::Lookup, |this| Floor(&this.0)
+    Unprotected(Tracker, |nodes| tracker(nodes)), "incarnation-unprotected", Floor<'s>, false, |task| task.verb == Verb::Lookup, |this| Floor(&this.0)
 }
 
 macro_rules! by_tracker {
@@ -128,28 +140,29 @@ trait TakeOut {
     fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool;
 }
 
-impl TakeOut for Tracker {
+impl<S: BuildHasher> TakeOut for Tracker<S> {
     #[inline(always)]
     fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool {
-        Tracker::remove(self, node, now).is_some()
+        IncarnationTracker::remove(self, node, now).is_some()
     }
 }
 
-impl TakeOut for incarnation::View<'_, SocketAddr, (), ahash::RandomState> {
+impl TakeOut for incarnation::View<'_> {
     #[inline(always)]
     fn take_out(&self, node: &SocketAddr, now: Timestamp) -> bool {
         incarnation::View::remove(self, node, now).is_some()
     }
 }
 
-fn sum(view: &incarnation::View<'_, SocketAddr, (), ahash::RandomState>) -> u64 {
+fn sum<S: BuildHasher>(view: &incarnation::View<'_, SocketAddr, (), S>) -> u64 {
     view.iter().fold(0, |sum: u64, (node, found)| {
         sum.wrapping_add(digest(node, state(found)))
     })
 }
 
 by_tracker!(&Tracker, [], |this| this.with(sum));
-by_tracker!(incarnation::View<'s, SocketAddr, (), ahash::RandomState>, [<'s>], |this| sum(this));
+by_tracker!(&Tracker<ahash::RandomState>, [], |this| this.with(sum));
+by_tracker!(incarnation::View<'s>, [<'s>], |this| sum(this));
 
 /// Packets and lookups in batches.
 pub struct Batched<'s>(&'s Tracker);
@@ -217,7 +230,7 @@ impl Session for Floor<'_> {
 /// The handles of a few nodes, as connection objects keep them.
 pub struct Handle {
     tracker: Tracker,
-    handles: [OnceLock<NodeHandle<SocketAddr, (), ahash::RandomState>>; MOST_HANDLES],
+    handles: [OnceLock<NodeHandle>; MOST_HANDLES],
     /// Which of them is in use.
     hot: AtomicUsize,
 }
@@ -249,9 +262,7 @@ impl Subject for Handle {
     }
 
     fn prepare(&self, hot: &SocketAddr) {
-        let is_its = |slot: &OnceLock<NodeHandle<SocketAddr, (), ahash::RandomState>>| {
-            slot.get().is_none_or(|one| one.key() == hot)
-        };
+        let is_its = |slot: &OnceLock<NodeHandle>| slot.get().is_none_or(|one| one.key() == hot);
         let slot = self.handles.iter().position(is_its);
         let slot = slot.expect("no more nodes take turns at being the hot one");
         self.handles[slot].get_or_init(|| self.tracker.handle(hot).expect("a known node"));
@@ -262,7 +273,7 @@ impl Subject for Handle {
 /// Operations on the one node; on the tracker until it is known.
 pub struct ByHandle<'s> {
     tracker: &'s Tracker,
-    hot: Option<&'s NodeHandle<SocketAddr, (), ahash::RandomState>>,
+    hot: Option<&'s NodeHandle>,
 }
 
 impl Session for ByHandle<'_> {
