@@ -194,3 +194,75 @@ fn of_threads_that_insert_one_key_all_but_one_copy_are_dropped() {
         assert_eq!((joined.count(), census.living()), (1, 1));
     }
 }
+
+/// A hasher that writes down what a key writes to it.
+#[derive(Clone, Default)]
+struct Recording(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+struct Recorder(Recording);
+
+impl Recording {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl std::hash::BuildHasher for Recording {
+    type Hasher = Recorder;
+
+    fn build_hasher(&self) -> Recorder {
+        Recorder(self.clone())
+    }
+}
+
+impl Recorder {
+    fn note(&self, write: String) {
+        self.0.0.lock().unwrap().push(write);
+    }
+}
+
+impl std::hash::Hasher for Recorder {
+    fn finish(&self) -> u64 {
+        1 << 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.note(format!("{bytes:?}"));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.note(format!("{number}_u16"));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.note(format!("{number}_u32"));
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.note(format!("{number}_isize"));
+    }
+}
+
+#[test]
+fn a_hasher_of_the_users_sees_the_writes_of_the_key_itself() {
+    use std::hash::{BuildHasher, Hash};
+
+    let node: std::net::SocketAddr = "10.1.2.3:7946".parse().unwrap();
+    let recording = Recording::default();
+    node.hash(&mut recording.build_hasher());
+    let own = recording.take();
+    assert_eq!(
+        own.len(),
+        3,
+        "the kind of address, the address, the port: {own:?}"
+    );
+
+    let tracker = IncarnationTracker::builder()
+        .hasher(recording.clone())
+        .build()
+        .unwrap();
+    let _ = tracker.update(&node, Claim::alive(1), NOW);
+    assert!(recording.take().starts_with(&own));
+    assert!(tracker.get(&node).is_some());
+    assert_eq!(recording.take(), own);
+}
