@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use foca::{
     AccumulatingRuntime, Config, Foca, Identity, NoCustomBroadcast, PostcardCodec, State, Timer,
 };
-use incarnation::foca::{Mirror, builder, split};
+use incarnation::foca::{Mirror, builder};
 use incarnation::{Clock, IncarnationTracker, Status};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -90,7 +90,8 @@ fn config() -> Config {
 }
 
 /// Whether the tracker says of every member what the engine does, and of nobody else anything.
-fn equal(engine: &Engine, tracker: &IncarnationTracker) -> bool {
+fn equal<F>(engine: &Engine, mirror: &Mirror<SocketAddr, F>) -> bool {
+    let tracker = mirror.tracker();
     let members = engine.iter_membership_state();
     members.len() == tracker.len()
         && engine.iter_membership_state().all(|member| {
@@ -99,9 +100,9 @@ fn equal(engine: &Engine, tracker: &IncarnationTracker) -> bool {
                 State::Suspect => Status::Suspect,
                 State::Down => Status::Dead,
             };
-            tracker.get(&member.id().address).is_some_and(|state| {
-                (state.status, split(state.incarnation).1) == (status, member.incarnation())
-            })
+            let address = member.id().address;
+            tracker.get(&address).map(|state| state.status) == Some(status)
+                && mirror.number(&address) == Some(member.incarnation())
         })
 }
 
@@ -121,7 +122,11 @@ async fn node(
     let (due, mut timers) = mpsc::unbounded_channel::<Timer<Id>>();
     if let Some(address) = seed_node {
         let seed = Id { address, run: 0 };
-        engine.announce(seed, mirror.watch(&mut runtime))?;
+        let (announced, _) =
+            mirror.run(&mut engine, &mut runtime, clock.now(), |engine, runtime| {
+                engine.announce(seed, runtime)
+            });
+        announced?;
     }
     let mut packet = [0; 1500];
     loop {
@@ -139,19 +144,22 @@ async fn node(
         }
         while runtime.to_notify().is_some() {}
 
-        tokio::select! {
+        // foca answers out-of-date input with an error and changes nothing.
+        let (_result, report) = tokio::select! {
             received = socket.recv_from(&mut packet) => {
                 let (len, _) = received?;
-                // What foca does not accept (out of date, not for us) changes nothing there.
-                let _ = engine.handle_data(&packet[..len], mirror.watch(&mut runtime));
+                mirror.run(&mut engine, &mut runtime, clock.now(), |engine, runtime| {
+                    engine.handle_data(&packet[..len], runtime)
+                })
             }
             Some(timer) = timers.recv() => {
-                let _ = engine.handle_timer(timer, mirror.watch(&mut runtime));
+                mirror.run(&mut engine, &mut runtime, clock.now(), |engine, runtime| {
+                    engine.handle_timer(timer, runtime)
+                })
             }
-        }
-        let report = mirror.reconcile(engine.iter_membership_state(), clock.now());
+        };
         event_counters.steps.fetch_add(1, Ordering::Relaxed);
-        if report.left_out > 0 || !equal(&engine, mirror.tracker()) {
+        if report.left_out > 0 || !equal(&engine, &mirror) {
             event_counters.differences.fetch_add(1, Ordering::Relaxed);
         }
     }

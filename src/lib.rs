@@ -36,6 +36,7 @@ mod hash;
 #[cfg(any(feature = "foca", feature = "metrics", feature = "serde"))]
 mod integrations;
 mod local;
+pub mod mirror;
 mod notify;
 #[cfg(feature = "persist")]
 pub mod persist;

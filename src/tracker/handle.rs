@@ -71,6 +71,17 @@ pub struct Slot {
     pub generation: u64,
 }
 
+impl Slot {
+    /// The slot of an entry in the lifetime of a generation.
+    pub(crate) fn of(index: Index, generation: u64) -> Self {
+        Self {
+            index: index.get() as usize - 1,
+            // Even generations are those of free entries; lifetimes have odd ones.
+            generation: generation.div_ceil(2),
+        }
+    }
+}
+
 impl<K, D, S> NodeHandle<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
@@ -118,11 +129,7 @@ where
     /// The node's place in side arrays, during this life.
     #[must_use]
     pub fn slot(&self) -> Slot {
-        Slot {
-            index: self.index.get() as usize - 1,
-            // Even numbers are free entries', and lives have odd ones.
-            generation: self.generation.div_ceil(2),
-        }
+        Slot::of(self.index, self.generation)
     }
 
     /// The node's state; `None` once this life is over. Cost: a pin and one cache line. Wait-free.
