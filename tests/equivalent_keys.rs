@@ -89,7 +89,7 @@ impl equivalent::Equivalent<u64> for Numbered {
 }
 
 #[test]
-fn a_number_is_found_by_what_hashes_as_it_does() {
+fn a_number_key_is_found_by_any_equivalent_type_that_hashes_alike() {
     // Hashers may have ways of their own for integers; a key's type must not decide its hash.
     let tracker: IncarnationTracker<u64> =
         IncarnationTracker::builder().local_node(7).build().unwrap();
@@ -122,7 +122,7 @@ impl PartialEq for Compared {
 impl Eq for Compared {}
 
 #[test]
-fn a_lookup_compares_hardly_any_key_but_its_own() {
+fn a_lookup_calls_eq_for_almost_no_other_key() {
     const NODES: u64 = 2000;
     let tracker: IncarnationTracker<Compared> = IncarnationTracker::builder().build().unwrap();
     for number in 0..NODES {

@@ -100,7 +100,7 @@ fn all_seeds_pass() {
 }
 
 #[test]
-fn what_fuzzing_found_is_right_now() {
+fn inputs_that_once_failed_in_fuzzing_pass() {
     for (target, body) in TARGETS {
         replay("regressions", target, body);
     }

@@ -64,7 +64,7 @@ fn tracker(rules: &Rules, round: u64) -> IncarnationTracker<YieldingKey, (), Col
 }
 
 #[test]
-fn what_threads_are_told_has_an_order_that_explains_it() {
+fn concurrent_verdicts_are_linearizable() {
     let goal = std::env::var("INCARNATION_OPERATIONS").map_or(Ok(OPERATIONS), |text| text.parse());
     let goal = goal.unwrap_or_else(|_| panic!("INCARNATION_OPERATIONS is no number"));
     let (mut operations, mut events, mut widest) = (0, 0, 0);
@@ -282,14 +282,14 @@ fn violation_within(rounds: u64, mistake: Mistake) -> Option<Box<Violation>> {
 }
 
 #[test]
-fn a_double_without_a_mistake_passes() {
+fn the_history_checker_accepts_a_correct_double() {
     if let Some(violation) = violation_within(6, Mistake::None) {
         panic!("{violation}");
     }
 }
 
 #[test]
-fn every_planted_mistake_is_found() {
+fn the_history_checker_finds_every_planted_mistake() {
     for mistake in [
         Mistake::BlindWrite,
         Mistake::OldLookup,

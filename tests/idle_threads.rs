@@ -8,7 +8,7 @@ use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp};
 const NOW: Timestamp = Timestamp::ZERO;
 
 #[test]
-fn what_an_idle_thread_removed_is_recycled_by_others() {
+fn entries_removed_by_an_idle_thread_are_recycled_by_others() {
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .reclaimer(Reclaimer::private())
         .build()

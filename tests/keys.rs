@@ -20,7 +20,7 @@ fn tracker(max_nodes: usize) -> IncarnationTracker<CountedKey> {
 }
 
 #[test]
-fn a_table_holds_one_key_a_node_and_one_a_tombstone() {
+fn a_table_holds_one_key_per_node_and_one_per_tombstone() {
     let census = Census::default();
     let tracker = tracker(100);
     for id in 0..50 {
@@ -62,7 +62,7 @@ fn a_table_holds_one_key_a_node_and_one_a_tombstone() {
 }
 
 #[test]
-fn a_key_lent_by_a_view_stays_whole_while_the_view_is_held() {
+fn a_key_borrowed_from_a_view_stays_valid_while_the_view_is_held() {
     let census = Census::default();
     let tracker = tracker(100);
     for id in 0..10 {
@@ -107,7 +107,7 @@ fn a_handle_outlives_the_tracker_and_the_last_of_them_returns_everything() {
 }
 
 #[test]
-fn a_tracker_dropped_with_entries_waiting_drops_their_keys_once() {
+fn a_tracker_dropped_with_retired_entries_drops_their_keys_once() {
     let census = Census::default();
     let tracker = tracker(100);
     let fences = tracker.pin();
@@ -125,7 +125,7 @@ fn a_tracker_dropped_with_entries_waiting_drops_their_keys_once() {
 }
 
 #[test]
-fn nothing_leaks_and_nothing_is_freed_early_while_everything_happens_at_once() {
+fn keys_are_dropped_exactly_once_under_concurrent_joins_and_removals() {
     const NODES: u64 = 40;
     const ROUNDS: u64 = 20_000;
     let census = Census::default();
@@ -181,7 +181,7 @@ fn nothing_leaks_and_nothing_is_freed_early_while_everything_happens_at_once() {
 }
 
 #[test]
-fn of_threads_that_insert_one_key_all_but_one_copy_are_dropped() {
+fn when_threads_insert_one_key_all_but_one_clone_are_dropped() {
     for _ in 0..200 {
         let census = Census::default();
         let tracker = tracker(16);

@@ -6,7 +6,7 @@ use incarnation_testkit::keys::{Census, CountedKey};
 /// Slow: run it with `cargo test --release --test leaked_views -- --ignored`.
 #[test]
 #[ignore = "leaks 2^32 views: half a minute with optimizations"]
-fn a_view_protects_what_it_lends_however_many_others_were_leaked() {
+fn a_view_protects_its_entries_after_two_to_the_32_leaked_views() {
     let tracker: IncarnationTracker<CountedKey> = IncarnationTracker::builder()
         .max_nodes(8)
         .hard_limit(8)

@@ -122,7 +122,7 @@ fn thinned(tracker: &IncarnationTracker) -> Vec<NodeHandle> {
 }
 
 #[test]
-fn lookups_write_nothing_that_threads_share() {
+fn lookups_write_no_shared_memory() {
     // What a thread has for itself, it gets when it first looks something up.
     let other = filled();
     let handles = thinned(&other);
@@ -174,9 +174,9 @@ fn lookups_write_nothing_that_threads_share() {
 }
 
 #[test]
-fn the_fence_stops_a_claim_that_writes() {
+fn the_write_protection_stops_a_claim_that_writes() {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lookups_write_nothing_that_threads_share"])
+        .args(["--exact", "lookups_write_no_shared_memory"])
         .env(WRITE, "1")
         .output()
         .unwrap();
@@ -184,7 +184,7 @@ fn the_fence_stops_a_claim_that_writes() {
 }
 
 #[test]
-fn lookups_pass_writers_that_stand_still() {
+fn lookups_do_not_wait_for_stopped_writers() {
     let (tracker, sync_point) = (
         IncarnationTracker::builder().build().unwrap(),
         SyncPoint::default(),

@@ -54,27 +54,27 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_tracker_does_what_the_model_does((setup, steps) in runs()) {
+    fn the_tracker_agrees_with_the_sequential_model((setup, steps) in runs()) {
         if let Err(difference) = lockstep::run(&setup, &steps) {
             return Err(TestCaseError::fail(difference.to_string()));
         }
     }
 
     #[test]
-    fn claims_about_confirmed_nodes_may_come_in_any_order(
+    fn the_order_of_claims_about_confirmed_nodes_does_not_matter(
         (claims, shuffled) in claims_in_two_orders(),
     ) {
         prop_assert_eq!(told(&claims), told(&shuffled));
     }
 
     #[test]
-    fn hearing_everything_twice_changes_nothing((claims, again) in claims_in_two_orders()) {
+    fn applying_every_claim_twice_changes_nothing((claims, again) in claims_in_two_orders()) {
         prop_assert_eq!(told(&claims), told(&[claims, again].concat()));
     }
 }
 
 #[test]
-fn claims_about_unconfirmed_nodes_may_not() {
+fn the_order_of_claims_about_unconfirmed_nodes_matters() {
     // A node that was never reached can't be suspected: who hears of the suspicion first keeps it,
     // who hears of the node first refuses it.
     let (heard_of, suspected) = ((0, Claim::unconfirmed(5)), (0, Claim::suspect(5)));

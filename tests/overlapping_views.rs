@@ -7,7 +7,7 @@ use incarnation::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Ve
 const NOW: Timestamp = Timestamp::ZERO;
 
 #[test]
-fn hand_over_hand_only_newcomers_are_refused_and_all_goes_on_afterwards() {
+fn overlapping_views_refuse_only_newcomers_and_reuse_resumes_afterwards() {
     let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
         .max_nodes(8)
         .hard_limit(8)

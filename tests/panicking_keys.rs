@@ -158,7 +158,7 @@ fn assert_sound(tracker: &Tracker, mood: &Mood, case: &str) {
 }
 
 #[test]
-fn a_panic_at_any_call_of_any_operation_harms_nothing() {
+fn a_panicking_key_leaves_the_table_sound_at_every_call() {
     let mut panics = 0;
     for (name, operate) in OPERATIONS {
         for act in Act::ALL {
@@ -191,7 +191,7 @@ fn a_panic_at_any_call_of_any_operation_harms_nothing() {
 }
 
 #[test]
-fn a_key_that_panics_when_the_table_drops_it_does_not_stop_the_others() {
+fn a_key_that_panics_on_drop_does_not_stop_other_drops() {
     for nth in 1..=4 {
         let mood = Mood::default();
         let tracker = filled(&mood);
@@ -204,7 +204,7 @@ fn a_key_that_panics_when_the_table_drops_it_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_key_that_panics_ends_a_sweepers_sweep_and_not_its_thread() {
+fn a_panicking_key_ends_a_sweep_but_not_the_sweeper_thread() {
     let mood = Mood::default();
     let tracker = filled(&mood);
     let _ = tracker.update(&mood.key(1), Claim::dead(1), Timestamp::ZERO);

@@ -81,7 +81,7 @@ fn dies_at(nth: u32, join: Claim) -> bool {
 }
 
 #[test]
-fn who_dies_while_joining_is_remembered_wherever_the_join_stands() {
+fn a_death_during_a_paused_join_leaves_a_tombstone() {
     for join in [
         Claim::alive(4),
         Claim::alive(5),

@@ -75,7 +75,7 @@ fn blocks_left(threads: usize) -> usize {
 }
 
 #[test]
-fn trackers_that_are_gone_leave_nothing_with_threads_that_stay() {
+fn dropped_private_reclaimers_leave_no_records_in_living_threads() {
     for threads in [1, 2, 4] {
         let left = blocks_left(threads);
         assert!(

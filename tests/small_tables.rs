@@ -42,7 +42,7 @@ fn ten_thousand_trackers_of_sixteen_nodes_cost_kilobytes_each_and_work() {
 }
 
 #[test]
-fn the_smallest_table_holds_one_node_for_ever_and_lets_the_next_one_in() {
+fn the_smallest_table_holds_one_node_and_admits_the_next_after_its_removal() {
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .max_nodes(1)
         .hard_limit(1)

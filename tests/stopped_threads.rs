@@ -120,7 +120,7 @@ fn evicted_for_nothing(tracker: &IncarnationTracker<u64>) -> Option<usize> {
 }
 
 #[test]
-fn a_capacity_sweep_survives_that_all_nodes_leave_under_it() {
+fn a_capacity_sweep_tolerates_all_nodes_leaving_meanwhile() {
     let tracker = tracker();
     let nodes = 0..2 * MAX_NODES;
     let (_, well) = rounds(
@@ -143,7 +143,7 @@ fn a_capacity_sweep_survives_that_all_nodes_leave_under_it() {
 }
 
 #[test]
-fn a_join_that_stands_still_while_another_is_faster_evicts_nobody() {
+fn a_paused_join_that_loses_its_race_evicts_no_node() {
     let tracker = nearly_full();
     let (evicted, well) = rounds(
         || {
@@ -161,7 +161,7 @@ fn a_join_that_stands_still_while_another_is_faster_evicts_nobody() {
 }
 
 #[test]
-fn a_removal_that_stands_still_evicts_nobody() {
+fn a_paused_removal_evicts_no_other_node() {
     let tracker = nearly_full();
     let (evicted, well) = rounds(
         || {

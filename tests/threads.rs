@@ -40,7 +40,7 @@ fn waiting(tracker: &Tracker) -> usize {
 }
 
 #[test]
-fn a_view_leaked_by_a_thread_that_ends_holds_up_its_reclaimer_and_no_other() {
+fn a_view_leaked_by_an_ended_thread_delays_only_its_own_reclaimer() {
     let (held_up, other) = (tracker(), tracker());
     thread::spawn(|| {
         core::mem::forget(held_up.pin());
@@ -128,7 +128,7 @@ fn a_tracker_is_used_from_the_destructor_of_a_thread_local() {
 }
 
 #[test]
-fn ten_thousand_threads_one_after_another_leave_nothing_behind() {
+fn ten_thousand_short_lived_threads_leave_no_records() {
     let tracker = tracker();
     for node in 0..10_000 {
         thread::spawn(move || retire(tracker, node)).join().unwrap();
@@ -156,7 +156,7 @@ fn in_a_fork(work: impl FnOnce() -> bool) -> bool {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn after_a_fork_the_child_goes_on_and_another_threads_view_holds_nothing_up() {
+fn after_a_fork_the_child_works_and_views_of_other_threads_delay_nothing() {
     // The reclamation that all trackers share: there the child forgets the threads that it has not.
     let tracker: &Tracker = keep(Tracker::builder().max_nodes(64).build().unwrap());
     let _ = tracker.update(&7, Claim::alive(1), NOW);
@@ -215,7 +215,7 @@ thread_local! {
 }
 
 #[test]
-fn a_view_from_the_destructor_of_a_thread_local_protects_whoever_comes_meanwhile() {
+fn a_view_taken_in_a_thread_local_destructor_protects_its_entries() {
     let tracker = tracker();
     let _ = tracker.update(&0, Claim::alive(0), NOW);
     let (here, is_here) = std::sync::mpsc::channel();

@@ -96,7 +96,7 @@ fn is_among(all: &BTreeSet<String>, name: &str) -> bool {
 }
 
 #[test]
-fn what_the_page_names_exists() {
+fn every_name_on_the_verification_page_exists() {
     let (models, weakenings) = (models(), weakenings());
     let rows = rows();
     assert!(rows.len() > 8 && models.len() > 20 && weakenings.len() > 20);
