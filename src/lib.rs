@@ -106,7 +106,7 @@ pub use hash::RandomState;
 pub use integrations::describe_metrics;
 #[cfg(feature = "foca")]
 pub use integrations::foca;
-pub use local::{Local, LocalError};
+pub use local::{Answer, Local, LocalError};
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
 pub use select::ProbeOrder;
@@ -118,6 +118,6 @@ pub use subscribe::{Change, Changed, Subscriber};
 pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};
 pub use tracker::{
-    BuildError, Builder, IncarnationTracker, Iter, NodeHandle, NodeState, Slot, SweepCursor,
-    SweepReason, SweepReport, SweepScope, Swept, View, ViewIter,
+    BuildError, Builder, BuryOutcome, IncarnationTracker, Iter, NodeHandle, NodeState, Slot,
+    SweepCursor, SweepReason, SweepReport, SweepScope, Swept, View, ViewIter,
 };

@@ -27,6 +27,10 @@ pub struct Stats {
     pub declared_dead: u64,
     /// Claims refused, and why. Duplicates and stale claims are not refused; they are not counted.
     pub rejections: Rejections,
+    /// How often [`Local::answer`](crate::Local::answer) was
+    /// [`Overtaken`](crate::Answer::Overtaken): once for an earlier life of this node, for ever while
+    /// two processes share its key.
+    pub overtaken: u64,
     /// Deaths that were remembered when their nodes left the table.
     pub tombstones_written: u64,
     /// Deaths remembered now.
@@ -85,6 +89,8 @@ pub struct Rejections {
     pub suspicious_jump: u64,
     /// [`Rejection::Unconfirmed`].
     pub unconfirmed: u64,
+    /// [`Rejection::UnknownNode`].
+    pub unknown_node: u64,
     /// [`Rejection::AtCapacity`].
     pub at_capacity: u64,
     /// [`Rejection::Tombstone`].
@@ -96,10 +102,11 @@ pub struct Rejections {
 impl Rejections {
     pub(crate) fn count(&mut self, reason: Rejection) {
         *match reason {
-            Rejection::OutOfRange => &mut self.out_of_range,
-            Rejection::Unrefutable => &mut self.unrefutable,
+            Rejection::OutOfRange { .. } => &mut self.out_of_range,
+            Rejection::Unrefutable { .. } => &mut self.unrefutable,
             Rejection::SuspiciousJump { .. } => &mut self.suspicious_jump,
             Rejection::Unconfirmed => &mut self.unconfirmed,
+            Rejection::UnknownNode => &mut self.unknown_node,
             Rejection::AtCapacity => &mut self.at_capacity,
             Rejection::Tombstone { .. } => &mut self.tombstone,
             Rejection::Zombie { .. } => &mut self.zombie,
@@ -113,6 +120,7 @@ impl Rejections {
             + self.unrefutable
             + self.suspicious_jump
             + self.unconfirmed
+            + self.unknown_node
             + self.at_capacity
             + self.tombstone
             + self.zombie
@@ -159,10 +167,12 @@ where
                 unrefutable: of(Event::Unrefutable),
                 suspicious_jump: of(Event::SuspiciousJump),
                 unconfirmed: of(Event::Unconfirmed),
+                unknown_node: of(Event::UnknownNode),
                 at_capacity: of(Event::AtCapacity),
                 tombstone: of(Event::RefusedTombstone),
                 zombie: of(Event::Zombie),
             },
+            overtaken: core.local.overtaken(),
             tombstones_written: of(Event::TombstoneWritten),
             tombstones: core.tombstones.len(),
             sweeps: of(Event::Swept),

@@ -18,7 +18,8 @@ fn the_defaults_are_as_documented() {
     let tracker: IncarnationTracker = builder().build().unwrap();
     let policy = tracker.policy();
     assert_eq!(policy.max_incarnation, Incarnation::MAX);
-    assert_eq!(policy.max_incarnation_jump, 1000);
+    assert_eq!(policy.max_incarnation_jump, Some(1000));
+    assert_eq!(policy.refute_limit, 1 << 32);
     assert_eq!(policy.max_first_incarnation, None);
     assert_eq!(policy.zombie_window, Duration::from_secs(60));
     assert_eq!(policy.min_rejoin_bump, 5);
@@ -38,7 +39,7 @@ fn the_limits_that_were_given_are_gone_by() {
         .unwrap();
     let policy = tracker.policy();
     assert_eq!(policy.max_incarnation, Incarnation::new(99));
-    assert_eq!(policy.max_incarnation_jump, 9);
+    assert_eq!(policy.max_incarnation_jump, Some(9));
     assert_eq!(policy.max_first_incarnation, Some(Incarnation::new(7)));
     assert_eq!(policy.zombie_window, Duration::from_secs(3));
     assert_eq!(policy.min_rejoin_bump, 2);

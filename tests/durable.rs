@@ -193,7 +193,7 @@ fn a_link_is_followed_and_stays_a_link() {
 
 #[test]
 fn a_block_that_could_make_a_restart_look_suspicious_is_refused() {
-    let build = |block: Option<u64>, bump: u64, jump: u64| {
+    let build = |block: Option<u64>, bump: u64, limit: u64| {
         let (_directory, path) = place();
         let mut durable = DurableIncarnation::open(path).unwrap();
         if let Some(block) = block {
@@ -201,7 +201,7 @@ fn a_block_that_could_make_a_restart_look_suspicious_is_refused() {
         }
         let built: Result<IncarnationTracker, BuildError> = IncarnationTracker::builder()
             .min_rejoin_bump(bump)
-            .max_incarnation_jump(jump)
+            .refute_limit(limit)
             .local_durable(durable)
             .build();
         built.map(|tracker| tracker.local().current().get())
@@ -261,7 +261,10 @@ fn at_the_end_of_the_range_a_node_comes_back_at_max_incarnation_and_then_no_more
         1000,
         "997 + 5 is out of range"
     );
-    assert_eq!(last.local().refute(0), Err(LocalError::Exhausted));
+    assert_eq!(
+        last.local().refute(0),
+        Err(LocalError::Exhausted { max: 1000.into() })
+    );
     drop(last);
     let exhausted = PersistError::Exhausted {
         mark: 1000.into(),

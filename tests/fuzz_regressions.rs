@@ -125,10 +125,11 @@ fn kind(verdict: Verdict) -> &'static str {
         Verdict::Stale { .. } => "stale",
         Verdict::AboutSelf { .. } => "about self",
         Verdict::Rejected(reason) => match reason {
-            Rejection::OutOfRange => "out of range",
-            Rejection::Unrefutable => "unrefutable",
+            Rejection::OutOfRange { .. } => "out of range",
+            Rejection::Unrefutable { .. } => "unrefutable",
             Rejection::SuspiciousJump { .. } => "suspicious jump",
             Rejection::Unconfirmed => "unconfirmed",
+            Rejection::UnknownNode => "unknown node",
             Rejection::AtCapacity => "at capacity",
             Rejection::Tombstone { .. } => "buried",
             Rejection::Zombie { .. } => "zombie",

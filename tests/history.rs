@@ -42,7 +42,7 @@ fn rules(round: u64) -> Rules {
         ..Rules::default()
     };
     rules.policy.zombie_window = Duration::from_nanos(50);
-    rules.policy.max_incarnation_jump = 5;
+    rules.policy.max_incarnation_jump = Some(5);
     rules
 }
 

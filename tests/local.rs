@@ -4,10 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 
-use incarnation::{Claim, Incarnation, IncarnationTracker, LocalError, Timestamp, Verdict};
+use incarnation::{
+    Answer, Claim, Incarnation, IncarnationTracker, LocalError, Status, Timestamp, Verdict,
+};
 
 /// The highest incarnation of the original tracker.
 const ORIGINAL_MAX: u64 = (1 << 31) - 1;
+
+fn exhausted(max: impl Into<Incarnation>) -> Result<Incarnation, LocalError> {
+    Err(LocalError::Exhausted { max: max.into() })
+}
 
 fn starting_at(incarnation: u64) -> IncarnationTracker {
     IncarnationTracker::builder()
@@ -98,7 +104,7 @@ fn many_threads_with_different_accusations_each_end_above_their_own_and_never_sh
 fn an_accusation_too_far_above_its_own_is_refused_telling_both() {
     let tracker: IncarnationTracker = IncarnationTracker::builder()
         .local_incarnation(100)
-        .max_incarnation_jump(50)
+        .refute_limit(50)
         .build()
         .unwrap();
     let local = tracker.local();
@@ -108,6 +114,7 @@ fn an_accusation_too_far_above_its_own_is_refused_telling_both() {
             Err(LocalError::SuspiciousAccusation {
                 own: 100.into(),
                 accused: accused.into(),
+                limit: 50,
             })
         );
         assert_eq!(local.current().get(), 100, "nothing has changed");
@@ -127,7 +134,7 @@ fn at_the_top_of_the_originals_range_the_last_incarnations_are_used_and_no_more(
         assert_eq!(local.refute(local.current()).unwrap().get(), expected);
     }
     for accused in [0, ORIGINAL_MAX, ORIGINAL_MAX + 1] {
-        assert_eq!(local.refute(accused), Err(LocalError::Exhausted));
+        assert_eq!(local.refute(accused), exhausted(ORIGINAL_MAX));
     }
     assert_eq!(local.current().get(), ORIGINAL_MAX);
 }
@@ -139,25 +146,25 @@ fn an_accusation_at_max_incarnation_cannot_be_refuted_and_changes_nothing() {
         .local_incarnation(50)
         .build()
         .unwrap();
-    assert_eq!(tracker.local().refute(100), Err(LocalError::Exhausted));
+    assert_eq!(tracker.local().refute(100), exhausted(100));
     assert_eq!(tracker.local().refute(99).unwrap().get(), 100);
 }
 
 #[test]
 fn no_accusation_overflows_even_without_a_jump_limit() {
     let tracker: IncarnationTracker = IncarnationTracker::builder()
-        .max_incarnation_jump(u64::MAX)
+        .refute_limit(u64::MAX)
         .build()
         .unwrap();
     let local = tracker.local();
     for accused in [u64::MAX, u64::MAX - 1, Incarnation::MAX.get()] {
-        assert_eq!(local.refute(accused), Err(LocalError::Exhausted));
+        assert_eq!(local.refute(accused), exhausted(Incarnation::MAX));
     }
     assert_eq!(
         local.refute(Incarnation::MAX.get() - 1),
         Ok(Incarnation::MAX)
     );
-    assert_eq!(local.refute(0), Err(LocalError::Exhausted));
+    assert_eq!(local.refute(0), exhausted(Incarnation::MAX));
 }
 
 #[test]
@@ -174,7 +181,7 @@ fn an_echo_of_what_the_node_says_of_itself_needs_no_answer() {
         for said in [Claim::alive(7), Claim::unconfirmed(7), Claim::left(6)] {
             let verdict = tracker.update(&me, said, Timestamp::ZERO);
             assert_eq!(verdict, Verdict::AboutSelf { accused: said });
-            assert_eq!(local.answer(said), Ok(None), "{said}");
+            assert_eq!(local.answer(said), Ok(Answer::NotNeeded), "{said}");
         }
     }
     assert_eq!(local.current().get(), 7);
@@ -186,10 +193,14 @@ fn an_echo_of_what_the_node_says_of_itself_needs_no_answer() {
         Claim::alive(12),
     ] {
         expected = expected.max(said.incarnation().get()) + 1;
-        assert_eq!(local.answer(said), Ok(Some(expected.into())), "{said}");
-        assert_eq!(local.answer(said), Ok(None), "{said} is answered");
+        let answer = local.answer(said).unwrap();
+        assert_eq!(answer.incarnation(), Some(expected.into()), "{said}");
+        let is_overtaken = matches!(answer, Answer::Overtaken(_));
+        assert_eq!(is_overtaken, said.status() == Status::Alive, "{said}");
+        let again = local.answer(said);
+        assert_eq!(again, Ok(Answer::NotNeeded), "{said} is answered");
     }
-    let far = Claim::suspect(expected + 100_000);
+    let far = Claim::suspect(expected + (1 << 32) + 1);
     let refused = local.answer(far);
     assert!(
         matches!(refused, Err(LocalError::SuspiciousAccusation { .. })),
@@ -210,7 +221,7 @@ fn of_threads_told_of_one_accusation_at_once_one_answers() {
             };
             let running: Vec<_> = (0..4).map(|_| scope.spawn(told)).collect();
             let ended = running.into_iter().map(|thread| thread.join().unwrap());
-            ended.flatten().collect()
+            ended.filter_map(Answer::incarnation).collect()
         });
         assert_eq!(answers, [Incarnation::new(round + 1)]);
     }

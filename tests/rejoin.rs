@@ -192,7 +192,8 @@ fn a_death_at_the_maximum_can_not_be_claimed_so_nobody_is_shut_out() {
     let _ = tracker.update(&1, Claim::alive(MAX - 1), DIED);
     for status in [Status::Suspect, Status::Dead, Status::Left] {
         let verdict = tracker.update(&1, Claim::new(status, MAX), DIED);
-        assert_eq!(verdict, Verdict::Rejected(Rejection::Unrefutable));
+        let unrefutable = Rejection::Unrefutable { max: MAX.into() };
+        assert_eq!(verdict, Verdict::Rejected(unrefutable));
     }
     assert!(tracker.update(&1, Claim::dead(MAX - 1), DIED).accepted());
     assert_eq!(required(&tracker, DIED), Some(MAX));

@@ -49,6 +49,13 @@ fn verdict_of(stored: Claim, claim: Claim) -> Verdict {
     verdict
 }
 
+fn out_of_range(incarnation: u64, max: u64) -> Verdict {
+    Verdict::Rejected(Rejection::OutOfRange {
+        incarnation: incarnation.into(),
+        max: max.into(),
+    })
+}
+
 #[test]
 fn an_unknown_node_joins_by_any_claim() {
     for status in Status::ALL {
@@ -93,8 +100,8 @@ fn at_an_equal_incarnation_the_higher_status_wins() {
 
 #[test]
 fn nothing_above_the_maximum_is_believed() {
-    let out = Verdict::Rejected(Rejection::OutOfRange);
     for claim in [Claim::alive(MAX + 1), Claim::dead(u64::MAX)] {
+        let out = out_of_range(claim.incarnation().get(), MAX);
         assert_eq!(verdict_of(Claim::alive(MAX), claim), out);
         assert_eq!(verdict_of(Claim::alive(MAX), claim.trusted()), out);
         assert_eq!(tracker().update(&"a", claim.trusted(), NOW), out);
@@ -103,7 +110,7 @@ fn nothing_above_the_maximum_is_believed() {
 
 #[test]
 fn a_node_can_not_be_accused_where_it_could_not_refute() {
-    let unrefutable = Verdict::Rejected(Rejection::Unrefutable);
+    let unrefutable = Verdict::Rejected(Rejection::Unrefutable { max: MAX.into() });
     let below = Claim::alive(MAX - 1);
     for status in [Status::Suspect, Status::Dead, Status::Left] {
         let claim = Claim::new(status, MAX);
@@ -125,7 +132,11 @@ fn a_jump_is_suspicious_beyond_the_limit_and_only_by_gossip() {
     let beyond = Claim::alive(1051);
     assert_eq!(
         verdict_of(stored, beyond),
-        Verdict::Rejected(Rejection::SuspiciousJump { current: stored })
+        Verdict::Rejected(Rejection::SuspiciousJump {
+            current: stored,
+            claimed: 1051.into(),
+            max_jump: 1000,
+        })
     );
     assert_eq!(verdict_of(stored, beyond.trusted()), applied);
     // Of an unknown node nothing is known that could be jumped from.
@@ -139,7 +150,7 @@ fn first_incarnations_may_be_limited_for_gossip() {
         .max_first_incarnation(Incarnation::new(10))
         .build()
         .unwrap();
-    let out = Verdict::Rejected(Rejection::OutOfRange);
+    let out = out_of_range(11, 10);
     assert_eq!(tracker.update(&"a", Claim::alive(11), NOW), out);
     assert_eq!(tracker.update(&"a", Claim::alive(10), NOW), Verdict::Joined);
     let trusted = Claim::alive(11).trusted();
@@ -202,7 +213,7 @@ fn confirming_reaches_a_node_without_bumping_a_suspicion() {
     assert_eq!(tracker.confirm(&"a", 9, NOW), Verdict::Joined);
     assert_eq!(held(&tracker), Some((Claim::alive(9), NOW)));
     let out = tracker.confirm(&"b", MAX + 1, NOW);
-    assert_eq!(out, Verdict::Rejected(Rejection::OutOfRange));
+    assert_eq!(out, out_of_range(MAX + 1, MAX));
 }
 
 #[test]

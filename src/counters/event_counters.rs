@@ -30,6 +30,7 @@ pub(crate) enum Event {
     Unrefutable,
     SuspiciousJump,
     Unconfirmed,
+    UnknownNode,
     AtCapacity,
     RefusedTombstone,
     Zombie,
@@ -44,10 +45,11 @@ const OTHERS: usize = Event::Swept as usize + 1;
 impl From<Rejection> for Event {
     fn from(reason: Rejection) -> Self {
         match reason {
-            Rejection::OutOfRange => Self::OutOfRange,
-            Rejection::Unrefutable => Self::Unrefutable,
+            Rejection::OutOfRange { .. } => Self::OutOfRange,
+            Rejection::Unrefutable { .. } => Self::Unrefutable,
             Rejection::SuspiciousJump { .. } => Self::SuspiciousJump,
             Rejection::Unconfirmed => Self::Unconfirmed,
+            Rejection::UnknownNode => Self::UnknownNode,
             Rejection::AtCapacity => Self::AtCapacity,
             Rejection::Tombstone { .. } => Self::RefusedTombstone,
             Rejection::Zombie { .. } => Self::Zombie,

@@ -98,7 +98,7 @@ impl DurableIncarnation {
     /// How many incarnations to reserve at a time. Default: 32, or less if the tracker's limits leave
     /// no room for that many.
     ///
-    /// With `min_rejoin_bump` it must not exceed an eighth of `max_incarnation_jump` (else building
+    /// With `min_rejoin_bump` it must not exceed an eighth of `refute_limit` (else building
     /// the tracker is a [`PersistError::BlockSize`]), so that a few restarts in a row that nobody saw
     /// never look like an invented incarnation.
     pub fn block(mut self, incarnations: u64) -> Self {
@@ -143,7 +143,7 @@ impl DurableIncarnation {
         let max = policy.max_incarnation;
         // At least 1: the mark itself may have been used.
         let bump = policy.min_rejoin_bump.max(1);
-        let limit = policy.max_incarnation_jump / 8;
+        let limit = policy.refute_limit / 8;
         let block = self
             .block
             .unwrap_or_else(|| DEFAULT_BLOCK.min(limit.saturating_sub(bump)).max(1));

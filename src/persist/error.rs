@@ -49,13 +49,13 @@ pub enum PersistError {
         error: IoError,
     },
     /// The block of incarnations is empty, or a restart could look suspicious: block and bump
-    /// together must not exceed an eighth of `max_incarnation_jump`.
+    /// together must not exceed an eighth of `refute_limit`.
     BlockSize {
         /// Incarnations reserved at a time.
         block: u64,
         /// `min_rejoin_bump`, at least 1.
         bump: u64,
-        /// An eighth of `max_incarnation_jump`.
+        /// An eighth of `refute_limit`.
         limit: u64,
     },
     /// A former run may have used `max_incarnation` already: there is nothing above it to come
@@ -146,7 +146,7 @@ impl fmt::Display for PersistError {
             Self::BlockSize { block, bump, limit } => write!(
                 f,
                 "a block of {block} and a bump of {bump} don't fit into {limit}, an eighth of \
-                 max_incarnation_jump"
+                 refute_limit"
             ),
             Self::Exhausted { mark, max } => write!(
                 f,

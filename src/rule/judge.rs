@@ -73,6 +73,10 @@ impl Judgement {
 pub fn judge(mut situation: Situation, proposal: Proposal, policy: &Policy) -> Judgement {
     let claim = match proposal.kind() {
         ProposalKind::Claim(claim) => claim,
+        ProposalKind::Hear(claim) => match situation.stored {
+            Some(stored) if stored.rank() != Status::Unconfirmed.rank() => claim,
+            _ => return hear(situation, claim, policy),
+        },
         ProposalKind::Confirm(mut incarnation) => {
             if let Some(stored) = situation.stored
                 && stored.status() == Status::Unconfirmed
@@ -100,13 +104,65 @@ pub fn judge(mut situation: Situation, proposal: Proposal, policy: &Policy) -> J
             let incarnation = situation
                 .tombstone
                 .map_or(Incarnation::ZERO, PackedState::incarnation);
-            return match PackedState::pack(Status::Unconfirmed, incarnation) {
-                Some(packed) => Judgement::Write(packed, Verdict::Joined),
-                None => rejected(Rejection::OutOfRange),
-            };
+            return introduce(incarnation, policy);
         }
     };
     merge(situation, claim, policy)
+}
+
+/// Hearsay about a node that is unknown or Unconfirmed: it can only introduce.
+fn hear(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
+    if let Some(nothing_new) = nothing_new(situation.stored, claim) {
+        return nothing_new;
+    }
+    if claim.incarnation() > policy.max_incarnation {
+        return rejected(Rejection::OutOfRange {
+            incarnation: claim.incarnation(),
+            max: policy.max_incarnation,
+        });
+    }
+    if situation.stored.is_some() {
+        return rejected(Rejection::Unconfirmed);
+    }
+    if claim.status().is_gone() {
+        return rejected(Rejection::UnknownNode);
+    }
+    let incarnation = match situation.tombstone {
+        Some(tombstone) if claim.incarnation() <= tombstone.incarnation() => {
+            return rejected(Rejection::Tombstone {
+                incarnation: tombstone.incarnation(),
+            });
+        }
+        Some(tombstone) => tombstone.incarnation(),
+        None => Incarnation::ZERO,
+    };
+    introduce(incarnation, policy)
+}
+
+/// An unknown node enters as Unconfirmed.
+fn introduce(incarnation: Incarnation, policy: &Policy) -> Judgement {
+    match PackedState::pack(Status::Unconfirmed, incarnation) {
+        Some(packed) => Judgement::Write(packed, Verdict::Joined),
+        None => rejected(Rejection::OutOfRange {
+            incarnation,
+            max: policy.max_incarnation,
+        }),
+    }
+}
+
+/// The answer to a claim that is not above the stored state. It is in range, as that state is.
+#[inline(always)]
+fn nothing_new(stored: Option<PackedState>, claim: Claim) -> Option<Judgement> {
+    let stored = stored?;
+    let current = stored.claim();
+    if claim.incarnation() < current.incarnation() {
+        return Some(Judgement::Keep(Verdict::Stale { current }));
+    }
+    // Ranks are compared as they lie in the packed state; to make statuses of them would cost more.
+    if claim.incarnation() == current.incarnation() && claim.rank() <= current.rank() {
+        return Some(Judgement::Keep(Verdict::Duplicate { current }));
+    }
+    None
 }
 
 /// What a rejoin needs if the node died within the zombie window.
@@ -122,33 +178,36 @@ fn zombie(situation: Situation, policy: &Policy) -> Option<Incarnation> {
 /// The ordinary rule with its guards.
 #[inline(always)]
 fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
-    // What is not above the stored packed state changes nothing, and is in range as that one is. Most claims
-    // end here.
-    if let Some(stored) = situation.stored {
-        let current = stored.claim();
-        if claim.incarnation() < current.incarnation() {
-            return Judgement::Keep(Verdict::Stale { current });
-        }
-        // Ranks are compared as they lie in the packed state; to make statuses of them would cost more.
-        if claim.incarnation() == current.incarnation() && claim.rank() <= current.rank() {
-            return Judgement::Keep(Verdict::Duplicate { current });
-        }
+    // Most claims end here.
+    if let Some(nothing_new) = nothing_new(situation.stored, claim) {
+        return nothing_new;
     }
     let packed = match PackedState::of(claim) {
         Some(packed) if claim.incarnation() <= policy.max_incarnation => packed,
-        _ => return rejected(Rejection::OutOfRange),
+        _ => {
+            return rejected(Rejection::OutOfRange {
+                incarnation: claim.incarnation(),
+                max: policy.max_incarnation,
+            });
+        }
+    };
+    let unrefutable_here = Rejection::Unrefutable {
+        max: policy.max_incarnation,
     };
     let unrefutable =
         claim.rank() >= Status::Suspect.rank() && claim.incarnation() == policy.max_incarnation;
     let Some(stored) = situation.stored else {
         if unrefutable {
-            return rejected(Rejection::Unrefutable);
+            return rejected(unrefutable_here);
         }
         if let Some(max) = policy.max_first_incarnation
             && claim.incarnation() > max
             && !claim.is_trusted()
         {
-            return rejected(Rejection::OutOfRange);
+            return rejected(Rejection::OutOfRange {
+                incarnation: claim.incarnation(),
+                max,
+            });
         }
         if let Some(tombstone) = situation.tombstone
             && claim.incarnation() <= tombstone.incarnation()
@@ -166,13 +225,17 @@ fn merge(situation: Situation, claim: Claim, policy: &Policy) -> Judgement {
         }
     } else {
         if unrefutable {
-            return rejected(Rejection::Unrefutable);
+            return rejected(unrefutable_here);
         }
-        let limit = stored
-            .incarnation()
-            .saturating_add(policy.max_incarnation_jump);
-        if claim.incarnation() > limit && !claim.is_trusted() {
-            return rejected(Rejection::SuspiciousJump { current });
+        if let Some(max_jump) = policy.max_incarnation_jump
+            && claim.incarnation() > stored.incarnation().saturating_add(max_jump)
+            && !claim.is_trusted()
+        {
+            return rejected(Rejection::SuspiciousJump {
+                current,
+                claimed: claim.incarnation(),
+                max_jump,
+            });
         }
     }
     if stored.status() == Status::Unconfirmed

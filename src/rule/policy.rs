@@ -12,8 +12,11 @@ use super::Incarnation;
 pub struct Policy {
     /// Claims above it are `OutOfRange`. At most [`Incarnation::MAX`], which is the default.
     pub max_incarnation: Incarnation,
-    /// How far above the stored incarnation an untrusted claim may be. Default 1000.
-    pub max_incarnation_jump: u64,
+    /// How far above the stored incarnation an untrusted claim about a known node may be; `None`: any
+    /// distance. Default 1000.
+    pub max_incarnation_jump: Option<u64>,
+    /// How far above its own incarnation the local node follows an accusation. Default 2^32.
+    pub refute_limit: u64,
     /// The highest incarnation at which an untrusted claim may introduce an unknown node. Default:
     /// none. A limit too low makes nodes unlearnable, so set it only where incarnations start small.
     pub max_first_incarnation: Option<Incarnation>,
@@ -27,7 +30,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_incarnation: Incarnation::MAX,
-            max_incarnation_jump: 1000,
+            max_incarnation_jump: Some(1000),
+            refute_limit: 1 << 32,
             max_first_incarnation: None,
             zombie_window: Duration::from_secs(60),
             min_rejoin_bump: 5,

@@ -1,10 +1,10 @@
-//! What somebody wants the table to hold.
+//! Proposals: everything a caller can ask the table to hold.
 
 use core::fmt;
 
 use super::{Claim, Incarnation};
 
-/// What somebody wants the table to hold: a claim, first-hand contact, a rejoin, an introduction.
+/// A change that a caller proposes: a claim, hearsay, first-hand contact, a rejoin, an introduction.
 ///
 /// Two numbers, so that it travels in two registers down to where it is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,17 +14,21 @@ pub struct Proposal {
     tag: u8,
 }
 
-/// Beside the tags of claims, whose bits these are not.
+/// Tags of the proposals that are not claims. No claim's tag has one of these bits.
 const CONFIRM: u8 = 0x10;
 const REJOIN: u8 = 0x20;
 const INTRODUCE: u8 = 0x30;
-const OTHERS: u8 = 0x30;
+/// Stands beside the rank of the claim that was heard.
+const HEAR: u8 = 0x40;
+const OTHERS: u8 = 0x70;
 
 /// A [`Proposal`] taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProposalKind {
     /// A claim, by gossip or trusted.
     Claim(Claim),
+    /// A third party's claim, never trusted.
+    Hear(Claim),
     /// First-hand contact.
     Confirm(Incarnation),
     /// The node asks to join (again).
@@ -42,6 +46,18 @@ impl Proposal {
             incarnation: claim.incarnation(),
             // No claim has these bits. Saying so lets the compiler see which proposal it is.
             tag: claim.tag() & !OTHERS,
+        }
+    }
+
+    /// What a third party says of a node. *Hearsay introduces, it never confirms*: an unknown node
+    /// enters Unconfirmed, an Unconfirmed node stays as it is, and any other node merges the claim by
+    /// the ordinary rule. The claim's [trusted](Claim::trusted) mark is ignored.
+    #[must_use]
+    #[inline]
+    pub const fn hear(claim: Claim) -> Self {
+        Self {
+            incarnation: claim.incarnation(),
+            tag: HEAR | claim.rank(),
         }
     }
 
@@ -86,6 +102,7 @@ impl Proposal {
             CONFIRM => ProposalKind::Confirm(self.incarnation),
             REJOIN => ProposalKind::Rejoin(self.incarnation),
             INTRODUCE => ProposalKind::Introduce,
+            HEAR => ProposalKind::Hear(Claim::of_tag(self.tag & !OTHERS, self.incarnation)),
             _ => ProposalKind::Claim(Claim::of_tag(self.tag, self.incarnation)),
         }
     }
@@ -96,11 +113,18 @@ impl Proposal {
         self.tag & OTHERS == REJOIN
     }
 
-    /// What it amounts to as a claim, for whoever is asked to refute it.
+    /// Whether the tombstone of a node that is stored as Unconfirmed matters to it. First-hand
+    /// contact overrides that tombstone, and hearsay never changes an Unconfirmed node.
+    #[inline]
+    pub(crate) const fn needs_tombstone_of_unconfirmed(self) -> bool {
+        !matches!(self.tag & OTHERS, CONFIRM | HEAR)
+    }
+
+    /// The claim that the local node is asked to answer when the proposal is about it.
     #[must_use]
     pub fn as_claim(self) -> Claim {
         match self.kind() {
-            ProposalKind::Claim(claim) => claim,
+            ProposalKind::Claim(claim) | ProposalKind::Hear(claim) => claim,
             ProposalKind::Confirm(incarnation) | ProposalKind::Rejoin(incarnation) => {
                 Claim::alive(incarnation)
             }

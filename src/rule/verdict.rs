@@ -65,18 +65,40 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Above `max_incarnation` or, for an unknown node, above `max_first_incarnation`.
-    OutOfRange,
+    /// The claim's incarnation is above `max_incarnation` or, for an unknown node, above
+    /// `max_first_incarnation`.
+    OutOfRange {
+        /// The incarnation of the claim.
+        incarnation: Incarnation,
+        /// The limit that it exceeds.
+        max: Incarnation,
+    },
     /// A Suspect, Dead or Left claim that would raise the node to `max_incarnation`, where the node
     /// could never refute it.
-    Unrefutable,
-    /// More than `max_incarnation_jump` above what is known, and not trusted.
+    Unrefutable {
+        /// The `max_incarnation` of the table.
+        max: Incarnation,
+    },
+    /// The claim is more than `max_incarnation_jump` above the known incarnation, and it is not
+    /// trusted.
+    ///
+    /// An Alive claim that is refused so may be an honest node's refutation of a far accusation.
+    /// Contact the node: [`confirm`](crate::IncarnationTracker::confirm) is trusted and takes over the
+    /// node's incarnation.
     SuspiciousJump {
         /// What is known.
         current: Claim,
+        /// The incarnation of the claim.
+        claimed: Incarnation,
+        /// The `max_incarnation_jump` of the table.
+        max_jump: u64,
     },
-    /// A suspicion of a node that is `Unconfirmed` at this very incarnation.
+    /// The node is `Unconfirmed`: it was never contacted. By
+    /// [`update`](crate::IncarnationTracker::update) it can't be suspected at its own incarnation; by
+    /// [`hear`](crate::IncarnationTracker::hear) nothing is learned of it at all.
     Unconfirmed,
+    /// Hearsay that an unknown node is Dead or Left. It introduces nobody.
+    UnknownNode,
     /// An unknown node, and no room: `hard_limit` nodes are live, or every free entry waits for a
     /// view to be dropped. A sweep makes room.
     AtCapacity,
@@ -109,14 +131,28 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfRange => f.write_str("incarnation out of range"),
-            Self::Unrefutable => {
-                f.write_str("accusation at the highest incarnation can't be refuted")
+            Self::OutOfRange { incarnation, max } => {
+                write!(
+                    f,
+                    "incarnation {incarnation} is above the highest allowed, {max}"
+                )
             }
-            Self::SuspiciousJump { current } => {
-                write!(f, "suspicious jump: only {current} is known")
+            Self::Unrefutable { max } => write!(
+                f,
+                "an accusation at max_incarnation ({max}) could never be refuted"
+            ),
+            Self::SuspiciousJump {
+                current,
+                claimed,
+                max_jump,
+            } => write!(
+                f,
+                "incarnation {claimed} jumps more than max_incarnation_jump ({max_jump}) above the known {current}; contact the node to confirm it"
+            ),
+            Self::Unconfirmed => {
+                f.write_str("the node is unconfirmed: only contact with it can tell more")
             }
-            Self::Unconfirmed => f.write_str("an unconfirmed node can't be suspected"),
+            Self::UnknownNode => f.write_str("hearsay of the death of an unknown node"),
             Self::AtCapacity => f.write_str("no room for another node"),
             Self::Tombstone { incarnation } => {
                 write!(

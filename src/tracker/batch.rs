@@ -40,13 +40,47 @@ where
         &self,
         claims: &[(K, Claim)],
         now: Timestamp,
+        each: impl FnMut(usize, Verdict),
+    ) {
+        self.submit_batch(claims, Proposal::claim, now, each);
+    }
+
+    /// Puts what a packet says of others to the table, in order, as
+    /// [`hear`](crate::IncarnationTracker::hear) one by one; `each` gets the numbers of the claims and
+    /// their verdicts. The cache misses overlap.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Rejection, Timestamp, Verdict};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+    /// let gossip = [("a:1".to_string(), Claim::alive(1)), ("b:1".to_string(), Claim::dead(1))];
+    /// let mut verdicts = Vec::new();
+    /// tracker.pin().hear_batch(&gossip, Timestamp::ZERO, |_, verdict| verdicts.push(verdict));
+    /// assert_eq!(verdicts, [Verdict::Joined, Verdict::Rejected(Rejection::UnknownNode)]);
+    /// # Ok(()) }
+    /// ```
+    pub fn hear_batch(
+        &self,
+        claims: &[(K, Claim)],
+        now: Timestamp,
+        each: impl FnMut(usize, Verdict),
+    ) {
+        self.submit_batch(claims, Proposal::hear, now, each);
+    }
+
+    #[inline(always)]
+    fn submit_batch(
+        &self,
+        claims: &[(K, Claim)],
+        propose: impl Fn(Claim) -> Proposal,
+        now: Timestamp,
         mut each: impl FnMut(usize, Verdict),
     ) {
         self.overlapped(
             claims,
             |(node, _)| node,
             |number, hash, (node, claim)| {
-                let proposal = Proposal::claim(*claim);
+                let proposal = propose(*claim);
                 let verdict = self
                     .core
                     .submit_hashed(&self.pinned, hash, node, proposal, now);

@@ -267,9 +267,38 @@ impl<K, D, S> Builder<K, D, S> {
         self
     }
 
-    /// How far above the stored incarnation an untrusted claim may be. Default 1000.
-    pub fn max_incarnation_jump(mut self, jump: u64) -> Self {
-        self.policy.max_incarnation_jump = jump;
+    /// How far above the stored incarnation an untrusted claim about a known node may be; `None`: any
+    /// distance. Default 1000.
+    ///
+    /// Turn it off where incarnations are made of clock time, so that an honest restart jumps far. Then
+    /// one untrusted claim suffices to raise a node as far as its own `refute_limit`.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> =
+    ///     IncarnationTracker::builder().max_incarnation_jump(None).build()?;
+    /// let now = Timestamp::ZERO;
+    /// let _ = tracker.update(&7, Claim::alive(1_700_000_000), now);
+    /// assert!(tracker.update(&7, Claim::alive(1_700_001_200), now).accepted());
+    /// # Ok(()) }
+    /// ```
+    pub fn max_incarnation_jump(mut self, jump: impl Into<Option<u64>>) -> Self {
+        self.policy.max_incarnation_jump = jump.into();
+        self
+    }
+
+    /// How far above its own incarnation the local node follows an accusation (see
+    /// [`Local::answer`]). Default 2^32.
+    ///
+    /// It is far wider than `max_incarnation_jump`, because the two limits guard different things: a peer
+    /// that refuses a jump loses one claim, a node that refuses to answer is taken for dead. With the
+    /// defaults, raising what peers hold of a node beyond its reach takes 2^32 / 1000, or about 2^22,
+    /// claims that each peer accepts; using up the whole range of incarnations takes 2^61 / 2^32 = 2^29
+    /// accusations that the node answers. Of a [durable incarnation](Self::local_durable), a block and
+    /// `min_rejoin_bump` together may take an eighth of it.
+    pub fn refute_limit(mut self, limit: u64) -> Self {
+        self.policy.refute_limit = limit;
         self
     }
 
@@ -354,11 +383,7 @@ where
             .local_key
             .as_ref()
             .map_or(u64::MAX, |key| table_hash(&self.hasher, key).into());
-        let local = Local::new(
-            self.local_incarnation,
-            self.policy.max_incarnation,
-            self.policy.max_incarnation_jump,
-        );
+        let local = Local::new(self.local_incarnation, &self.policy);
         // Last, when nothing else can fail: it spends incarnations.
         #[cfg(feature = "persist")]
         let local = match self.local_durable {
@@ -428,7 +453,9 @@ where
                 });
             }
         }
-        if max_incarnation_jump < min_rejoin_bump {
+        if let Some(max_incarnation_jump) = max_incarnation_jump
+            && max_incarnation_jump < min_rejoin_bump
+        {
             return Err(BuildError::JumpBelowRejoinBump {
                 max_incarnation_jump,
                 min_rejoin_bump,

@@ -31,6 +31,8 @@ use crate::tracker::{NodeState, SweepReason};
 pub(crate) enum Exit {
     Swept(SweepReason, Timestamp),
     Removed(Timestamp),
+    /// Its tombstone is written already.
+    Buried,
     /// Without a tombstone, whatever it was.
     Forgotten,
 }
@@ -39,7 +41,7 @@ impl From<Exit> for Event {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Swept(reason, _) => reason.into(),
-            Exit::Removed(_) => Self::Removed,
+            Exit::Removed(_) | Exit::Buried => Self::Removed,
             Exit::Forgotten => Self::Forgotten,
         }
     }
@@ -315,7 +317,12 @@ where
             // Who was only heard of may have a tombstone yet.
             Judgement::Keep(_) if proposal.is_rejoin() => None,
             Judgement::Keep(verdict) => Some(verdict),
-            Judgement::Write(..) if packed.status() == Status::Unconfirmed => None,
+            Judgement::Write(..)
+                if packed.status() == Status::Unconfirmed
+                    && proposal.needs_tombstone_of_unconfirmed() =>
+            {
+                None
+            }
             Judgement::Write(to, verdict) => {
                 self.write(node, packed, to, now).is_ok().then_some(verdict)
             }
@@ -442,7 +449,7 @@ where
         proposal: Proposal,
         now: Timestamp,
     ) -> Result<Judgement, EntryState> {
-        if packed.status() == Status::Unconfirmed {
+        if packed.status() == Status::Unconfirmed && proposal.needs_tombstone_of_unconfirmed() {
             self.judge_heard_of(node, packed, proposal, now)
         } else {
             Ok(self.judge_standing(node, packed, proposal, now))

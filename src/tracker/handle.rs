@@ -178,6 +178,14 @@ where
         self.submit(Proposal::claim(claim), now)
     }
 
+    /// As [`IncarnationTracker::hear`]; `None` once this life is over, and then nothing is applied: put
+    /// it to the tracker.
+    #[inline]
+    #[must_use]
+    pub fn hear(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
+        self.submit(Proposal::hear(claim), now)
+    }
+
     /// As [`IncarnationTracker::judge`]; `None` once this life is over.
     #[must_use]
     pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {

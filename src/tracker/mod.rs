@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod bury;
 pub(crate) mod core;
 mod handle;
 mod iter;
@@ -11,6 +12,7 @@ mod sweep;
 mod view;
 
 pub use builder::{BuildError, Builder};
+pub use bury::BuryOutcome;
 pub use handle::{NodeHandle, Slot};
 pub use iter::{Iter, ViewIter};
 pub use report::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
@@ -139,6 +141,46 @@ where
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.pin().update(node, claim, now)
+    }
+
+    /// Puts what a third party says of a node to the table: gossip, a peer's list of members.
+    /// *Hearsay introduces, it never confirms.*
+    ///
+    /// | the table knows | the claim says | result |
+    /// |---|---|---|
+    /// | nothing, no tombstone | Unconfirmed, Alive or Suspect | enters Unconfirmed at incarnation 0: `Joined` |
+    /// | a tombstone at `t` | the same, at most at `t` | [`Rejected(Tombstone)`](crate::Rejection::Tombstone) |
+    /// | a tombstone at `t` | the same, above `t` | enters Unconfirmed at `t`: `Joined` |
+    /// | nothing | Dead or Left | [`Rejected(UnknownNode)`](crate::Rejection::UnknownNode) |
+    /// | the node as Unconfirmed | anything above that | [`Rejected(Unconfirmed)`](crate::Rejection::Unconfirmed) |
+    /// | the node as anything else | anything | as [`update`](Self::update), untrusted |
+    /// | that it is the local node | anything | `AboutSelf` |
+    ///
+    /// So invented nodes, however often they are mentioned, stay Unconfirmed: the sweep removes them
+    /// after `unconfirmed_timeout` and evicts them first. The incarnation of an Unconfirmed node is learned
+    /// by contact only ([`confirm`](Self::confirm), [`rejoin`](Self::rejoin)). The claim's
+    /// [trusted](Claim::trusted) mark is ignored. Gossip on what is `Applied`; don't gossip on `Joined`.
+    ///
+    /// Cost: as [`update`](Self::update). About a node that is in the table it takes no lock.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Rejection, Status, Timestamp, Verdict};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let now = Timestamp::ZERO;
+    /// // However often others mention node 7, it only counts once it was contacted.
+    /// assert_eq!(tracker.hear(&7, Claim::alive(4), now), Verdict::Joined);
+    /// let again = tracker.hear(&7, Claim::alive(4), now);
+    /// assert_eq!(again, Verdict::Rejected(Rejection::Unconfirmed));
+    /// assert!(!tracker.is_confirmed(&7));
+    /// assert!(tracker.confirm(&7, 4, now).accepted());
+    /// // From then on gossip counts.
+    /// assert!(tracker.hear(&7, Claim::suspect(4), now).accepted());
+    /// # Ok(()) }
+    /// ```
+    #[inline(always)]
+    pub fn hear(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+        self.pin().hear(node, claim, now)
     }
 
     /// What [`update`](Self::update) would answer now. Changes nothing. Cost: a lookup; for an unknown

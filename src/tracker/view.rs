@@ -88,6 +88,12 @@ where
         self.submit(node, Proposal::claim(claim), now)
     }
 
+    /// As [`IncarnationTracker::hear`](crate::IncarnationTracker::hear).
+    #[inline(always)]
+    pub fn hear(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+        self.submit(node, Proposal::hear(claim), now)
+    }
+
     /// As [`IncarnationTracker::judge`](crate::IncarnationTracker::judge).
     pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
         self.preview(node, Proposal::claim(claim), now).verdict()

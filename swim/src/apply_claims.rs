@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use incarnation::{Claim, Incarnation, Rejection, Status, Timestamp, Verdict};
+use incarnation::{Answer as Reply, Claim, Incarnation, Rejection, Status, Timestamp, Verdict};
 
 use crate::protocol::{Members, Phase, Protocol};
 use crate::wire::Item;
@@ -151,8 +151,7 @@ impl Protocol {
         }
         match local.answer(accused) {
             // It is as they say.
-            Ok(None) => {}
-            Ok(Some(_)) => {
+            Ok(Reply::Refuted(_) | Reply::Overtaken(_)) => {
                 self.counters.refutations.add(1);
                 if accused.status() != Status::Alive {
                     self.health.worse();
@@ -160,6 +159,7 @@ impl Protocol {
                 self.announce(self.me);
                 answer.introduce = true;
             }
+            Ok(_) => {}
             Err(_) => self.counters.unrefuted.add(1),
         }
     }
@@ -171,9 +171,10 @@ impl Protocol {
         }
         let below = Incarnation::new(required.get().saturating_sub(1));
         match self.tracker.local().answer(Claim::dead(below)) {
-            Ok(None) => true,
-            Ok(Some(_)) => {
-                self.counters.refutations.add(1);
+            Ok(reply) => {
+                if reply.incarnation().is_some() {
+                    self.counters.refutations.add(1);
+                }
                 true
             }
             Err(_) => {

@@ -345,7 +345,7 @@ pub fn freshness(verdict: Verdict) -> Result<Freshness, Verdict> {
         Verdict::Joined | Verdict::Applied { .. } => Freshness::Fresh,
         Verdict::Duplicate { .. } => Freshness::Duplicate,
         Verdict::Stale { .. } => Freshness::Stale,
-        Verdict::Rejected(Rejection::OutOfRange) => Freshness::Invalid,
+        Verdict::Rejected(Rejection::OutOfRange { .. }) => Freshness::Invalid,
         Verdict::Rejected(Rejection::SuspiciousJump { .. }) => Freshness::Suspicious,
         Verdict::Rejected(Rejection::Unconfirmed) => Freshness::Refused,
         other => return Err(other),

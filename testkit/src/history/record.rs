@@ -145,7 +145,7 @@ impl<T: Subject> Worker<'_, T> {
             }
             68..82 => {
                 let (span, _, state) = self.timed(|subject, _| subject.get(node));
-                self.hear(node, state);
+                self.note_state(node, state);
                 self.note(node, span, What::Seen(state));
             }
             82..86 => {
@@ -225,13 +225,13 @@ impl<T: Subject> Worker<'_, T> {
                 self.note(node, span, What::Seen(None));
             }
             for state in states {
-                self.hear(node, Some(state));
+                self.note_state(node, Some(state));
                 self.note(node, span, What::Seen(Some(state)));
             }
         }
     }
 
-    fn hear(&mut self, node: Key, state: Option<Held>) {
+    fn note_state(&mut self, node: Key, state: Option<Held>) {
         if let Some(state) = state {
             self.told[usize::from(node)] = state.packed.incarnation().get();
         }

@@ -49,6 +49,7 @@ impl<S: BuildHasher + Send + Sync> Subject for IncarnationTracker<YieldingKey, (
         let node = YieldingKey(node);
         match proposal.kind() {
             ProposalKind::Claim(claim) => self.update(&node, claim, now),
+            ProposalKind::Hear(claim) => self.hear(&node, claim, now),
             ProposalKind::Confirm(incarnation) => self.confirm(&node, incarnation, now),
             ProposalKind::Rejoin(incarnation) => self.rejoin(&node, incarnation, now),
             _ => self.add_unconfirmed(&node, now),

@@ -28,6 +28,7 @@ impl AccessPath<'_, '_> {
         };
         match proposal.kind() {
             ProposalKind::Claim(claim) => handle.update(claim, now),
+            ProposalKind::Hear(claim) => handle.hear(claim, now),
             ProposalKind::Confirm(incarnation) => handle.confirm(incarnation, now),
             ProposalKind::Rejoin(incarnation) => handle.rejoin(incarnation, now),
             // No handle's business: its node is known, so this says what is known.
@@ -82,6 +83,7 @@ impl AccessPath<'_, '_> {
 fn through_tracker(tracker: &Tracker, node: Key, proposal: Proposal, now: Timestamp) -> Verdict {
     match proposal.kind() {
         ProposalKind::Claim(claim) => tracker.update(&node, claim, now),
+        ProposalKind::Hear(claim) => tracker.hear(&node, claim, now),
         ProposalKind::Confirm(incarnation) => tracker.confirm(&node, incarnation, now),
         ProposalKind::Rejoin(incarnation) => tracker.rejoin(&node, incarnation, now),
         ProposalKind::Introduce => tracker.add_unconfirmed(&node, now),
@@ -96,6 +98,7 @@ fn through_view(
 ) -> Verdict {
     match proposal.kind() {
         ProposalKind::Claim(claim) => view.update(&node, claim, now),
+        ProposalKind::Hear(claim) => view.hear(&node, claim, now),
         ProposalKind::Confirm(incarnation) => view.confirm(&node, incarnation, now),
         ProposalKind::Rejoin(incarnation) => view.rejoin(&node, incarnation, now),
         ProposalKind::Introduce => view.add_unconfirmed(&node, now),

@@ -243,12 +243,19 @@ impl<K: Ord + Clone> Model<K> {
     pub fn refute(&mut self, accused: Incarnation) -> Result<Incarnation, LocalError> {
         let own = self.own;
         let policy = &self.rules.policy;
-        if accused > own.saturating_add(policy.max_incarnation_jump) {
-            return Err(LocalError::SuspiciousAccusation { own, accused });
+        let limit = policy.refute_limit;
+        if accused > own.saturating_add(limit) {
+            return Err(LocalError::SuspiciousAccusation {
+                own,
+                accused,
+                limit,
+            });
         }
         let highest = own.max(accused);
         if highest >= policy.max_incarnation {
-            return Err(LocalError::Exhausted);
+            return Err(LocalError::Exhausted {
+                max: policy.max_incarnation,
+            });
         }
         self.own = highest.saturating_add(1);
         Ok(self.own)

@@ -56,6 +56,7 @@ impl Rules {
         IncarnationTracker::builder()
             .max_incarnation(policy.max_incarnation)
             .max_incarnation_jump(policy.max_incarnation_jump)
+            .refute_limit(policy.refute_limit)
             .max_first_incarnation(policy.max_first_incarnation)
             .zombie_window(policy.zombie_window)
             .min_rejoin_bump(policy.min_rejoin_bump)

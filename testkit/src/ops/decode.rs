@@ -48,8 +48,11 @@ impl Setup {
         let mut policy = Policy::default();
         policy.max_incarnation = max_incarnation;
         policy.min_rejoin_bump = pick(&[5, 0, 1, 3], bump);
-        policy.max_incarnation_jump =
-            policy.min_rejoin_bump + pick(&[3, 0, 1, 1000, u64::MAX - 5], jump);
+        policy.max_incarnation_jump = match jump % 6 {
+            5 => None,
+            other => Some(policy.min_rejoin_bump + pick(&[3, 0, 1, 1000, u64::MAX - 5], other)),
+        };
+        policy.refute_limit = pick(&[1 << 32, 0, 3, u64::MAX], jump / 6);
         policy.max_first_incarnation = (first % 4 == 1)
             .then(|| Incarnation::new(u64::from(first / 4 % 12)).min(max_incarnation));
         policy.zombie_window = nanos(&[60, 0, 10, 1_000_000], window);
@@ -152,7 +155,7 @@ fn incarnation(class: u8, number: u8, policy: &Policy) -> Incarnation {
     let small = u64::from(number % 12);
     Incarnation::new(match class {
         0..180 => small,
-        180..210 => small.saturating_add(policy.max_incarnation_jump),
+        180..210 => small.saturating_add(policy.max_incarnation_jump.unwrap_or(1 << 32)),
         210..240 => {
             let edge = policy.max_incarnation.get() + 1;
             edge.saturating_sub(small % 3)
