@@ -1,0 +1,87 @@
+"""`Changes`: what changes in a tracker, for asynchronous programs and for threads."""
+
+import asyncio
+import select
+from collections import deque
+
+
+def _wake(future):
+    if not future.done():
+        future.set_result(None)
+
+
+class Changes:
+    """What changes in a tracker, at the pace of whoever reads it.
+
+    It tells of states, not of events: each node that differs from what was last told of it, once, with
+    its latest state. So nothing piles up however slow the reader is. At first it tells of all nodes
+    there are, or with `from_now=True` of none of them. No final state is missed.
+
+        async for change in tracker.changes():
+            print(change.node, change.kind, change.current)
+
+    Waiting costs no thread: whoever changes the tracker writes a byte to a socket that the running event
+    loop watches. A cancelled wait loses nothing. One task (or thread) at a time.
+    """
+
+    def __init__(self, tracker, *, from_now=False):
+        self._subscriber = tracker._subscribe()
+        self._pending = deque()
+        if from_now:
+            self._subscriber.drain()
+
+    def drain(self):
+        """The changes that were not told of yet, as a list; empty if there are none."""
+        changes = list(self._pending)
+        self._pending.clear()
+        changes.extend(self._reader().drain())
+        return changes
+
+    def wait(self, timeout=None):
+        """Blocks until something changed, at most so many seconds. Returns whether something did."""
+        if self._pending or self._reader().arm():
+            return True
+        ready, _, _ = select.select([self._subscriber.fileno()], [], [], timeout)
+        return bool(ready)
+
+    def close(self):
+        """Ends the subscription; iterations end as well."""
+        self._subscriber = None
+        self._pending.clear()
+
+    def _reader(self):
+        if self._subscriber is None:
+            raise ValueError("the subscription is closed")
+        return self._subscriber
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.close()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while self._subscriber is not None:
+            if not self._pending:
+                self._pending.extend(self._subscriber.drain())
+            if self._pending:
+                return self._pending.popleft()
+            await self._changed()
+        raise StopAsyncIteration
+
+    async def _changed(self):
+        if self._subscriber.arm():
+            return
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+        # The subscriber owns the descriptor, and is kept until the loop has forgotten it.
+        subscriber = self._subscriber
+        descriptor = subscriber.fileno()
+        loop.add_reader(descriptor, _wake, woken)
+        try:
+            await woken
+        finally:
+            loop.remove_reader(descriptor)

@@ -1,0 +1,1172 @@
+//! The tracker: the original's methods, and what goes beyond them.
+//!
+//! Each method reads its arguments, which runs no Python code, works on the table while it holds the
+//! GIL, and makes its result. Nothing that runs Python code happens inside a table operation: nodes that
+//! a sweep removed are collected first and handed to callbacks afterwards.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use incarnation::{
+    Claim, Incarnation, IncarnationTracker, LocalError, Rejection, Status, SweepScope, Timestamp,
+    Verdict as TableVerdict,
+};
+use pyo3::exceptions::{PyException, PyKeyError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::deaths::Deaths;
+use crate::fork::detached;
+use crate::key::{Key, NodeRef, NotANode, Stored, items};
+use crate::node_state::NodeState;
+use crate::number::{
+    self, GivenIncarnation, Integer, MAX_INCARNATION, MAX_INCARNATION_JUMP, seconds_of,
+};
+use crate::snapshot::Snapshot;
+use crate::status;
+use crate::subscriber::Subscriber;
+use crate::verdict::{PyClaim, Verdict};
+
+/// The Rust half of `incarnation.IncarnationTracker`.
+#[pyclass(name = "Tracker", module = "incarnation", subclass, frozen, weakref)]
+pub struct Tracker {
+    pub table: IncarnationTracker<Key>,
+    /// Held while the own incarnation is raised, so that it never passes `MAX_INCARNATION`. This lock and
+    /// the next two are held for a moment only, and never while Python code runs.
+    raising: Mutex<()>,
+    deaths: Mutex<Deaths>,
+    hooks: Mutex<Hooks>,
+    max_nodes: usize,
+    evictions: AtomicU64,
+    cleanups: AtomicU64,
+    /// Whether an object was ever attached to a node.
+    has_data: AtomicBool,
+}
+
+/// The program's own functions.
+#[derive(Default)]
+struct Hooks {
+    eviction: Option<Py<PyAny>>,
+    clock: Option<Py<PyAny>>,
+    node_data: Option<Py<PyAny>>,
+    at_capacity: Option<Py<PyAny>>,
+}
+
+/// The members of `MessageFreshness`, in the order of `Freshness`.
+static FRESHNESS: PyOnceLock<[Py<PyAny>; 5]> = PyOnceLock::new();
+
+/// What the original calls its answers.
+#[derive(Clone, Copy)]
+enum Freshness {
+    Fresh,
+    Duplicate,
+    Stale,
+    Invalid,
+    Suspicious,
+}
+
+impl Freshness {
+    fn of(verdict: TableVerdict) -> Self {
+        match verdict {
+            TableVerdict::Duplicate { .. } => Self::Duplicate,
+            TableVerdict::Stale { .. } => Self::Stale,
+            TableVerdict::Rejected(Rejection::OutOfRange) => Self::Invalid,
+            TableVerdict::Rejected(Rejection::SuspiciousJump { .. }) => Self::Suspicious,
+            // A suspicion of an UNCONFIRMED node is fresh to the original's check, and not applied.
+            _ => Self::Fresh,
+        }
+    }
+
+    fn to_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let members = FRESHNESS.get_or_try_init(py, || {
+            let class = py
+                .import(intern!(py, "incarnation._freshness"))?
+                .getattr(intern!(py, "MessageFreshness"))?;
+            let member = |name| class.getattr(name).map(Bound::unbind);
+            Ok::<_, PyErr>([
+                member("FRESH")?,
+                member("DUPLICATE")?,
+                member("STALE")?,
+                member("INVALID")?,
+                member("SUSPICIOUS")?,
+            ])
+        })?;
+        Ok(members[self as usize].clone_ref(py))
+    }
+}
+
+/// A node that a sweep removed.
+struct Removed {
+    node: Key,
+    last: incarnation::NodeState,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A node argument of a call that stores it: anything that names no node is an error.
+#[inline]
+fn node_to_store<'a, 'py>(node: &'a Bound<'py, PyAny>) -> PyResult<NodeRef<'a, 'py>> {
+    NodeRef::of(node.as_borrowed()).map_err(|reason| reason.error(node))
+}
+
+/// A node argument of a call that only looks: a hashable object that names no node is an unknown node, as
+/// it is to a dict.
+#[inline]
+fn node_to_find<'a, 'py>(node: &'a Bound<'py, PyAny>) -> PyResult<Option<NodeRef<'a, 'py>>> {
+    match NodeRef::of(node.as_borrowed()) {
+        Ok(node) => Ok(Some(node)),
+        Err(reason) => unknown_node(node, reason),
+    }
+}
+
+#[cold]
+fn unknown_node<'a, 'py>(
+    node: &'a Bound<'py, PyAny>,
+    reason: NotANode,
+) -> PyResult<Option<NodeRef<'a, 'py>>> {
+    match node.hash() {
+        Ok(_) => Ok(None),
+        Err(error) if error.is_instance_of::<PyTypeError>(node.py()) => Err(reason.error(node)),
+        Err(error) => Err(error),
+    }
+}
+
+/// A claim as the original's methods take it.
+#[inline]
+fn validated(
+    status: Status,
+    incarnation: GivenIncarnation,
+    validate: bool,
+) -> PyResult<Option<Claim>> {
+    if validate {
+        return Ok(incarnation.valid().map(|number| Claim::new(status, number)));
+    }
+    let number = incarnation.storable("incarnation")?;
+    Ok(Some(Claim::new(status, number).trusted()))
+}
+
+impl Tracker {
+    /// The time by the caller's clock, or by `time.monotonic`.
+    fn now(&self, py: Python<'_>) -> PyResult<Timestamp> {
+        let clock = {
+            let hooks = lock(&self.hooks);
+            hooks.clock.as_ref().map(|clock| clock.clone_ref(py))
+        };
+        let now = match clock {
+            Some(clock) => clock.bind(py).call0()?,
+            // By its name each time: programs' tests replace it.
+            None => py
+                .import(intern!(py, "time"))?
+                .call_method0(intern!(py, "monotonic"))?,
+        };
+        number::time(&now, "the clock's time")
+    }
+
+    fn time_or_now(&self, py: Python<'_>, time: Option<&Bound<'_, PyAny>>) -> PyResult<Timestamp> {
+        match time {
+            Some(time) => number::time(time, "timestamp"),
+            None => self.now(py),
+        }
+    }
+
+    /// Puts a claim to the table; calls for a sweep if it was refused for lack of room.
+    #[inline]
+    fn put(
+        &self,
+        node: &Bound<'_, PyAny>,
+        named: NodeRef<'_, '_>,
+        claim: Claim,
+        now: Timestamp,
+    ) -> TableVerdict {
+        let verdict = named.as_key(|key| self.table.update(key, claim, now));
+        self.noted(node.py(), verdict)
+    }
+
+    #[inline]
+    fn noted(&self, py: Python<'_>, verdict: TableVerdict) -> TableVerdict {
+        if verdict == TableVerdict::Rejected(Rejection::AtCapacity) {
+            self.call_for_a_sweep(py);
+        }
+        verdict
+    }
+
+    #[cold]
+    fn call_for_a_sweep(&self, py: Python<'_>) {
+        let hook = {
+            let hooks = lock(&self.hooks);
+            hooks.at_capacity.as_ref().map(|hook| hook.clone_ref(py))
+        };
+        if let Some(hook) = hook
+            && let Err(error) = hook.bind(py).call0()
+        {
+            error.write_unraisable(py, Some(hook.bind(py)));
+        }
+    }
+
+    #[inline]
+    fn find(&self, node: &Bound<'_, PyAny>) -> PyResult<Option<incarnation::NodeState>> {
+        Ok(node_to_find(node)?.and_then(|node| self.table.get(&node)))
+    }
+
+    fn has(
+        &self,
+        node: &Bound<'_, PyAny>,
+        is: impl FnOnce(incarnation::NodeState) -> bool,
+    ) -> PyResult<bool> {
+        Ok(self.find(node)?.is_some_and(is))
+    }
+
+    fn judged(
+        &self,
+        node: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        validate: bool,
+    ) -> PyResult<Freshness> {
+        let incarnation = number::incarnation(incarnation, "incarnation")?;
+        let status = status::of_python(status, "status")?;
+        let Some(claim) = validated(status, incarnation, validate)? else {
+            return Ok(Freshness::Invalid);
+        };
+        let Some(node) = node_to_find(node)? else {
+            return Ok(Freshness::Fresh);
+        };
+        Ok(Freshness::of(node.as_key(|key| {
+            self.table.judge(key, claim, Timestamp::ZERO)
+        })))
+    }
+
+    /// Sweeps without the GIL, and tells the eviction callback.
+    fn sweep_scope(&self, py: Python<'_>, scope: SweepScope) -> PyResult<(usize, usize)> {
+        let now = self.now(py)?;
+        let wanted = lock(&self.hooks).eviction.is_some();
+        let (expired, excess, removed) = detached(py, || {
+            let mut removed = Vec::new();
+            let report = self.table.sweep_with(scope, now, |swept| {
+                if wanted && swept.reason != incarnation::SweepReason::SuspectExpired {
+                    removed.push(Removed {
+                        node: swept.node.clone(),
+                        last: swept.last,
+                    });
+                }
+            });
+            let expired = report.dead_evicted + report.unconfirmed_expired;
+            (expired, report.capacity_evicted, removed)
+        });
+        // Relaxed, as all the counters here: numbers for people.
+        self.evictions.fetch_add(excess as u64, Ordering::Relaxed);
+        self.cleanups.fetch_add(expired as u64, Ordering::Relaxed);
+        self.tell(py, removed)?;
+        Ok((expired, excess))
+    }
+
+    /// Hands removed nodes to the eviction callback. An exception is reported as Python reports those that
+    /// nobody can catch, and the next node's call follows; one that ends the program (KeyboardInterrupt,
+    /// SystemExit) propagates when all nodes were told of.
+    fn tell(&self, py: Python<'_>, removed: Vec<Removed>) -> PyResult<()> {
+        let callback = {
+            let hooks = lock(&self.hooks);
+            hooks.eviction.as_ref().map(|hook| hook.clone_ref(py))
+        };
+        let Some(callback) = callback else {
+            return Ok(());
+        };
+        let callback = callback.bind(py);
+        let mut ending = None;
+        for Removed { node, last } in removed {
+            let arguments = (node.tuple(py)?, NodeState::of(last));
+            match callback.call1(arguments) {
+                Ok(_) => {}
+                Err(error) if error.is_instance_of::<PyException>(py) || ending.is_some() => {
+                    error.write_unraisable(py, Some(callback));
+                }
+                Err(error) => ending = Some(error),
+            }
+        }
+        ending.map_or(Ok(()), Err)
+    }
+
+    /// The tuples of all nodes, or of those whose state `is` so.
+    fn tuples<'py>(
+        &self,
+        py: Python<'py>,
+        mut is: impl FnMut(incarnation::NodeState) -> bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mut tuples: Vec<Py<PyTuple>> = Vec::with_capacity(self.table.len());
+        let mut failed = None;
+        self.table.with(|view| {
+            view.iter().for_each(|(key, state)| {
+                if let Some(stored) = key.stored()
+                    && is(state)
+                {
+                    match stored.tuple(py) {
+                        Ok(tuple) => tuples.push(tuple.clone_ref(py)),
+                        Err(error) => failed = Some(error),
+                    }
+                }
+            });
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => new_list(py, tuples.into_iter().map(Py::into_any)),
+        }
+    }
+
+    /// All nodes with their states.
+    fn rows(&self) -> Vec<(Arc<Stored>, incarnation::NodeState)> {
+        let mut rows = Vec::with_capacity(self.table.len());
+        self.table.with(|view| {
+            view.iter().for_each(|(key, state)| {
+                if let Some(stored) = key.stored() {
+                    rows.push((stored.clone(), state));
+                }
+            });
+        });
+        rows
+    }
+
+    /// What the table keeps of a node.
+    fn stored(&self, node: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Stored>>> {
+        let Some(node) = node_to_find(node)? else {
+            return Ok(None);
+        };
+        let handle = self.table.handle(&node);
+        Ok(handle.and_then(|handle| handle.key().stored().cloned()))
+    }
+
+    fn raise_to(&self, target: u64) -> PyResult<()> {
+        let _raising = lock(&self.raising);
+        let local = self.table.local();
+        loop {
+            let own = local.current().get();
+            if own >= target {
+                return Ok(());
+            }
+            // In steps that a refutation may take.
+            let step = (target - 1).min(own.saturating_add(MAX_INCARNATION_JUMP));
+            local.refute(step).map_err(local_error)?;
+        }
+    }
+}
+
+fn local_error(error: LocalError) -> PyErr {
+    match error {
+        LocalError::Exhausted => overflow(),
+        error => PyValueError::new_err(error.to_string()),
+    }
+}
+
+fn overflow() -> PyErr {
+    PyOverflowError::new_err(format!(
+        "the own incarnation is at MAX_INCARNATION ({MAX_INCARNATION}), the highest there is"
+    ))
+}
+
+/// A list of exactly these objects, without a second copy.
+fn new_list<'py>(
+    py: Python<'py>,
+    objects: impl ExactSizeIterator<Item = Py<PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let length = ffi::Py_ssize_t::try_from(objects.len())?;
+    // SAFETY: attached; the list is filled before anyone else sees it, each place once, and
+    // `PyList_SetItem` takes over the reference.
+    unsafe {
+        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))?;
+        for (place, object) in objects.enumerate() {
+            ffi::PyList_SetItem(list.as_ptr(), place as ffi::Py_ssize_t, object.into_ptr());
+        }
+        Ok(list.cast_into_unchecked())
+    }
+}
+
+/// Tracks the status and the incarnation of every node of a cluster.
+#[pymethods]
+impl Tracker {
+    #[new]
+    #[pyo3(signature = (
+        self_incarnation = None,
+        node_states = None,
+        max_nodes = 10000,
+        dead_node_retention_seconds = None,
+        zombie_detection_window_seconds = None,
+        minimum_rejoin_incarnation_bump = 5,
+        *,
+        hard_limit = None,
+        eviction_headroom = 100,
+        max_death_records = None,
+        self_node = None,
+        suspect_timeout_seconds = None,
+        unconfirmed_timeout_seconds = None,
+        clock = None,
+        node_data = None,
+    ))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the original's parameters, and options by keyword"
+    )]
+    fn new(
+        py: Python<'_>,
+        self_incarnation: Option<&Bound<'_, PyAny>>,
+        node_states: Option<&Bound<'_, PyAny>>,
+        max_nodes: usize,
+        dead_node_retention_seconds: Option<&Bound<'_, PyAny>>,
+        zombie_detection_window_seconds: Option<&Bound<'_, PyAny>>,
+        minimum_rejoin_incarnation_bump: u64,
+        hard_limit: Option<usize>,
+        eviction_headroom: usize,
+        max_death_records: Option<usize>,
+        self_node: Option<&Bound<'_, PyAny>>,
+        suspect_timeout_seconds: Option<&Bound<'_, PyAny>>,
+        unconfirmed_timeout_seconds: Option<&Bound<'_, PyAny>>,
+        clock: Option<Py<PyAny>>,
+        node_data: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let span = |seconds: Option<&Bound<'_, PyAny>>, argument: &str| {
+            seconds
+                .map(|seconds| number::duration(seconds, argument))
+                .transpose()
+        };
+        let retention = span(dead_node_retention_seconds, "dead_node_retention_seconds")?
+            .unwrap_or(std::time::Duration::from_secs(3600));
+        let window = span(
+            zombie_detection_window_seconds,
+            "zombie_detection_window_seconds",
+        )?
+        .unwrap_or(std::time::Duration::from_secs(60));
+        let own = match self_incarnation {
+            None => 0,
+            Some(number) => own_incarnation(number)?,
+        };
+        let hard_limit =
+            hard_limit.unwrap_or_else(|| max_nodes.saturating_mul(4).saturating_add(1024));
+        let mut builder = IncarnationTracker::<Key>::builder()
+            .max_nodes(max_nodes)
+            .hard_limit(hard_limit)
+            .eviction_headroom(eviction_headroom)
+            .evict_alive(true)
+            .dead_retention(retention)
+            .unconfirmed_timeout(span(
+                unconfirmed_timeout_seconds,
+                "unconfirmed_timeout_seconds",
+            )?)
+            .suspect_timeout(span(suspect_timeout_seconds, "suspect_timeout_seconds")?)
+            .max_tombstones(0)
+            // Messages are checked against MAX_INCARNATION here; calls that do not validate may go beyond.
+            .max_incarnation(Incarnation::MAX)
+            .max_incarnation_jump(MAX_INCARNATION_JUMP)
+            .min_rejoin_bump(MAX_INCARNATION_JUMP.min(minimum_rejoin_incarnation_bump))
+            .local_incarnation(own);
+        if let Some(node) = self_node {
+            builder = builder.local_node(node_to_store(node)?.as_key(Key::clone));
+        }
+        let tracker = Self {
+            table: builder
+                .build()
+                .map_err(|error| PyValueError::new_err(error.to_string()))?,
+            raising: Mutex::new(()),
+            deaths: Mutex::new(Deaths::new(
+                max_death_records.unwrap_or(hard_limit).max(1),
+                window,
+                minimum_rejoin_incarnation_bump,
+            )),
+            hooks: Mutex::new(Hooks {
+                clock,
+                node_data,
+                ..Hooks::default()
+            }),
+            max_nodes,
+            evictions: AtomicU64::new(0),
+            cleanups: AtomicU64::new(0),
+            has_data: AtomicBool::new(false),
+        };
+        if let Some(states) = node_states {
+            tracker.adopt(py, states)?;
+        }
+        Ok(tracker)
+    }
+
+    /// Takes over the nodes of a mapping of node to NodeState.
+    fn adopt(&self, py: Python<'_>, states: &Bound<'_, PyAny>) -> PyResult<()> {
+        for row in states.call_method0(intern!(py, "items"))?.try_iter()? {
+            let (node, state): (Bound<'_, PyAny>, Bound<'_, PyAny>) = row?.extract()?;
+            let Ok(state) = state.cast::<NodeState>() else {
+                return Err(PyTypeError::new_err(format!(
+                    "the values of node_states must be NodeState, got {}",
+                    number::type_name(&state)
+                )));
+            };
+            let (claim, time) = state.get().claim();
+            let time = time.into_pyobject(py)?;
+            let time = number::time(&time, "last_update_time")?;
+            let verdict = self.put(&node, node_to_store(&node)?, claim.trusted(), time);
+            if let TableVerdict::Rejected(reason) = verdict {
+                return Err(PyValueError::new_err(format!(
+                    "node_states can't be taken over: {reason}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what a message says of a node, if it is news. Returns whether it was.
+    #[pyo3(signature = (node, status, incarnation, timestamp, validate = true))]
+    fn update_node(
+        &self,
+        node: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        timestamp: &Bound<'_, PyAny>,
+        validate: bool,
+    ) -> PyResult<bool> {
+        let named = node_to_store(node)?;
+        let status = status::of_python(status, "status")?;
+        let incarnation = number::incarnation(incarnation, "incarnation")?;
+        let now = number::time(timestamp, "timestamp")?;
+        Ok(match validated(status, incarnation, validate)? {
+            Some(claim) => self.put(node, named, claim, now).accepted(),
+            None => false,
+        })
+    }
+
+    /// Puts a claim to the tracker; the verdict says what became of it, and why.
+    ///
+    /// `now` is in seconds, by default the time of the tracker's clock. A trusted claim is exempt from
+    /// the checks that guard against invented incarnations.
+    #[pyo3(signature = (node, status, incarnation, now = None, *, trusted = false))]
+    fn update(
+        &self,
+        node: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        now: Option<&Bound<'_, PyAny>>,
+        trusted: bool,
+    ) -> PyResult<Verdict> {
+        let named = node_to_store(node)?;
+        let status = status::of_python(status, "status")?;
+        let incarnation = number::incarnation(incarnation, "incarnation")?;
+        let now = match now {
+            Some(now) => number::time(now, "now")?,
+            None => self.now(node.py())?,
+        };
+        Ok(Verdict(match validated(status, incarnation, !trusted)? {
+            Some(claim) => self.put(node, named, claim, now),
+            None => TableVerdict::Rejected(Rejection::OutOfRange),
+        }))
+    }
+
+    /// What `update` would answer. Changes nothing.
+    #[pyo3(signature = (node, status, incarnation, *, trusted = false))]
+    fn judge(
+        &self,
+        node: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        trusted: bool,
+    ) -> PyResult<Verdict> {
+        let named = node_to_store(node)?;
+        let status = status::of_python(status, "status")?;
+        let incarnation = number::incarnation(incarnation, "incarnation")?;
+        Ok(Verdict(match validated(status, incarnation, !trusted)? {
+            Some(claim) => named.as_key(|key| self.table.judge(key, claim, Timestamp::ZERO)),
+            None => TableVerdict::Rejected(Rejection::OutOfRange),
+        }))
+    }
+
+    /// Puts many claims to the tracker, in order: an iterable of (node, status, incarnation).
+    ///
+    /// Returns a list of bools, whether each was accepted; with `verdicts=True` a list of verdicts. If
+    /// one of them is malformed, none is applied.
+    #[pyo3(signature = (claims, now = None, *, validate = true, verdicts = false))]
+    fn update_many<'py>(
+        &self,
+        py: Python<'py>,
+        claims: &Bound<'py, PyAny>,
+        now: Option<&Bound<'py, PyAny>>,
+        validate: bool,
+        verdicts: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        // Immutable, so that what is read from it stays valid.
+        let claims = match claims.cast::<PyTuple>() {
+            Ok(claims) => claims.clone(),
+            Err(_) => match claims.cast::<PyList>() {
+                Ok(claims) => claims.to_tuple(),
+                Err(_) => PyTuple::new(py, claims.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
+            },
+        };
+        let now = match now {
+            Some(now) => number::time(now, "now")?,
+            None => self.now(py)?,
+        };
+        let mut packet: Vec<(NodeRef<'_, 'py>, Option<Claim>)> = Vec::with_capacity(claims.len());
+        for (number, claim) in claims.iter_borrowed().enumerate() {
+            let named = |error: PyErr| in_claim(py, error, number);
+            let Ok(parts) = claim.cast::<PyTuple>() else {
+                return Err(not_a_claim(&claim, number));
+            };
+            let Ok([node, status, incarnation]) = items(parts) else {
+                return Err(not_a_claim(&claim, number));
+            };
+            let incarnation = number::incarnation(&incarnation, "incarnation").map_err(named)?;
+            let status = status::of_python(&status, "status").map_err(named)?;
+            let node = NodeRef::of(node).map_err(|reason| named(reason.error(&node)))?;
+            packet.push((
+                node,
+                validated(status, incarnation, validate).map_err(named)?,
+            ));
+        }
+        let mut full = false;
+        let mut answers: Vec<TableVerdict> = Vec::with_capacity(packet.len());
+        self.table.with(|view| {
+            for (node, claim) in packet {
+                let verdict = match claim {
+                    Some(claim) => node.as_key(|key| view.update(key, claim, now)),
+                    None => TableVerdict::Rejected(Rejection::OutOfRange),
+                };
+                full |= verdict == TableVerdict::Rejected(Rejection::AtCapacity);
+                answers.push(verdict);
+            }
+        });
+        if full {
+            self.call_for_a_sweep(py);
+        }
+        if verdicts {
+            return PyList::new(py, answers.into_iter().map(Verdict));
+        }
+        let objects = answers
+            .into_iter()
+            .map(|verdict| pyo3::types::PyBool::new(py, verdict.accepted()).to_owned());
+        new_list(py, objects.map(|object| object.into_any().unbind()))
+    }
+
+    /// What a message is to this tracker. Changes nothing.
+    #[pyo3(signature = (node, incarnation, status, validate = true))]
+    fn check_message_freshness(
+        &self,
+        node: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        validate: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.judged(node, incarnation, status, validate)?
+            .to_python(node.py())
+    }
+
+    /// Whether a message is FRESH to this tracker. Changes nothing.
+    #[pyo3(signature = (node, incarnation, status, validate = true))]
+    fn is_message_fresh(
+        &self,
+        node: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        validate: bool,
+    ) -> PyResult<bool> {
+        let freshness = self.judged(node, incarnation, status, validate)?;
+        Ok(matches!(freshness, Freshness::Fresh))
+    }
+
+    /// A copy of a node's state; None if the node is unknown.
+    #[pyo3(signature = (node))]
+    fn get_node_state(&self, node: &Bound<'_, PyAny>) -> PyResult<Option<NodeState>> {
+        Ok(self.find(node)?.map(NodeState::of))
+    }
+
+    /// A node's incarnation; 0 if the node is unknown.
+    #[pyo3(signature = (node))]
+    fn get_node_incarnation(&self, node: &Bound<'_, PyAny>) -> PyResult<u64> {
+        Ok(self.find(node)?.map_or(0, |state| state.incarnation.get()))
+    }
+
+    /// Enters a node that was heard of, as UNCONFIRMED. Returns whether it was unknown.
+    #[pyo3(signature = (node, timestamp = None))]
+    fn add_unconfirmed_node(
+        &self,
+        node: &Bound<'_, PyAny>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = node.py();
+        let named = node_to_store(node)?;
+        let now = self.time_or_now(py, timestamp)?;
+        let verdict = named.as_key(|key| self.table.add_unconfirmed(key, now));
+        Ok(self.noted(py, verdict).accepted())
+    }
+
+    /// First-hand contact with a node: an unknown or UNCONFIRMED node becomes OK, and the answer is
+    /// True. Any other node keeps its status, takes over a higher incarnation, and the answer is False.
+    #[pyo3(signature = (node, incarnation = None, timestamp = None))]
+    fn confirm_node(
+        &self,
+        node: &Bound<'_, PyAny>,
+        incarnation: Option<&Bound<'_, PyAny>>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = node.py();
+        let named = node_to_store(node)?;
+        let incarnation = match incarnation {
+            None => 0,
+            Some(number) => number::incarnation(number, "incarnation")?.storable("incarnation")?,
+        };
+        let now = self.time_or_now(py, timestamp)?;
+        loop {
+            let confirmed = match self.table.get(&named) {
+                Some(state) if state.status != Status::Unconfirmed => {
+                    if incarnation <= state.incarnation.get() {
+                        return Ok(false);
+                    }
+                    let claim = Claim::new(state.status, incarnation).trusted();
+                    match named.as_key(|key| self.table.update(key, claim, now)) {
+                        // The state moved since it was read: its status is to be kept.
+                        TableVerdict::Applied { previous } if previous.status() != state.status => {
+                            continue;
+                        }
+                        // The node left the table since it was read.
+                        TableVerdict::Joined => continue,
+                        _ => return Ok(false),
+                    }
+                }
+                _ => named.as_key(|key| self.table.confirm(key, incarnation, now)),
+            };
+            match self.noted(py, confirmed) {
+                TableVerdict::Joined => return Ok(true),
+                TableVerdict::Applied { previous } if previous.status() == Status::Unconfirmed => {
+                    return Ok(true);
+                }
+                TableVerdict::Applied { .. }
+                | TableVerdict::Duplicate { .. }
+                | TableVerdict::Stale { .. } => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Takes a node out. Returns whether it was known.
+    #[pyo3(signature = (node))]
+    fn remove_node(&self, node: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some(node) = node_to_find(node)? else {
+            return Ok(false);
+        };
+        Ok(self.table.remove(&node, Timestamp::ZERO).is_some())
+    }
+
+    /// Whether a node is known and not UNCONFIRMED.
+    #[pyo3(signature = (node))]
+    fn is_node_confirmed(&self, node: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.has(node, |state| state.status != Status::Unconfirmed)
+    }
+
+    /// Whether a node is known and UNCONFIRMED.
+    #[pyo3(signature = (node))]
+    fn is_node_unconfirmed(&self, node: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.has(node, |state| state.status == Status::Unconfirmed)
+    }
+
+    /// Whether a failure detector may suspect a node: it is OK or SUSPECT.
+    #[pyo3(signature = (node))]
+    fn can_suspect_node(&self, node: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.has(node, |state| {
+            matches!(state.status, Status::Alive | Status::Suspect)
+        })
+    }
+
+    /// All nodes with copies of their states: a list of (node, NodeState).
+    fn get_all_nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let rows = self.rows();
+        let mut objects = Vec::with_capacity(rows.len());
+        for (stored, state) in rows {
+            let row = (stored.tuple(py)?.clone_ref(py), NodeState::of(state));
+            objects.push(row.into_pyobject(py)?.into_any().unbind());
+        }
+        new_list(py, objects.into_iter())
+    }
+
+    /// The nodes of one status.
+    #[pyo3(signature = (status))]
+    fn get_nodes_by_state<'py>(&self, status: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let wanted = status::of_python(status, "status")?;
+        self.tuples(status.py(), |state| state.status == wanted)
+    }
+
+    /// The UNCONFIRMED nodes.
+    fn get_unconfirmed_nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.tuples(py, |state| state.status == Status::Unconfirmed)
+    }
+
+    /// Whether a message may carry this incarnation: 0 to MAX_INCARNATION.
+    #[pyo3(signature = (incarnation))]
+    fn is_valid_incarnation(&self, incarnation: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let number = number::incarnation(incarnation, "incarnation")?;
+        Ok(number.valid().is_some())
+    }
+
+    /// Whether an incarnation is more than MAX_INCARNATION_JUMP above the known one of a node.
+    #[pyo3(signature = (node, new_incarnation))]
+    fn is_suspicious_jump(
+        &self,
+        node: &Bound<'_, PyAny>,
+        new_incarnation: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let number = number::incarnation(new_incarnation, "new_incarnation")?;
+        let Some(state) = self.find(node)? else {
+            return Ok(false);
+        };
+        let limit = i128::from(state.incarnation.get()) + i128::from(MAX_INCARNATION_JUMP);
+        Ok(wide(number) > limit)
+    }
+
+    /// The own incarnation.
+    fn get_self_incarnation(&self) -> u64 {
+        self.table.local().current().get()
+    }
+
+    /// Raises the own incarnation by one and returns it. OverflowError at MAX_INCARNATION.
+    fn increment_self_incarnation(&self) -> PyResult<u64> {
+        let _raising = lock(&self.raising);
+        let local = self.table.local();
+        if local.current().get() >= MAX_INCARNATION {
+            return Err(overflow());
+        }
+        Ok(local.refute(0).map_err(local_error)?.get())
+    }
+
+    /// The own incarnation. Assigning a higher one raises it; it never falls.
+    #[getter(self_incarnation)]
+    fn get_self_incarnation_attribute(&self) -> u64 {
+        self.table.local().current().get()
+    }
+
+    #[setter(self_incarnation)]
+    fn set_self_incarnation(&self, incarnation: &Bound<'_, PyAny>) -> PyResult<()> {
+        let target = own_incarnation(incarnation)?;
+        let own = self.table.local().current().get();
+        if target < own {
+            return Err(PyValueError::new_err(format!(
+                "self_incarnation never falls: it is {own}, and {target} was assigned"
+            )));
+        }
+        self.raise_to(target)
+    }
+
+    /// Answers what somebody said of this node: (status, incarnation), as in `Verdict.accused`. Returns
+    /// the incarnation to announce, or None if it needs no answer.
+    #[pyo3(signature = (accused))]
+    fn answer(&self, accused: (Bound<'_, PyAny>, Bound<'_, PyAny>)) -> PyResult<Option<u64>> {
+        let status = status::of_python(&accused.0, "accused")?;
+        let incarnation = own_incarnation(&accused.1)?;
+        let _raising = lock(&self.raising);
+        let local = self.table.local();
+        let own = local.current().get();
+        if (incarnation, status) > (own, Status::Alive) && own.max(incarnation) >= MAX_INCARNATION {
+            return Err(overflow());
+        }
+        let answer = local.answer(Claim::new(status, incarnation));
+        Ok(answer.map_err(local_error)?.map(Incarnation::get))
+    }
+
+    /// The node that the tracker's program is, if it was named.
+    #[getter]
+    fn self_node(&self, py: Python<'_>) -> PyResult<Option<Py<PyTuple>>> {
+        self.table.local_node().map(|key| key.tuple(py)).transpose()
+    }
+
+    /// Sets the function that is called with (node, last state) for each node that a cleanup removes.
+    #[pyo3(signature = (callback))]
+    fn set_eviction_callback(&self, callback: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut lock(&self.hooks).eviction, callback);
+        drop(before);
+    }
+
+    fn _set_at_capacity(&self, hook: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut lock(&self.hooks).at_capacity, hook);
+        drop(before);
+    }
+
+    /// Removes the DEAD nodes past their retention. Returns how many.
+    fn cleanup_dead_nodes(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.sweep_scope(py, SweepScope::Expiry)?.0)
+    }
+
+    /// If there are more than max_nodes, evicts the excess and the headroom: UNCONFIRMED first, then
+    /// DEAD, SUSPECT, OK, the oldest first. Returns how many.
+    fn evict_if_needed(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.sweep_scope(py, SweepScope::Capacity)?.1)
+    }
+
+    /// `cleanup_dead_nodes`, then `evict_if_needed`.
+    fn cleanup<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (dead_removed, evicted) = self.sweep_scope(py, SweepScope::Everything)?;
+        let report = PyDict::new(py);
+        report.set_item(intern!(py, "dead_removed"), dead_removed)?;
+        report.set_item(intern!(py, "evicted"), evicted)?;
+        report.set_item(intern!(py, "total_nodes"), self.table.len())?;
+        Ok(report)
+    }
+
+    /// Numbers about the tracker.
+    fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.table.counts();
+        let (rejections, records) = {
+            let deaths = lock(&self.deaths);
+            (deaths.rejections(), deaths.len())
+        };
+        let stats = PyDict::new(py);
+        stats.set_item(intern!(py, "total_nodes"), self.table.len())?;
+        stats.set_item(intern!(py, "unconfirmed_nodes"), counts.unconfirmed)?;
+        stats.set_item(intern!(py, "ok_nodes"), counts.alive)?;
+        stats.set_item(intern!(py, "suspect_nodes"), counts.suspect)?;
+        stats.set_item(intern!(py, "dead_nodes"), counts.dead)?;
+        let evictions = self.evictions.load(Ordering::Relaxed);
+        stats.set_item(intern!(py, "total_evictions"), evictions)?;
+        let cleanups = self.cleanups.load(Ordering::Relaxed);
+        stats.set_item(intern!(py, "total_cleanups"), cleanups)?;
+        stats.set_item(intern!(py, "zombie_rejections"), rejections)?;
+        stats.set_item(intern!(py, "active_death_records"), records)?;
+        Ok(stats)
+    }
+
+    /// Records that a node died at an incarnation.
+    #[pyo3(signature = (node, incarnation_at_death, timestamp = None))]
+    fn record_node_death(
+        &self,
+        node: &Bound<'_, PyAny>,
+        incarnation_at_death: &Bound<'_, PyAny>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let named = node_to_store(node)?;
+        let incarnation = number::incarnation(incarnation_at_death, "incarnation_at_death")?
+            .storable("incarnation_at_death")?;
+        let at = self.time_or_now(node.py(), timestamp)?;
+        let removed = named.as_key(|key| lock(&self.deaths).record(key, incarnation, at));
+        drop(removed);
+        Ok(())
+    }
+
+    /// Forgets a node's death.
+    #[pyo3(signature = (node))]
+    fn clear_death_record(&self, node: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some(node) = node_to_find(node)? {
+            let removed = node.as_key(|key| lock(&self.deaths).clear(key));
+            drop(removed);
+        }
+        Ok(())
+    }
+
+    /// Whether a node that claims this incarnation died too recently to come back at it.
+    #[pyo3(signature = (node, claimed_incarnation))]
+    fn is_potential_zombie(
+        &self,
+        node: &Bound<'_, PyAny>,
+        claimed_incarnation: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let claimed = number::incarnation(claimed_incarnation, "claimed_incarnation")?;
+        let Some(named) = node_to_find(node)? else {
+            return Ok(false);
+        };
+        let now = self.now(node.py())?;
+        let (is_zombie, removed) =
+            named.as_key(|key| lock(&self.deaths).is_zombie(key, wide(claimed), now));
+        drop(removed);
+        Ok(is_zombie)
+    }
+
+    /// The incarnation that a node needs to come back after its death; 0 if any will do.
+    #[pyo3(signature = (node))]
+    fn get_required_rejoin_incarnation(&self, node: &Bound<'_, PyAny>) -> PyResult<u64> {
+        Ok(node_to_find(node)?.map_or(0, |node| {
+            node.as_key(|key| lock(&self.deaths).required(key))
+        }))
+    }
+
+    /// Forgets the deaths past the zombie window. Returns how many.
+    fn cleanup_death_records(&self, py: Python<'_>) -> PyResult<usize> {
+        let now = self.now(py)?;
+        let removed = lock(&self.deaths).expire(now);
+        Ok(removed.len())
+    }
+
+    /// The object attached to a node, or the default if there is none. If the tracker was made with
+    /// `node_data`, that makes the object of a known node at the first call.
+    #[pyo3(signature = (node, default = None))]
+    fn get_data(
+        &self,
+        node: &Bound<'_, PyAny>,
+        default: Option<Py<PyAny>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let py = node.py();
+        let Some(stored) = self.stored(node)? else {
+            return Ok(default);
+        };
+        if let Some(data) = stored.data(py) {
+            return Ok(Some(data));
+        }
+        let make = {
+            let hooks = lock(&self.hooks);
+            hooks.node_data.as_ref().map(|make| make.clone_ref(py))
+        };
+        match make {
+            None => Ok(default),
+            Some(make) => {
+                let made = make.bind(py).call1((stored.tuple(py)?,))?.unbind();
+                self.has_data.store(true, Ordering::Relaxed);
+                Ok(Some(stored.data_or(py, made)))
+            }
+        }
+    }
+
+    /// Attaches an object to a node for as long as the node is in the tracker. KeyError if it is unknown.
+    #[pyo3(signature = (node, data))]
+    fn set_data(&self, node: &Bound<'_, PyAny>, data: Py<PyAny>) -> PyResult<()> {
+        let Some(stored) = self.stored(node)? else {
+            return Err(PyKeyError::new_err(node.clone().unbind()));
+        };
+        self.has_data.store(true, Ordering::Relaxed);
+        let data = (!data.is_none(node.py())).then_some(data);
+        drop(stored.replace_data(data));
+        Ok(())
+    }
+
+    /// What the tracker knows now, as an object of its own: see Snapshot.
+    #[pyo3(signature = (now = None))]
+    fn snapshot(&self, py: Python<'_>, now: Option<&Bound<'_, PyAny>>) -> PyResult<Snapshot> {
+        let now = self.time_or_now(py, now)?;
+        Ok(Snapshot(detached(py, || self.table.snapshot(now))))
+    }
+
+    /// Takes over what a snapshot says, as trusted claims. Returns what became of its rows.
+    #[pyo3(signature = (snapshot, now = None))]
+    fn merge<'py>(
+        &self,
+        py: Python<'py>,
+        snapshot: &Bound<'py, Snapshot>,
+        now: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let now = self.time_or_now(py, now)?;
+        let snapshot = &snapshot.get().0;
+        let merged = detached(py, || self.table.merge(snapshot, now));
+        let report = PyDict::new(py);
+        report.set_item("joined", merged.joined)?;
+        report.set_item("applied", merged.applied)?;
+        report.set_item("unchanged", merged.unchanged)?;
+        report.set_item("rejected", merged.rejections.total())?;
+        let about_self: Option<PyClaim> = merged
+            .about_self
+            .map(|claim| crate::verdict::claim(py, claim));
+        report.set_item("about_self", about_self)?;
+        Ok(report)
+    }
+
+    fn _subscribe(&self) -> PyResult<Subscriber> {
+        Subscriber::new(&self.table)
+    }
+
+    fn _nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.tuples(py, |_| true)
+    }
+
+    fn _states<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let states = self
+            .rows()
+            .into_iter()
+            .map(|(_, state)| NodeState::of(state));
+        PyList::new(py, states.collect::<Vec<_>>())
+    }
+
+    /// The most nodes that a cleanup leaves.
+    #[getter]
+    fn max_nodes(&self) -> usize {
+        self.max_nodes
+    }
+
+    fn __len__(&self) -> usize {
+        self.table.len()
+    }
+
+    fn __contains__(&self, node: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.find(node)?.is_some())
+    }
+
+    /// A tracker is true, whether it holds nodes or not.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<IncarnationTracker: {}>", self.table.counts())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(hooks) = self.hooks.try_lock() {
+            visit.call(&hooks.eviction)?;
+            visit.call(&hooks.clock)?;
+            visit.call(&hooks.node_data)?;
+            visit.call(&hooks.at_capacity)?;
+        }
+        if self.has_data.load(Ordering::Relaxed) {
+            let view = self.table.pin();
+            for (key, _) in view.iter() {
+                if let Some(stored) = key.stored() {
+                    stored.visit(&visit)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        drop(std::mem::take(&mut *lock(&self.hooks)));
+        for (stored, _) in self.rows() {
+            drop(stored.replace_data(None));
+        }
+    }
+}
+
+/// An own incarnation as an argument.
+fn own_incarnation(number: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let given = number::incarnation(number, "self_incarnation")?;
+    match (given.valid(), given.0) {
+        (Some(number), _) => Ok(number),
+        (None, Integer::TooSmall | Integer::Small(..0)) => Err(PyValueError::new_err(
+            "self_incarnation must not be negative",
+        )),
+        (None, _) => Err(PyOverflowError::new_err(format!(
+            "self_incarnation must be at most MAX_INCARNATION ({MAX_INCARNATION})"
+        ))),
+    }
+}
+
+/// Any integer, at least beyond all limits that it is compared with.
+fn wide(number: GivenIncarnation) -> i128 {
+    match number.0 {
+        Integer::Small(number) => number.into(),
+        Integer::TooLarge => i128::MAX,
+        Integer::TooSmall => i128::MIN,
+    }
+}
+
+#[cold]
+fn not_a_claim(claim: &Bound<'_, PyAny>, number: usize) -> PyErr {
+    PyTypeError::new_err(format!(
+        "claims[{number}] must be a tuple (node, status, incarnation), got {}",
+        number::type_name(claim)
+    ))
+}
+
+/// Says in an error which claim it is about.
+#[cold]
+fn in_claim(py: Python<'_>, error: PyErr, number: usize) -> PyErr {
+    let message = format!("claims[{number}]: {}", error.value(py));
+    if error.is_instance_of::<PyTypeError>(py) {
+        PyTypeError::new_err(message)
+    } else {
+        PyValueError::new_err(message)
+    }
+}
+
+/// Seconds of a duration.
+pub fn seconds(duration: std::time::Duration) -> f64 {
+    seconds_of(Timestamp::ZERO + duration)
+}
