@@ -93,6 +93,8 @@ pub struct Rejections {
     pub unknown_node: u64,
     /// [`Rejection::AtCapacity`].
     pub at_capacity: u64,
+    /// [`Rejection::PendingReclaim`].
+    pub pending_reclaim: u64,
     /// [`Rejection::Tombstone`].
     pub tombstone: u64,
     /// [`Rejection::Zombie`].
@@ -108,6 +110,7 @@ impl Rejections {
             Rejection::Unconfirmed => &mut self.unconfirmed,
             Rejection::UnknownNode => &mut self.unknown_node,
             Rejection::AtCapacity => &mut self.at_capacity,
+            Rejection::PendingReclaim => &mut self.pending_reclaim,
             Rejection::Tombstone { .. } => &mut self.tombstone,
             Rejection::Zombie { .. } => &mut self.zombie,
         } += 1;
@@ -122,6 +125,7 @@ impl Rejections {
             + self.unconfirmed
             + self.unknown_node
             + self.at_capacity
+            + self.pending_reclaim
             + self.tombstone
             + self.zombie
     }
@@ -169,6 +173,7 @@ where
                 unconfirmed: of(Event::Unconfirmed),
                 unknown_node: of(Event::UnknownNode),
                 at_capacity: of(Event::AtCapacity),
+                pending_reclaim: of(Event::PendingReclaim),
                 tombstone: of(Event::RefusedTombstone),
                 zombie: of(Event::Zombie),
             },

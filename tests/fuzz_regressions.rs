@@ -131,6 +131,7 @@ fn kind(verdict: Verdict) -> &'static str {
             Rejection::Unconfirmed => "unconfirmed",
             Rejection::UnknownNode => "unknown node",
             Rejection::AtCapacity => "at capacity",
+            Rejection::PendingReclaim => "pending reclaim",
             Rejection::Tombstone { .. } => "buried",
             Rejection::Zombie { .. } => "zombie",
             _ => "another reason",

@@ -35,7 +35,7 @@ fn when_membarrier_fails_later_nothing_is_recycled_and_nothing_else_is_wrong() {
     let mut context = Context::from_waker(Waker::noop());
     assert!(subscriber.poll_changed(&mut context).is_ready());
 
-    let full = Verdict::Rejected(Rejection::AtCapacity);
+    let full = Verdict::Rejected(Rejection::PendingReclaim);
     let mut lives = 0;
     for node in 0..1_000 {
         match tracker.update(&node, Claim::alive(1), NOW) {

@@ -33,7 +33,7 @@ fn overlapping_views_refuse_only_newcomers_and_reuse_resumes_afterwards() {
         let verdict = come_and_go(node);
         (verdict != Verdict::Joined).then_some(verdict)
     });
-    assert_eq!(refused, Some(Verdict::Rejected(Rejection::AtCapacity)));
+    assert_eq!(refused, Some(Verdict::Rejected(Rejection::PendingReclaim)));
     let previous = Claim::alive(1);
     let verdict = tracker.update(&known, Claim::alive(2), NOW);
     assert_eq!(verdict, Verdict::Applied { previous });

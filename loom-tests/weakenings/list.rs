@@ -266,9 +266,9 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "entries are recycled without a grace period",
         file: RETIRED,
-        from: "if !horizon.passed(&retired.ticket) {",
-        to: "if !horizon.passed(&retired.ticket) && false {",
-        also: &[],
+        from: "|retired| horizon.passed(&retired.ticket)",
+        to: "|retired| horizon.passed(&retired.ticket) || true",
+        also: &[(RETIRED, "if domain.may_pass(oldest(&taken)) {", "{")],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -387,21 +387,12 @@ pub const LIST: &[Weakening] = &[
         name: "settled before the batches are taken",
         file: RETIRED,
         from: "        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
-        if next.is_null() {
-            return;
-        }
-        // So that nobody else pays for a fence because of the entries that wait for this one.
-        self.collected();
-        let horizon = domain.horizon();
 ",
         to: "        let horizon = domain.horizon();
         let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
-        if next.is_null() {
-            return;
-        }
-        self.collected();
 ",
-        also: &[],
+        also: &[(RETIRED, "            let horizon = domain.horizon();
+", "")],
         model: "recycling::a_collection_while_a_sweep_tells",
     },
     Weakening {
@@ -769,8 +760,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a refusal after linking is not counted",
         file: CORE,
-        from: "Ok(verdict) => return Some(self.noted(verdict)),",
-        to: "Ok(verdict) => return Some(verdict),",
+        from: "Some(verdict) => return self.noted(verdict),",
+        to: "Some(verdict) => return verdict,",
         also: &[],
         model: "limits::two_inserts_for_one_place",
     },

@@ -32,6 +32,7 @@ pub(crate) enum Event {
     Unconfirmed,
     UnknownNode,
     AtCapacity,
+    PendingReclaim,
     RefusedTombstone,
     Zombie,
     TombstoneWritten,
@@ -51,6 +52,7 @@ impl From<Rejection> for Event {
             Rejection::Unconfirmed => Self::Unconfirmed,
             Rejection::UnknownNode => Self::UnknownNode,
             Rejection::AtCapacity => Self::AtCapacity,
+            Rejection::PendingReclaim => Self::PendingReclaim,
             Rejection::Tombstone { .. } => Self::RefusedTombstone,
             Rejection::Zombie { .. } => Self::Zombie,
         }

@@ -80,6 +80,7 @@ where
             ("suspicious_jump", rejections.suspicious_jump),
             ("unconfirmed", rejections.unconfirmed),
             ("at_capacity", rejections.at_capacity),
+            ("pending_reclaim", rejections.pending_reclaim),
             ("buried", rejections.tombstone),
             ("zombie", rejections.zombie),
         ] {

@@ -328,6 +328,32 @@ impl Domain {
         Ticket(self.0.epoch.fetch_add(1, Ordering::AcqRel))
     }
 
+    /// Whether this thread holds a guard of this domain. True where nobody can tell: in a thread-local destructor,
+    /// after the thread's records were given back.
+    pub(crate) fn is_pinned(&self) -> bool {
+        OWNED
+            .try_with(|owned| {
+                let owned = owned.borrow();
+                let known = owned
+                    .0
+                    .iter()
+                    .find(|(registry, _)| Arc::ptr_eq(registry, &self.0));
+                // SAFETY: the registry is alive, held by the pair.
+                known.is_some_and(|(_, record)| unsafe { &**record }.is_pinned())
+            })
+            .unwrap_or(true)
+    }
+
+    /// Whether a horizon of now could lie beyond a ticket of this order: no thread is seen to be pinned since before
+    /// it. A look at every thread's record, without a fence, so the answer only says whether a fence is worth its
+    /// price.
+    pub(crate) fn may_pass(&self, order: u64) -> bool {
+        self.0
+            .each_record()
+            // Relaxed: a hint. A horizon is what frees entries, and it takes a fence of its own.
+            .all(|record| record.epoch.load(Ordering::Relaxed) > order)
+    }
+
     /// Finds out how far time has passed: one heavy fence, and a look at every thread's record.
     pub(crate) fn horizon(&self) -> Horizon {
         if !self.0.heavy_fence() {
@@ -351,6 +377,13 @@ impl Domain {
     /// The rare side of a pair of fences; false if it could not be had.
     pub(crate) fn heavy_fence(&self) -> bool {
         self.0.heavy_fence()
+    }
+}
+
+impl Ticket {
+    /// Tickets drawn later have a higher one.
+    pub(crate) fn order(&self) -> u64 {
+        self.0
     }
 }
 

@@ -37,8 +37,16 @@ mod imp {
         }
     }
 
+    #[cfg(test)]
+    std::thread_local! {
+        /// How often this thread ran one, for tests that count them.
+        pub(crate) static RUNS: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+    }
+
     /// A full fence on every core that runs a thread of this process; false if it failed.
     pub(crate) fn run() -> bool {
+        #[cfg(test)]
+        RUNS.set(RUNS.get() + 1);
         call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
     }
 

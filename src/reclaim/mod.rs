@@ -47,6 +47,18 @@ use portable as scheme;
 
 pub(crate) use scheme::{Domain, Guard, Ticket};
 
+/// How many heavy fences this thread paid for so far, where they are system calls.
+#[cfg(all(
+    test,
+    target_os = "linux",
+    not(incarnation_portable),
+    not(miri),
+    not(incarnation_loom)
+))]
+pub(crate) fn system_calls() -> usize {
+    membarrier::RUNS.get()
+}
+
 /// Who decides when removed nodes' memory may be used again.
 ///
 /// By default all trackers of a process share one, so that a thread pays once. A view that is held

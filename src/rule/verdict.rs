@@ -99,9 +99,12 @@ pub enum Rejection {
     Unconfirmed,
     /// Hearsay that an unknown node is Dead or Left. It introduces nobody.
     UnknownNode,
-    /// An unknown node, and no room: `hard_limit` nodes are live, or every free entry waits for a
-    /// view to be dropped. A sweep makes room.
+    /// An unknown node, and no room: `hard_limit` nodes are live. A sweep makes room.
     AtCapacity,
+    /// An unknown node, and no free entry although fewer than `hard_limit` nodes are live: all others belonged
+    /// to nodes that were removed, and wait for a [`View`](crate::View) to be dropped. The same claim succeeds once
+    /// that view is gone. A view that is held for long is the cause; `Stats::longest_view` tells for how long.
+    PendingReclaim,
     /// The node died or left, and the claim is not above the incarnation its tombstone remembers.
     #[doc(alias = "Buried")]
     Tombstone {
@@ -154,6 +157,9 @@ impl fmt::Display for Rejection {
             }
             Self::UnknownNode => f.write_str("hearsay of the death of an unknown node"),
             Self::AtCapacity => f.write_str("no room for another node"),
+            Self::PendingReclaim => {
+                f.write_str("no free entry: those of removed nodes wait for a view to be dropped")
+            }
             Self::Tombstone { incarnation } => {
                 write!(
                     f,

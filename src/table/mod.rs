@@ -31,6 +31,7 @@ use crate::reclaim::Domain;
 use crate::rule::PackedState;
 use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::thread::yield_now;
 
 #[cfg(feature = "_bench_floor")]
 use crate::time::Timestamp;
@@ -191,6 +192,20 @@ impl<K, D> Table<K, D> {
     /// Recycles what nobody can see any more.
     pub(crate) fn collect(&self) {
         self.retired.collect(&self.domain, &self.slab);
+    }
+
+    /// A second chance for a claim that found no free entry, after it let go of its guard: another thread may be
+    /// about to give entries back, or be held up in the middle of an operation. False if the calling thread itself
+    /// holds a view, for which this would wait in vain.
+    pub(crate) fn wait_for_reclaim(&self) -> bool {
+        if self.domain.is_pinned() {
+            return false;
+        }
+        yield_now();
+        if !self.retired.is_blocked(&self.domain) {
+            self.collect();
+        }
+        true
     }
 
     /// The same, but only once enough waits to be worth a system call.

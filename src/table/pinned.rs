@@ -181,7 +181,9 @@ impl<'t, K, D> Pinned<'t, K, D> {
     /// A free place; collects what is ready if there is none.
     fn take(&self) -> Option<Index> {
         self.table.slab.take().or_else(|| {
-            self.table.collect();
+            if !self.table.retired.is_blocked(&self.table.domain) {
+                self.table.collect();
+            }
             self.table.slab.take()
         })
     }

@@ -10,7 +10,7 @@
 //! waits for ever; and a collection costs a few steps and not as many as there are entries.
 
 use core::ptr;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicU64, AtomicUsize};
 
 use super::indexes::Indexes;
 use super::slab::Slab;
@@ -39,6 +39,8 @@ pub(super) struct RetiredList {
     due: AtomicUsize,
     /// So many more are worth a collection.
     worth: usize,
+    /// The order of the oldest ticket that the last collection put back. Policy too: it may be out of date.
+    oldest: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl RetiredList {
             waiting: AtomicUsize::new(0),
             due: AtomicUsize::new(worth),
             worth,
+            oldest: AtomicU64::new(0),
         }
     }
 
@@ -122,7 +125,17 @@ impl RetiredList {
         }
     }
 
+    /// Whether a collection seems to be in vain: what the last one put back still waits for the same view.
+    pub(super) fn is_blocked(&self, domain: &Domain) -> bool {
+        // Relaxed: see the field. Tickets count from 1.
+        let oldest = self.oldest.load(core::sync::atomic::Ordering::Relaxed);
+        oldest > 0 && !domain.may_pass(oldest)
+    }
+
     /// Gives back to the slab what no view can see any more.
+    ///
+    /// A heavy fence is paid only if the oldest of the entries may have become free: while the view that they wait for
+    /// is held, collections cost a look at the threads' records.
     pub(super) fn collect<K, D>(&self, domain: &Domain, slab: &Slab<K, D>) {
         // Acquire: the batches behind the pointer. (Where settling is a real fence, as under the
         // checker, that fence would do; where it is a system call, nothing else does.)
@@ -132,33 +145,37 @@ impl RetiredList {
         }
         // So that nobody else pays for a fence because of the entries that wait for this one.
         self.collected();
-        let horizon = domain.horizon();
-        let mut rest = Vec::new();
+        let mut taken = Vec::new();
         while !next.is_null() {
             // SAFETY: made by `Box::into_raw`; the swap gave us the whole stack, each batch once.
             let batch = unsafe { Box::from_raw(next) };
             next = batch.older;
-            // SAFETY: the batch is ours.
-            let Some(retired) = batch
-                .retired
-                .with_mut(|retired| unsafe { (*retired).take() })
-            else {
-                continue;
-            };
-            if !horizon.passed(&retired.ticket) {
-                rest.push(retired);
-                continue;
-            }
-            // Relaxed: see the field.
-            self.waiting
-                .fetch_sub(retired.entries.len(), core::sync::atomic::Ordering::Relaxed);
-            for index in retired.entries {
-                // SAFETY: unlinked before the ticket, which has passed: no guard is left that could
-                // have found it, and every retired entry is in exactly one batch.
-                unsafe { slab.give_back(index) };
+            let retired = batch.retired.with_mut(|retired| {
+                // SAFETY: the batch is ours.
+                unsafe { (*retired).take() }
+            });
+            taken.extend(retired);
+        }
+        if domain.may_pass(oldest(&taken)) {
+            let horizon = domain.horizon();
+            let passed = taken.extract_if(.., |retired| horizon.passed(&retired.ticket));
+            for Retired { entries, .. } in passed {
+                let count = entries.len();
+                for index in entries {
+                    // SAFETY: unlinked before the ticket, which has passed: no guard is left that could
+                    // have found it, and every retired entry is in exactly one batch.
+                    unsafe { slab.give_back(index) };
+                }
+                // Relaxed: see the field.
+                self.waiting
+                    .fetch_sub(count, core::sync::atomic::Ordering::Relaxed);
             }
         }
-        for retired in merge(rest, domain) {
+        let rest = merge(taken, domain);
+        // Relaxed: see the field. Before the batches are back, so that a collection that takes them corrects it.
+        self.oldest
+            .store(oldest(&rest), core::sync::atomic::Ordering::Relaxed);
+        for retired in rest {
             self.push(retired);
         }
         self.collected();
@@ -172,6 +189,12 @@ impl RetiredList {
             core::sync::atomic::Ordering::Relaxed,
         );
     }
+}
+
+/// The order of the oldest ticket among these; 0 if there are none.
+fn oldest(batches: &[Retired]) -> u64 {
+    let orders = batches.iter().map(|batch| batch.ticket.order());
+    orders.min().unwrap_or(0)
 }
 
 /// Makes few batches of many.

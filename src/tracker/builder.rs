@@ -27,9 +27,21 @@ use crate::tracker::core::{Core, MakeData, SweepPolicy, table_hash};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Entries there are beyond the hard limit, at least: what may leave while one thread is held up in the middle of
-/// an operation, as by a view. Few under the model checker, which pays for each.
+/// Entries there are beyond the hard limit, at least. Few under the model checker, which pays for each.
 const MIN_SPARE: usize = if cfg!(incarnation_loom) { 2 } else { 32 };
+/// Tables of up to so many nodes have no more than that.
+const TINY: usize = if cfg!(incarnation_loom) { 1024 } else { 64 };
+/// Small tables have up to so many: four threads that hold a view over 1,024 operations at once.
+const SPARE_OF_SMALL: usize = 4096;
+
+/// How many entries there are beyond the hard limit: for nodes on their way in, and for removed ones that wait for a
+/// view. Removals go on while a thread stands still in the middle of an operation, and each of them needs one.
+fn spare(hard_limit: usize) -> usize {
+    if hard_limit <= TINY {
+        return MIN_SPARE.max(hard_limit / 4);
+    }
+    (hard_limit / 4).max(hard_limit.saturating_mul(2).min(SPARE_OF_SMALL))
+}
 
 /// Sets up an [`IncarnationTracker`]; made by [`IncarnationTracker::builder`].
 ///
@@ -375,7 +387,7 @@ where
             nodes: self.max_nodes,
             hard_limit,
             // Room for entries on their way in, and for removed ones that wait for a view.
-            entries: hard_limit.saturating_add((hard_limit / 4).max(MIN_SPARE)),
+            entries: hard_limit.saturating_add(spare(hard_limit)),
         };
         let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
         let table = Table::new(size, domain).ok_or(BuildError::TooManyNodes { hard_limit })?;

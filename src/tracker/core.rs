@@ -77,6 +77,9 @@ impl<K, D> core::fmt::Debug for MakeData<K, D> {
     }
 }
 
+/// How often a claim about an unknown node that finds no free entry lets other threads run, before it is refused.
+const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
+
 #[derive(Debug)]
 pub(crate) struct Core<K, D, S> {
     /// Makes what a program keeps of a node, when the node joins.
@@ -227,15 +230,43 @@ where
         proposal: Proposal,
         now: Timestamp,
     ) -> Verdict {
+        match self.submit_known(pinned, hash, key, proposal, now) {
+            Some(verdict) => verdict,
+            None => self.apply_slow(hash, key, proposal, now),
+        }
+    }
+
+    /// The same with a guard of its own, which is dropped before anything that may take long.
+    #[inline(always)]
+    pub(crate) fn submit_once(&self, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+        let hash = self.hash(key);
+        let pinned = self.table.pin();
+        match self.submit_known(&pinned, hash, key, proposal, now) {
+            Some(verdict) => verdict,
+            None => {
+                drop(pinned);
+                self.apply_slow(hash, key, proposal, now)
+            }
+        }
+    }
+
+    /// The part of it that nearly every claim needs; `None` if there is more to do.
+    #[inline(always)]
+    fn submit_known(
+        &self,
+        pinned: &Pinned<'_, K, D>,
+        hash: u32,
+        key: &K,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Option<Verdict> {
         if self.is_local(hash, key) {
-            return about_self(proposal);
+            return Some(about_self(proposal));
         }
-        if let Some((node, EntryState::Live(packed))) = pinned.find(hash, key)
-            && let Some(verdict) = self.apply_fast(node, packed, proposal, now)
-        {
-            return verdict;
+        match pinned.find(hash, key) {
+            Some((node, EntryState::Live(packed))) => self.apply_fast(node, packed, proposal, now),
+            _ => None,
         }
-        self.apply_slow(hash, key, proposal, now)
     }
 
     /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
@@ -244,6 +275,22 @@ where
     #[cold]
     #[inline(never)]
     fn apply_slow(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+        for _ in 0..MAX_YIELDS {
+            match self.attempt(hash, key, proposal, now) {
+                Some(verdict) => return self.noted(verdict),
+                None if self.table.wait_for_reclaim() => {}
+                None => break,
+            }
+        }
+        self.table.collect();
+        match self.attempt(hash, key, proposal, now) {
+            Some(verdict) => self.noted(verdict),
+            None => self.noted(self.no_room(Rejection::PendingReclaim)),
+        }
+    }
+
+    /// One attempt at it, with a guard of its own; `None` if the table is not full, but has no free entry.
+    fn attempt(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
         let pinned = &self.table.pin();
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
@@ -261,17 +308,18 @@ where
                         if known(pinned, hash, key).is_some() {
                             continue;
                         }
-                        return self.noted(match refused {
-                            Err(Some(verdict)) => verdict,
+                        return match refused {
+                            Err(Some(verdict)) => Some(verdict),
                             // It took the last place itself, and has left it.
                             Err(None) if !self.table.is_full() => continue,
-                            Err(None) | Ok(_) => self.no_room(),
-                        });
+                            Ok(_) if !self.table.is_full() => None,
+                            Err(None) | Ok(_) => Some(self.no_room(Rejection::AtCapacity)),
+                        };
                     }
                 },
             };
-            if let Some(verdict) = self.apply(node, entry_state, proposal, now) {
-                return verdict;
+            if let Some(verdict) = self.settle(node, entry_state, proposal, now) {
+                return Some(verdict);
             }
             // That life ended meanwhile: the proposal is made again, to a fresh entry.
         }
@@ -296,9 +344,9 @@ where
 
     /// The answer where room was needed and there is none; tells whoever can make some.
     #[cold]
-    fn no_room(&self) -> Verdict {
+    fn no_room(&self, reason: Rejection) -> Verdict {
         self.capacity_signal.ring();
-        Verdict::Rejected(Rejection::AtCapacity)
+        Verdict::Rejected(reason)
     }
 
     /// Judges a proposal against the word of a live entry and writes what wins; `None` if it is to be
@@ -357,6 +405,18 @@ where
     pub(crate) fn apply(
         &self,
         node: Node<'_, K, D>,
+        entry_state: EntryState,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        let verdict = self.settle(node, entry_state, proposal, now)?;
+        Some(self.noted(verdict))
+    }
+
+    /// The same, with a refusal yet to be counted.
+    fn settle(
+        &self,
+        node: Node<'_, K, D>,
         mut entry_state: EntryState,
         proposal: Proposal,
         now: Timestamp,
@@ -374,7 +434,7 @@ where
                 EntryState::Vacant => self.join(node, proposal, now),
             };
             match attempted {
-                Ok(verdict) => return Some(self.noted(verdict)),
+                Ok(verdict) => return Some(verdict),
                 Err(now_there) => entry_state = now_there,
             }
         }
@@ -398,7 +458,7 @@ where
         };
         if !self.table.reserve() {
             return match node.entry_state() {
-                EntryState::Vacant => Ok(self.no_room()),
+                EntryState::Vacant => Ok(self.no_room(Rejection::AtCapacity)),
                 // Another claim was faster, and may have taken the last place for this very node.
                 entry_state => Err(entry_state),
             };
@@ -589,5 +649,69 @@ where
 fn about_self(proposal: Proposal) -> Verdict {
     Verdict::AboutSelf {
         accused: proposal.as_claim(),
+    }
+}
+
+#[cfg(all(
+    test,
+    target_os = "linux",
+    not(incarnation_portable),
+    not(incarnation_loom),
+    not(miri)
+))]
+mod tests {
+    use crate::reclaim::system_calls;
+    use crate::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Verdict};
+
+    const NOW: Timestamp = Timestamp::ZERO;
+
+    /// Fills the spare entries with removed nodes, then has so many more claims refused. Returns how many system calls
+    /// these cost.
+    fn system_calls_of_refused_claims(tracker: &IncarnationTracker<u64>, claims: u64) -> usize {
+        let refused = Verdict::Rejected(Rejection::PendingReclaim);
+        let first = (0..).find(|node| {
+            let verdict = tracker.update(node, Claim::alive(1), NOW);
+            let _ = tracker.remove(node, NOW);
+            verdict == refused
+        });
+        let before = system_calls();
+        for node in first.into_iter().flat_map(|first| first..first + claims) {
+            assert_eq!(tracker.update(&node, Claim::alive(1), NOW), refused);
+        }
+        system_calls() - before
+    }
+
+    fn tracker() -> IncarnationTracker<u64> {
+        let builder = IncarnationTracker::builder().max_nodes(500);
+        builder.reclaimer(Reclaimer::private()).build().unwrap()
+    }
+
+    #[test]
+    fn claims_refused_under_a_view_of_their_own_thread_pay_for_no_fence() {
+        let tracker = tracker();
+        let view = tracker.pin();
+        let calls = system_calls_of_refused_claims(&tracker, 100_000);
+        assert!(calls <= 10, "{calls} system calls");
+        drop(view);
+        assert_eq!(tracker.update(&0, Claim::alive(1), NOW), Verdict::Joined);
+    }
+
+    #[test]
+    fn claims_refused_under_a_view_of_another_thread_pay_for_no_fence() {
+        let tracker = tracker();
+        let (pinned, over) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let view = tracker.pin();
+                pinned.wait();
+                over.wait();
+                drop(view);
+            });
+            pinned.wait();
+            let calls = system_calls_of_refused_claims(&tracker, 100_000);
+            over.wait();
+            assert!(calls <= 10, "{calls} system calls");
+        });
+        assert_eq!(tracker.update(&0, Claim::alive(1), NOW), Verdict::Joined);
     }
 }

@@ -29,7 +29,7 @@ use self::core::Core;
 use crate::counters::status_counts::Counts;
 use crate::hash::RandomState;
 use crate::local::Local;
-use crate::rule::{Claim, Incarnation, Policy, Status, Verdict};
+use crate::rule::{Claim, Incarnation, Policy, Proposal, Status, Verdict};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 
@@ -140,7 +140,7 @@ where
     /// key, and looks at the tombstones if there are any, behind a lock.
     #[inline(always)]
     pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
-        self.pin().update(node, claim, now)
+        self.core.submit_once(node, Proposal::claim(claim), now)
     }
 
     /// Puts what a third party says of a node to the table: gossip, a peer's list of members.
@@ -180,7 +180,7 @@ where
     /// ```
     #[inline(always)]
     pub fn hear(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
-        self.pin().hear(node, claim, now)
+        self.core.submit_once(node, Proposal::hear(claim), now)
     }
 
     /// What [`update`](Self::update) would answer now. Changes nothing. Cost: a lookup; for an unknown
@@ -218,7 +218,8 @@ where
         incarnation: impl Into<Incarnation>,
         now: Timestamp,
     ) -> Verdict {
-        self.pin().confirm(node, incarnation, now)
+        let proposal = Proposal::confirm(incarnation.into());
+        self.core.submit_once(node, proposal, now)
     }
 
     /// The join path: the node says that it is (back) at an incarnation. Trusted.
@@ -244,7 +245,8 @@ where
     /// # Ok(()) }
     /// ```
     pub fn rejoin(&self, node: &K, incarnation: impl Into<Incarnation>, now: Timestamp) -> Verdict {
-        self.pin().rejoin(node, incarnation, now)
+        let proposal = Proposal::rejoin(incarnation.into());
+        self.core.submit_once(node, proposal, now)
     }
 
     /// The lowest incarnation at which [`rejoin`](Self::rejoin) would be accepted now; `None` if no
@@ -260,7 +262,7 @@ where
     /// A known node is a `Duplicate` and stays as it is. Cost: as [`update`](Self::update); for an
     /// example see [`confirm`](Self::confirm).
     pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {
-        self.pin().add_unconfirmed(node, now)
+        self.core.submit_once(node, Proposal::introduce(), now)
     }
 
     /// Takes a node out of the table and returns its last state. A Dead or Left one leaves a tombstone

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 /// While it is held, entries that are removed (by anyone, in any tracker that shares the
 /// [`Reclaimer`](crate::Reclaimer)) wait to be used again. Held for ever it exhausts the spare entries
 /// (and so do several of one thread that overlap without end, each taken before the last is dropped): then
-/// unknown nodes are refused with `AtCapacity`, and known ones never notice.
+/// unknown nodes are refused with `PendingReclaim`, and known ones never notice.
 ///
 /// A view belongs to the thread that pinned it: it is neither `Send` nor `Sync`, so a task that a
 /// multi-threaded runtime may move to another thread can't hold one across an await:

@@ -316,7 +316,10 @@ impl<'h> Search<'h> {
         verdict: Verdict,
         each: &mut dyn FnMut(Node),
     ) {
-        let no_room = verdict == Verdict::Rejected(Rejection::AtCapacity);
+        let no_room = matches!(
+            verdict,
+            Verdict::Rejected(Rejection::AtCapacity | Rejection::PendingReclaim)
+        );
         if no_room && node.entry_state.is_some() {
             return;
         }

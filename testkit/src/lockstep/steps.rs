@@ -124,7 +124,7 @@ impl<'t> Lockstep<'t> {
     /// Whether a newcomer was refused because all free entries wait for the view that is held.
     fn waits_for_the_view(&self, node: Key, proposal: Proposal, verdict: Verdict) -> bool {
         self.held.is_some()
-            && verdict == Verdict::Rejected(Rejection::AtCapacity)
+            && verdict == Verdict::Rejected(Rejection::PendingReclaim)
             && self.tracker.pending_reclaim() > 0
             && self.model.preview(&node, proposal, self.now) == Verdict::Joined
     }
