@@ -57,7 +57,9 @@ mod tracker;
 #[cfg(incarnation_loom)]
 #[doc(hidden)]
 pub mod model {
-    pub use crate::sync::{atomic, thread, with_shadows, without_notices};
+    pub use crate::sync::{
+        Asymmetric, Membarrier, atomic, thread, weakening, with_membarrier, with_shadows,
+    };
     pub use crate::table::Places;
 
     /// Listens to a tracker's bell, as its sweepers do, and stops listening.

@@ -43,9 +43,13 @@ fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// The quoted strings of a source that follow `before`, such as the names of models.
+/// The quoted strings of a source that follow `before`, such as the names of models. A `<` ends with its `>(`.
 fn quoted(source: &str, before: &str) -> BTreeSet<String> {
     let after = source.split(before).skip(1);
+    let after = after.map(|rest| match before.ends_with('<') {
+        true => rest.split_once(">(").map_or("", |(_, rest)| rest),
+        false => rest,
+    });
     let names = after.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
     names.map(str::to_owned).collect()
 }
@@ -54,7 +58,9 @@ fn models() -> BTreeSet<String> {
     let mut models = BTreeSet::new();
     for entry in fs::read_dir(root("loom-tests/src/models")).unwrap() {
         let source = fs::read_to_string(entry.unwrap().path()).unwrap();
-        models.extend(quoted(&source, "Model::new("));
+        for before in ["Model::new(", "Model::litmus(", "model::<"] {
+            models.extend(quoted(&source, before));
+        }
     }
     models
 }

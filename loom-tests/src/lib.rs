@@ -1,19 +1,25 @@
 //! What the models are made of: roles that run at once, and a checker that runs them all ways.
 //!
-//! A model has a world, two or more roles (each a thread), and a last look at the world. It is checked
-//! with each role on the main thread in turn (loom treats the main thread differently enough that a
-//! bug may show in one arrangement only), and in two arms: *plain*, and *shadowed*, where the facade's
-//! atomics carry shadows against the checker's blind spot at compare-and-swap loops. Each arm has its
-//! preemption bound.
+//! A model has a world, two or more roles (each a thread), and a last look at the world. It is checked with each role
+//! on the main thread in turn: loom treats the main thread differently enough that a bug may show in one arrangement
+//! only. It is checked in two arms: *plain*, and *shadowed*, where the facade's atomics carry shadows against the
+//! checker's blind spot at compare-and-swap loops. Each arm has its preemption bound.
+//!
+//! A litmus test is a model of the checker itself: it lists the outcomes that must be seen and those that must not.
+//! A model that must fail shows that the checker sees a mistake.
 #![cfg(incarnation_loom)]
 
 pub mod models;
 pub mod world;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use incarnation::model::atomic::AtomicU64;
+use incarnation::model::{Asymmetric, Membarrier, with_membarrier, with_shadows};
 
 /// How many preemptions each arm explores, and why that is enough. (A thread that ends or waits is
 /// followed by another one for free: a bound of one still has both threads run in any order, and one of
@@ -55,16 +61,46 @@ pub struct Model {
     bounds: Bounds,
     /// Runs one execution with the given role on the main thread.
     execution: Arc<dyn Fn(usize) + Send + Sync>,
-    /// Whether changes are told to subscribers: a fence that most models must do without.
-    tells: bool,
-    /// Asked after each arm, shadowed or not, of each arrangement.
-    after_arm: fn(bool),
+    system: Membarrier,
+    /// Whether there is a shadowed arm.
+    shadows: bool,
+    /// Whether the checker must report it as failed.
+    pub must_fail: bool,
+    litmus: Option<Expected>,
 }
 
-/// What checking a model took.
+/// What a litmus test is about, and what comes of it.
+#[derive(Clone)]
+pub struct Expected {
+    /// The program in words.
+    pub program: &'static str,
+    /// Outcomes that every arrangement must see.
+    pub must: &'static [&'static str],
+    /// Outcomes that no arm may see.
+    pub must_not: &'static [&'static str],
+    seen: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// What checking a model took, in the plain and in the shadowed arm.
 pub struct Outcome {
-    pub executions: usize,
+    pub executions: [usize; 2],
     pub took: Duration,
+}
+
+/// What the threads of a litmus test share.
+pub struct Shared {
+    pub x: AtomicU64,
+    pub y: AtomicU64,
+    pub z: AtomicU64,
+    pub fences: Asymmetric,
+    reads: Mutex<Vec<u64>>,
+}
+
+impl Shared {
+    /// Notes what a thread read, as the digit of that number in the outcome.
+    pub fn read(&self, digit: usize, value: u64) {
+        self.reads.lock().unwrap()[digit] = value;
+    }
 }
 
 impl Model {
@@ -100,26 +136,111 @@ impl Model {
             mains: 0..roles.len(),
             bounds,
             execution: Arc::new(execution),
-            tells: false,
-            after_arm: |_| {},
+            system: Membarrier::Works,
+            shadows: true,
+            must_fail: false,
+            litmus: None,
         }
     }
 
-    /// Has trackers tell subscribers of changes.
-    pub fn telling(mut self) -> Self {
-        self.tells = true;
+    /// A litmus test: an outcome is a digit for each read, in the order of their numbers.
+    pub fn litmus(
+        name: &'static str,
+        program: &'static str,
+        roles: &'static [fn(&Shared)],
+        must: &'static [&'static str],
+        must_not: &'static [&'static str],
+    ) -> Self {
+        let seen = Arc::<Mutex<BTreeSet<String>>>::default();
+        let of_outcome = seen.clone();
+        let digits = must
+            .iter()
+            .chain(must_not)
+            .map(|outcome| outcome.len())
+            .max();
+        let digits = digits.expect("a litmus test has outcomes");
+        let execution = move |main: usize| {
+            let shared = Arc::new(Shared {
+                x: AtomicU64::new(0),
+                y: AtomicU64::new(0),
+                z: AtomicU64::new(0),
+                fences: Asymmetric::new(),
+                reads: Mutex::new(vec![0; digits]),
+            });
+            let others = roles.iter().enumerate().filter(|(role, _)| *role != main);
+            let threads: Vec<_> = others
+                .map(|(_, role)| {
+                    let shared = shared.clone();
+                    loom::thread::spawn(move || role(&shared))
+                })
+                .collect();
+            roles[main](&shared);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            let outcome = shared
+                .reads
+                .lock()
+                .unwrap()
+                .iter()
+                .map(u64::to_string)
+                .collect();
+            of_outcome.lock().unwrap().insert(outcome);
+        };
+        Self {
+            name,
+            mains: 0..roles.len(),
+            bounds: Bounds::new(
+                UNBOUNDED,
+                UNBOUNDED,
+                "so few steps that all of them can be explored",
+            ),
+            execution: Arc::new(execution),
+            system: Membarrier::Works,
+            shadows: true,
+            must_fail: false,
+            litmus: Some(Expected {
+                program,
+                must,
+                must_not,
+                seen,
+            }),
+        }
+    }
+
+    /// Has the system say this to `membarrier(2)`.
+    pub fn on(mut self, system: Membarrier) -> Self {
+        self.system = system;
+        self
+    }
+
+    /// The checker must report this model as failed: a mistake is in it.
+    pub fn failing(mut self) -> Self {
+        self.must_fail = true;
+        self
+    }
+
+    /// Without the shadowed arm: for threads that don't load and then exchange, where the plain arm sees everything.
+    pub fn without_shadows(mut self) -> Self {
+        self.shadows = false;
+        self
+    }
+
+    /// What a litmus test expects.
+    pub fn expected(&self) -> Option<&Expected> {
+        self.litmus.as_ref()
+    }
+
+    /// With these bounds, which take time, instead of its own.
+    pub fn within(mut self, plain: usize, shadowed: usize) -> Self {
+        self.bounds.plain = plain;
+        self.bounds.shadowed = shadowed;
         self
     }
 
     /// Has this role alone on the main thread, where three threads would take too long otherwise.
     pub fn with_main(mut self, role: usize) -> Self {
         self.mains = role..role + 1;
-        self
-    }
-
-    /// Has `look` called after each arm of each arrangement; it is told whether it was the shadowed.
-    pub fn after_each_arm(mut self, look: fn(bool)) -> Self {
-        self.after_arm = look;
         self
     }
 
@@ -144,12 +265,13 @@ impl Model {
     /// Explores all arrangements in both arms; panics (or aborts) at the first bad execution.
     pub fn check(&self) -> Outcome {
         let begin = Instant::now();
-        let executions = Arc::new(AtomicUsize::new(0));
+        let counts: [Arc<AtomicUsize>; 2] = Default::default();
         let Bounds {
             plain, shadowed, ..
         } = bounds_by_hand().unwrap_or(self.bounds);
         for main in self.mains.clone() {
-            for (shadows, bound) in [(false, plain), (true, shadowed)] {
+            let arms = [(false, plain), (true, shadowed)];
+            for (shadows, bound) in arms.into_iter().take(1 + usize::from(self.shadows)) {
                 let mut checker = loom::model::Builder::new();
                 checker.preemption_bound = (bound != UNBOUNDED).then_some(bound);
                 checker.max_branches = 100_000;
@@ -157,22 +279,36 @@ impl Model {
                 checker.max_permutations = None;
                 checker.max_duration = None;
                 let execution = self.execution.clone();
-                let count = executions.clone();
+                let count = counts[usize::from(shadows)].clone();
                 let check = || {
                     checker.check(move || {
                         count.fetch_add(1, Ordering::Relaxed);
                         execution(main);
                     });
                 };
-                incarnation::model::with_shadows(shadows, || {
-                    incarnation::model::without_notices(!self.tells, check);
-                });
-                (self.after_arm)(shadows);
+                with_shadows(shadows, || with_membarrier(self.system, check));
+                if let Some(expected) = &self.litmus {
+                    expected.compare(shadows || !self.shadows);
+                }
             }
         }
         Outcome {
-            executions: executions.load(Ordering::Relaxed),
+            executions: counts.map(|count| count.load(Ordering::Relaxed)),
             took: begin.elapsed(),
+        }
+    }
+}
+
+impl Expected {
+    /// Compares what one arm of one arrangement saw with what it must see, and begins anew. A plain arm that has a
+    /// shadowed one beside it may miss outcomes.
+    fn compare(&self, sees_all: bool) {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        for outcome in self.must_not {
+            assert!(!seen.contains(*outcome), "{outcome} was seen: {seen:?}");
+        }
+        for outcome in self.must.iter().filter(|_| sees_all) {
+            assert!(seen.contains(*outcome), "{outcome} was not seen: {seen:?}");
         }
     }
 }

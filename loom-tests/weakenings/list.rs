@@ -31,7 +31,7 @@ const RECORD: &str = "src/reclaim/asymmetric/record.rs";
 pub const LIST: &[Weakening] = &[
     // The packed state and its last update.
     Weakening {
-        name: "the last_update is raised after the exchange",
+        name: "the last update is raised after the exchange",
         file: ENTRY,
         from: "        if self.last_update.load(Ordering::Relaxed) < now.as_nanos() {
             self.last_update
@@ -50,7 +50,7 @@ pub const LIST: &[Weakening] = &[
         model: "claims::last_update_before_publish",
     },
     Weakening {
-        name: "the exchange of the packed releases nothing",
+        name: "the exchange of the packed state releases nothing",
         file: ENTRY,
         from: "// Release: publishes the last update. Acquire: a judge that comes after this one sees all
                 // that the judged packed state's writer had done (its burial among it).
@@ -60,7 +60,7 @@ pub const LIST: &[Weakening] = &[
         model: "claims::last_update_before_publish",
     },
     Weakening {
-        name: "the load of the packed acquires nothing",
+        name: "the load of the packed state acquires nothing",
         file: ENTRY,
         from: "self.packed.load(Ordering::Acquire)",
         to: "self.packed.load(Ordering::Relaxed)",
@@ -68,7 +68,7 @@ pub const LIST: &[Weakening] = &[
         model: "scans::scanner_and_insert",
     },
     Weakening {
-        name: "an eviction takes a fresh word",
+        name: "an eviction takes a state that it did not examine",
         file: PINNED,
         from: "node.entry.evict(Some(judged))?;",
         to: "let _ = judged; node.entry.evict(node.entry.packed())?;",
@@ -76,7 +76,7 @@ pub const LIST: &[Weakening] = &[
         model: "claims::update_against_sweep_on_the_exact_packed_state",
     },
     Weakening {
-        name: "a claim takes a fresh word",
+        name: "a claim replaces a state that it did not examine",
         file: PINNED,
         from: "self.entry.raise(from, to, now)",
         to: "self.entry.raise(from.and_then(|_| self.entry.packed()), to, now)",
@@ -153,7 +153,7 @@ pub const LIST: &[Weakening] = &[
     },
     // Permits and logically deleted entries.
     Weakening {
-        name: "the lock is ignored",
+        name: "the shard lock is ignored",
         file: SHARD,
         from: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()",
@@ -163,7 +163,7 @@ pub const LIST: &[Weakening] = &[
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the holder does not look again",
+        name: "the shard lock's holder does not look again",
         file: SHARD,
         from: "if shard.pending_unlink.load(Ordering::Relaxed) == seen {",
         to: "if shard.pending_unlink.load(Ordering::Relaxed) == seen || true {",
@@ -173,14 +173,14 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the evictor's fence is left out",
         file: SHARD,
-        from: "// our count. Pinned by `evictions::debris_is_handed_over`.
+        from: "// our count. Pinned by `evictions::pending_unlink_is_handed_over`.
         fence(Ordering::SeqCst);",
         to: "",
         also: &[],
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the lock holder's fence is left out",
+        name: "the shard lock holder's fence is left out",
         file: SHARD,
         from: "// SeqCst: against the evictors' fence above.
             fence(Ordering::SeqCst);",
@@ -189,7 +189,7 @@ pub const LIST: &[Weakening] = &[
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the lock's release releases nothing",
+        name: "the shard lock's release releases nothing",
         file: SHARD,
         from: "self.lock.store(false, Ordering::Release);",
         to: "self.lock.store(false, Ordering::Relaxed);",
@@ -197,7 +197,7 @@ pub const LIST: &[Weakening] = &[
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "only the own entry is unlinked",
+        name: "only one's own entry is unlinked",
         file: SHARD,
         from: "for head in first..end {",
         to: "for head in first..first.min(end) {",
@@ -205,7 +205,7 @@ pub const LIST: &[Weakening] = &[
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "pending_unlink of others is taken for one's own",
+        name: "another thread's eviction is taken for one's own",
         file: SHARD,
         from: "if handled == mine && seen == mine + 1 {",
         to: "if seen == mine + 1 {",
@@ -224,7 +224,7 @@ pub const LIST: &[Weakening] = &[
         model: "evictions::pending_unlink_of_another_chain_is_handed_over",
     },
     Weakening {
-        name: "a refused linker leaves its entry",
+        name: "a refused insert leaves its vacant entry linked",
         file: PINNED,
         from: "if self.node.entry.entry_state() == EntryState::Vacant
             && self.node.entry.evict(None).is_ok()
@@ -234,7 +234,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
-        name: "a refused linker does not unlink its entry",
+        name: "a refused insert does not unlink its entry",
         file: PINNED,
         from: "            self.pinned.retiring().unlink(self.node);",
         to: "",
@@ -242,7 +242,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
-        name: "who comes late to link keeps its entry",
+        name: "an insert that loses the race to link keeps its entry",
         file: PINNED,
         from: "        unsafe { self.table.slab.give_back(self.index) };",
         to: "        let _ = (self.table, self.index);",
@@ -272,28 +272,82 @@ pub const LIST: &[Weakening] = &[
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
-        name: "the reader's fence is left out",
-        file: RECLAIM,
-        from: "            // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
-            fence(Ordering::SeqCst);",
+        name: "the pin's light fence is left out",
+        file: RECORD,
+        from: "            registry.fences.light();",
         to: "",
         also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
-        name: "the freeing side's fence is left out",
+        name: "the pin's light fence is left out where membarrier is refused",
+        file: RECORD,
+        from: "        if there == IDLE_FENCED {
+            self.announce(registry);
+            // As in `enter`, where membarrier was refused. Pinned by `views::a_lookup_where_membarrier_is_refused`.
+            registry.light_fence();",
+        to: "        if there == IDLE_FENCED {
+            self.announce(registry);",
+        also: &[],
+        model: "views::a_lookup_where_membarrier_is_refused",
+    },
+    Weakening {
+        name: "the repin's light fence is left out",
+        file: RECORD,
+        from: "            // As in `enter`. Pinned by `views::a_repinned_view_keeps_what_it_sees`.
+            registry.light_fence();",
+        to: "",
+        also: &[],
+        model: "views::a_repinned_view_keeps_what_it_sees",
+    },
+    Weakening {
+        name: "the real fence of both sides is left out",
         file: RECLAIM,
-        from: "            // `views::lookup_across_unlink_and_recycling`.
-            fence(Ordering::SeqCst);
-            true",
-        to: "            true",
-        // The shard lock's fence lies between the unlinking and the scan too.
-        also: &[(
-            SHARD,
-            "// SeqCst: against the evictors' fence above.
-            fence(Ordering::SeqCst);",
-            "",
-        )],
+        from: "        // SeqCst: of each two fences one comes first. Pinned by `views::a_lookup_where_membarrier_is_refused`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: &[],
+        model: "views::a_lookup_where_membarrier_is_refused",
+    },
+    Weakening {
+        name: "a heavy fence that fails counts as one",
+        file: RECLAIM,
+        from: "        if !self.0.heavy_fence() {",
+        to: "        if !self.0.heavy_fence() && false {",
+        also: &[],
+        model: "views::a_lookup_where_membarrier_fails_later",
+    },
+    Weakening {
+        name: "the pin's load acquires nothing",
+        file: RECORD,
+        from: "registry.epoch.load(Ordering::Acquire)",
+        to: "registry.epoch.load(Ordering::Relaxed)",
+        also: &[],
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "a record is given back without releasing anything",
+        file: RECORD,
+        from: "self.taken.store(false, Ordering::Release);",
+        to: "self.taken.store(false, Ordering::Relaxed);",
+        also: &[],
+        model: "views::a_record_that_is_passed_on_while_another_takes_it",
+    },
+    Weakening {
+        name: "the freeing side's heavy fence is left out",
+        file: RECLAIM,
+        from: "if !self.0.heavy_fence() {",
+        to: "if false {",
+        also: &[],
+        model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "a light fence takes the place of the freeing side's heavy one",
+        file: RECLAIM,
+        from: "if !self.0.heavy_fence() {",
+        to: "self.0.light_fence();
+        if false {",
+        also: &[],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -321,7 +375,7 @@ pub const LIST: &[Weakening] = &[
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
-        name: "a new record forgets who came meanwhile",
+        name: "a new record drops the records that came meanwhile",
         file: RECLAIM,
         from: "        loop {
             // SAFETY: not in the list yet, so nobody else has it.
@@ -384,7 +438,7 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::a_batch_is_whole",
     },
     Weakening {
-        name: "settled before the batches are taken",
+        name: "the horizon is found before the batches are taken",
         file: RETIRED,
         from: "        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
 ",
@@ -421,7 +475,7 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::a_place_comes_back_while_another_thread_takes_it",
     },
     Weakening {
-        name: "the last_update of a claim is stored",
+        name: "the last update of a claim is stored",
         file: ENTRY,
         from: "            self.last_update
                 .fetch_max(now.as_nanos(), Ordering::Relaxed);",
@@ -439,7 +493,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_whole_life_inside_an_old_claim",
     },
     Weakening {
-        name: "the burial comes after the eviction",
+        name: "the tombstone is written after the eviction",
         file: CORE,
         from: "        let mut written = WriteOutcome::NotStored;
         if packed",
@@ -454,7 +508,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::old_claim_against_burial",
     },
     Weakening {
-        name: "a join ends any tombstone",
+        name: "a join clears any tombstone",
         file: TOMBSTONES,
         from: "tombstone.written == found.written;",
         to: "tombstone.written <= u64::MAX;",
@@ -462,7 +516,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_join_ends_a_tombstone_while_the_joiner_dies",
     },
     Weakening {
-        name: "a join ends any tombstone below it",
+        name: "a join clears any tombstone below it",
         file: TOMBSTONES,
         from: "            && found.tombstone.packed < packed
         {
@@ -506,7 +560,7 @@ pub const LIST: &[Weakening] = &[
     },
     // Tombstones that end.
     Weakening {
-        name: "two burials whose evictions fail leave a tombstone",
+        name: "two tombstones whose evictions fail leave one behind",
         file: TOMBSTONES,
         from: "                known.standing = known.standing.saturating_add(1);",
         to: "                known.standing = known.standing.saturating_add(2);",
@@ -522,7 +576,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::two_removals_bury_one_node",
     },
     Weakening {
-        name: "a tombstone is ended for a joiner before anybody counts it",
+        name: "a tombstone is cleared for a join before the join is counted",
         file: "src/snapshot/merge.rs",
         from: "                        core.event_counters.count_tombstone_cleared_for_joiner();",
         to: "",
@@ -530,7 +584,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_snapshot_while_a_merged_tombstone_meets_a_join",
     },
     Weakening {
-        name: "word and tombstone of one heard of are of two moments",
+        name: "the packed state and the tombstone are of two moments",
         file: CORE,
         from: "            EntryState::Live(still) if still == packed => {",
         to: "            _ => {",
@@ -545,7 +599,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_judgement_of_one_heard_of_while_it_is_forgotten",
     },
     Weakening {
-        name: "a burial whose eviction fails stays",
+        name: "a tombstone whose eviction fails stays",
         file: CORE,
         from: "            self.tombstones.take_back(node.key(), written);
             return Err(entry_state);",
@@ -565,7 +619,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_judgement_while_a_join_ends_the_tombstone",
     },
     Weakening {
-        name: "a join is counted after its tombstone has ended",
+        name: "a join is counted after its tombstone was cleared",
         file: CORE,
         from: "        self.event_counters.count_join();
         self.tombstones.end_below(node.key(), found, to);
@@ -593,7 +647,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
     },
     Weakening {
-        name: "a judgement misses a whole entry_state",
+        name: "a judgement misses a whole node lifetime",
         file: CORE,
         from: "known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {",
         to: "known(pinned, hash, key).is_none() && joins <= u64::MAX {",
@@ -601,7 +655,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
     },
     Weakening {
-        name: "the end of a tombstone releases nothing",
+        name: "clearing a tombstone releases nothing",
         file: TOMBSTONES,
         from: "self.count.fetch_sub(1, Ordering::Release);",
         to: "self.count.fetch_sub(1, Ordering::Relaxed);",
@@ -617,7 +671,7 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_judgement_while_a_join_ends_the_tombstone",
     },
     Weakening {
-        name: "a tombstone is counted after it is dug",
+        name: "a tombstone is counted after it was written",
         file: TOMBSTONES,
         from: "        let reserved = self.reserve();
         if self.map.upsert(key, new, deepen) {
@@ -628,10 +682,10 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_burial_while_other_tombstones_end",
     },
     Weakening {
-        name: "a tombstone whose time is over counts",
+        name: "an expired tombstone counts",
         file: TOMBSTONES,
         from: "tombstone.packed > known.tombstone.packed || self.expired(known.tombstone, now)",
-        to: "tombstone.packed > known.tombstone.word",
+        to: "tombstone.packed > known.tombstone.packed",
         also: &[],
         model: "tombstones::a_burial_over_a_tombstone_whose_time_is_over",
     },
@@ -655,7 +709,7 @@ pub const LIST: &[Weakening] = &[
     },
     // The bell.
     Weakening {
-        name: "no claim rings",
+        name: "no refused claim signals",
         file: CORE,
         from: "        self.capacity_signal.ring();
 ",
@@ -664,7 +718,7 @@ pub const LIST: &[Weakening] = &[
         model: "capacity_signal::a_refused_claim_is_swept_for",
     },
     Weakening {
-        name: "the ringer is not fenced from looking for a press",
+        name: "the signalling claim is not fenced from looking whether a sweep is asked for",
         file: CAPACITY_SIGNAL,
         from: "        // who listens. Pinned by `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
@@ -673,7 +727,18 @@ pub const LIST: &[Weakening] = &[
         model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
-        name: "the press is taken back after the sweep",
+        name: "a sweeper that takes the request back is not fenced",
+        file: CAPACITY_SIGNAL,
+        from: "        self.0.pressed.swap(false, Ordering::Relaxed);
+        // SeqCst: against the fence in `ring`: a claim that still saw the press is swept for now. Pinned by
+        // `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
+        fence(Ordering::SeqCst);",
+        to: "        self.0.pressed.swap(false, Ordering::Relaxed);",
+        also: &[],
+        model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
+    },
+    Weakening {
+        name: "the request is taken back after the sweep",
         file: SWEEPER,
         from: "            capacity_signal.take_note();
             let made_room = self.sweep(&mut on_swept);",
@@ -683,7 +748,7 @@ pub const LIST: &[Weakening] = &[
         model: "capacity_signal::a_refused_claim_is_swept_for",
     },
     Weakening {
-        name: "the capacity_signal is not counted before its list is tried",
+        name: "the capacity signal is not counted before its list is tried",
         file: CAPACITY_SIGNAL,
         from: "        self.rung.fetch_add(1, Ordering::Release);",
         to: "",
@@ -691,7 +756,7 @@ pub const LIST: &[Weakening] = &[
         model: "capacity_signal::a_ring_while_the_list_is_held",
     },
     Weakening {
-        name: "the holder of the capacity_signal is deaf",
+        name: "the holder of the capacity signal's list does not look again",
         file: CAPACITY_SIGNAL,
         from: "self.rung.load(Ordering::Relaxed) == heard",
         to: "self.rung.load(Ordering::Relaxed) == heard || true",
@@ -780,15 +845,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "Some(if domain.heavy_fence() {",
         to: "Some(if true {",
-        // The pin that follows is a fence, too, where fences are real.
-        also: &[(
-            RECORD,
-            "        if there == IDLE_FENCED {
-            self.announce(registry);
-            registry.light_fence();",
-            "        if there == IDLE_FENCED {
-            self.announce(registry);",
-        )],
+        also: &[],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -806,18 +863,7 @@ pub const LIST: &[Weakening] = &[
         from: "        let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);",
         to: "        let fenced = domain.heavy_fence();
         let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);",
-        // The pin that follows is a fence, too, where fences are real.
-        also: &[
-            (NOTIFY, "Some(if domain.heavy_fence() {", "Some(if fenced {"),
-            (
-                RECORD,
-                "        if there == IDLE_FENCED {
-            self.announce(registry);
-            registry.light_fence();",
-                "        if there == IDLE_FENCED {
-            self.announce(registry);",
-            ),
-        ],
+        also: &[(NOTIFY, "Some(if domain.heavy_fence() {", "Some(if fenced {")],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -874,41 +920,38 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_departure_against_a_look",
     },
     Weakening {
-        name: "enlisting is not fenced",
+        name: "a waiter is not fenced from looking for news",
         file: NOTIFY,
         from: "(!domain.heavy_fence() || self.has_news(subscription))",
         to: "self.has_news(subscription)",
-        // Letting go of the list is a fence, too, as it happens.
-        also: &[(
-            NOTIFY,
-            "        // SeqCst: against the fence in `ring`.
-        fence(Ordering::SeqCst);",
-            "",
-        )],
+        also: &[],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
-        name: "who would wait is fenced before enlisting",
+        name: "a waiter is fenced before it enlists",
         file: NOTIFY,
         from: "        let replaced = self.with_list(|list| {
             let known = list",
         to: "        let fenced = domain.heavy_fence();
         let replaced = self.with_list(|list| {
             let known = list",
-        // Letting go of the list is a fence, too, as it happens.
-        also: &[
-            (NOTIFY, "(!domain.heavy_fence() || self.has_news(subscription))", "(!fenced || self.has_news(subscription))"),
-            (
-                NOTIFY,
-                "        // SeqCst: against the fence in `ring`.
-        fence(Ordering::SeqCst);",
-                "",
-            ),
-        ],
+        also: &[(
+            NOTIFY,
+            "(!domain.heavy_fence() || self.has_news(subscription))",
+            "(!fenced || self.has_news(subscription))",
+        )],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
-        name: "who enlisted does not look again",
+        name: "a waiter sleeps though its heavy fence failed",
+        file: NOTIFY,
+        from: "(!domain.heavy_fence() || self.has_news(subscription))",
+        to: "(!domain.heavy_fence() && false || self.has_news(subscription))",
+        also: &[],
+        model: "notify::a_change_against_a_waiter_where_membarrier_fails_later",
+    },
+    Weakening {
+        name: "a waiter that enlisted does not look again",
         file: NOTIFY,
         from: "if is_new && (!domain.heavy_fence() || self.has_news(subscription)) {",
         to: "if is_new && !domain.heavy_fence() {",
@@ -931,7 +974,7 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
-        name: "the holder of the list is deaf",
+        name: "the holder of the waiters' list does not look again",
         file: NOTIFY,
         from: "        if self.let_go(list) {",
         to: "        if self.let_go(list) && false {",
@@ -939,7 +982,7 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
-        name: "the capacity_signal is not rung",
+        name: "a writer that finds the list held leaves no count",
         file: NOTIFY,
         from: "self.shared.rung.fetch_add(1, Ordering::Release);",
         to: "",
@@ -947,7 +990,7 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
-        name: "who wakes hears rings that come later",
+        name: "a wake-up counts later ones as heard",
         file: NOTIFY,
         from: "            list.heard = self.shared.rung.load(Ordering::Acquire);
             let waiters = mem::take(&mut list.waiters);",
@@ -957,7 +1000,7 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_ring_while_the_list_is_held",
     },
     Weakening {
-        name: "one that gives up takes the others along",
+        name: "a cancelled waiter takes the others along",
         file: NOTIFY,
         from: "let cancelled = place.map(|place| list.waiters.swap_remove(place));",
         to: "let cancelled = place.map(|_| mem::take(&mut list.waiters));",
@@ -965,7 +1008,7 @@ pub const LIST: &[Weakening] = &[
         model: "notify::one_gives_up_waiting_and_one_does_not",
     },
     Weakening {
-        name: "waiters are counted out after the list was let go",
+        name: "waiters are counted out after the list was released",
         file: NOTIFY,
         from: "        self.shared.waiting.store(false, Ordering::Relaxed);
             let unheard = self.let_go(list);
@@ -979,11 +1022,27 @@ pub const LIST: &[Weakening] = &[
     // The checker.
     Weakening {
         name: "the checker goes without shadows",
-        file: "src/sync/loom.rs",
-        from: "with_flag(&SHADOWS, on, model);",
-        to: "with_flag(&SHADOWS, on && false, model);",
+        file: "src/sync/loom/shadows.rs",
+        from: "with_choice(choice, on, model);",
+        to: "with_choice(choice, on && false, model);",
         also: &[],
         model: "litmus::load_then_exchange_is_explored",
+    },
+    Weakening {
+        name: "the checker's light fence orders nothing",
+        file: "src/sync/loom/asymmetric.rs",
+        from: "self.mailboxes[me].fetch_add(1, Ordering::AcqRel)",
+        to: "self.mailboxes[me].fetch_add(1, Ordering::Relaxed)",
+        also: &[],
+        model: "litmus::store_buffering_light_heavy",
+    },
+    Weakening {
+        name: "the checker's heavy fence passes on what it finds",
+        file: "src/sync/loom/asymmetric.rs",
+        from: "mailbox.fetch_add(1, Ordering::Relaxed);",
+        to: "mailbox.fetch_add(1, Ordering::AcqRel);",
+        also: &[],
+        model: "litmus::a_ring_of_three_with_one_heavy",
     },
 ];
 

@@ -128,8 +128,8 @@ impl Listening<'_> {
         // Relaxed: see the fence. An exchange, as in `ring`: the checker has a wrong idea of stores
         // among exchanges.
         self.0.pressed.swap(false, Ordering::Relaxed);
-        // SeqCst: against the fence in `ring`: a claim that still saw the press is swept for now. (No model
-        // fails without it: under the checker the sweep's own pin is such a fence, too.)
+        // SeqCst: against the fence in `ring`: a claim that still saw the press is swept for now. Pinned by
+        // `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);
     }
 }

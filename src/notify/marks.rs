@@ -56,8 +56,6 @@ pub(crate) struct Notify {
     /// For each range, the epoch of the last change that had to be marked.
     marks: Box<[AtomicU64]>,
     list: Mutex<List>,
-    #[cfg(incarnation_loom)]
-    silent: bool,
 }
 
 #[derive(Debug, Default)]
@@ -106,18 +104,12 @@ impl Notify {
             shared: Padded::default(),
             marks: (0..ranges).map(|_| AtomicU64::new(0)).collect(),
             list: Mutex::new(List::default()),
-            #[cfg(incarnation_loom)]
-            silent: crate::sync::is_silent(),
         }
     }
 
     /// To be called after every change of the packed state at a place. One load, unless somebody subscribes.
     #[inline(always)]
     pub(crate) fn changed(&self, domain: &Domain, place: Index) {
-        #[cfg(incarnation_loom)]
-        if self.silent {
-            return;
-        }
         // Between the change and the load, against the heavy fence of a look. Pinned by
         // `notify::a_change_against_the_first_look`.
         domain.light_fence();

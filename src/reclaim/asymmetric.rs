@@ -18,8 +18,8 @@
 //! they find it unlinked. Where the kernel refuses membarrier, both fences are real ones; that is
 //! decided once, when the domain is made. Should it ever fail afterwards, nothing is freed any more.
 //!
-//! Under the model checker both fences are real. So the checker cannot show that the pin's load of
-//! the epoch must be an Acquire: there the reader's fence makes up for it, here nothing does.
+//! Under the model checker the pair of fences is the one that C++'s proposal P1202 specifies: the light fence alone orders
+//! nothing, so the models see a reader as it runs here. The path with real fences has models of its own.
 //!
 //! Threads: a record is taken at a thread's first pin and given back when the thread ends; one that
 //! ends inside a view (leaked, or kept in a thread-local that is destroyed later) leaves its record
@@ -34,10 +34,9 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use self::record::{IDLE, Record};
-use super::membarrier;
 use crate::sync::atomic::plain::{AtomicPtr, AtomicU64};
 use crate::sync::atomic::{Ordering, fence};
-use crate::sync::{Arc, Padded, thread_local};
+use crate::sync::{Arc, Asymmetric, Padded, membarrier, thread_local};
 
 /// A set of threads and trackers whose pins count for each other.
 #[derive(Debug)]
@@ -64,8 +63,9 @@ struct Registry {
     epoch: AtomicU64,
     /// How many domains stand for it. Once there is none there never is one again, and threads let go of it.
     domains: AtomicU64,
-    /// Whether readers may leave their fence to the freeing side.
+    /// Whether readers may leave their fence to the freeing side: then both sides use `fences`, else real ones.
     asymmetric: bool,
+    fences: Asymmetric,
     /// Every record ever made, newest first. Records are reused, and freed with the registry.
     records: AtomicPtr<Padded<Record>>,
 }
@@ -132,41 +132,45 @@ fn thread_identity() -> usize {
         .unwrap_or(0)
 }
 
-/// Tells the compiler that the way here is seldom taken.
-#[cold]
-const fn rarely() {}
-
 impl Registry {
     fn new() -> Self {
         Self {
             epoch: AtomicU64::new(1),
             domains: AtomicU64::new(1),
             asymmetric: membarrier::register(),
+            fences: Asymmetric::new(),
             records: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
+    /// A store to a record, or to what a writer changed, comes before the reads that follow, as far as a thread can
+    /// tell that runs a heavy fence.
     #[inline(always)]
+    #[cfg_attr(incarnation_loom, track_caller)]
     fn light_fence(&self) {
         if self.asymmetric {
-            core::sync::atomic::compiler_fence(Ordering::SeqCst);
+            self.fences.light();
         } else {
-            rarely();
-            // SeqCst: the store to the record comes before the reads that follow, or the scan sees
-            // none of it. Pinned by `views::lookup_across_unlink_and_recycling`.
-            fence(Ordering::SeqCst);
+            self.real_fence();
         }
     }
 
+    #[cfg_attr(incarnation_loom, track_caller)]
     fn heavy_fence(&self) -> bool {
         if self.asymmetric {
-            membarrier::run()
+            self.fences.heavy()
         } else {
-            // SeqCst: the unlinking comes before the scan of the records. Pinned by
-            // `views::lookup_across_unlink_and_recycling`.
-            fence(Ordering::SeqCst);
+            self.real_fence();
             true
         }
+    }
+
+    /// Either side of the pair where the kernel refuses membarrier.
+    #[cold]
+    #[allow(clippy::unused_self, reason = "a fence of this registry's")]
+    fn real_fence(&self) {
+        // SeqCst: of each two fences one comes first. Pinned by `views::a_lookup_where_membarrier_is_refused`.
+        fence(Ordering::SeqCst);
     }
 
     fn each_record(&self) -> impl Iterator<Item = &Padded<Record>> {
@@ -356,6 +360,8 @@ impl Domain {
 
     /// Finds out how far time has passed: one heavy fence, and a look at every thread's record.
     pub(crate) fn horizon(&self) -> Horizon {
+        // Between unlinking and scanning, against the light fence of a pin. Pinned by
+        // `views::lookup_across_unlink_and_recycling`.
         if !self.0.heavy_fence() {
             return Horizon(0);
         }
@@ -370,11 +376,13 @@ impl Domain {
 
     /// The hot side of a pair of fences.
     #[inline(always)]
+    #[cfg_attr(incarnation_loom, track_caller)]
     pub(crate) fn light_fence(&self) {
         self.0.light_fence();
     }
 
-    /// The rare side of a pair of fences; false if it could not be had.
+    /// The rare side of a pair of fences; false if the system refused it.
+    #[cfg_attr(incarnation_loom, track_caller)]
     pub(crate) fn heavy_fence(&self) -> bool {
         self.0.heavy_fence()
     }

@@ -1,48 +1,25 @@
 //! The seam to memory reclamation: when may an entry that was unlinked be used again?
 //!
-//! Whoever reads the table is *pinned* by a [`Guard`]. Whoever has unlinked entries takes a
-//! [`Ticket`], and may use them again once a later [`Domain::horizon`] says that the ticket has
-//! *passed*: no guard that existed when it was taken is still held. Nothing outside this folder
-//! knows how that is found out. Two schemes do it:
+//! A thread that reads the table is *pinned* by a [`Guard`]. A thread that unlinked entries takes a [`Ticket`], and
+//! may use them again once a later [`Domain::horizon`] says that the ticket has *passed*: no guard that existed when
+//! the ticket was taken is still held. Nothing outside this folder knows how that is found out. There are two schemes:
 //!
-//! - `asymmetric` (Linux): a pin is two plain stores; whoever settles pays for both sides with a
-//!   system call. The default where there is one.
-//! - `portable`: crossbeam-epoch; a pin costs a full fence. Forced everywhere by
+//! - `asymmetric` (Linux): a pin is two plain stores. The freeing side pays for both sides with a system call.
+//!   Where the kernel refuses the call, both sides use real fences.
+//! - `portable`: crossbeam-epoch; a pin costs a full fence. The only one on other systems; elsewhere chosen by
 //!   `--cfg incarnation_portable`.
 //!
 //! The seam also lends the pair of fences that the first scheme is made of ([`Domain::light_fence`],
-//! [`Domain::heavy_fence`]) to whatever else must be free on a hot path.
+//! [`Domain::heavy_fence`]) to other code that must be free on a hot path.
 
-#[cfg(all(
-    any(target_os = "linux", incarnation_loom),
-    not(incarnation_portable),
-    not(miri)
-))]
+#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable)))]
 mod asymmetric;
-#[cfg(all(
-    any(target_os = "linux", incarnation_loom),
-    not(incarnation_portable),
-    not(miri)
-))]
-mod membarrier;
-#[cfg(all(
-    any(target_os = "linux", incarnation_loom),
-    not(incarnation_portable),
-    not(miri)
-))]
+#[cfg(all(any(target_os = "linux", incarnation_loom), not(incarnation_portable)))]
 use asymmetric as scheme;
 
-#[cfg(any(
-    not(any(target_os = "linux", incarnation_loom)),
-    incarnation_portable,
-    miri
-))]
+#[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable))]
 mod portable;
-#[cfg(any(
-    not(any(target_os = "linux", incarnation_loom)),
-    incarnation_portable,
-    miri
-))]
+#[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable))]
 use portable as scheme;
 
 pub(crate) use scheme::{Domain, Guard, Ticket};
@@ -56,10 +33,10 @@ pub(crate) use scheme::{Domain, Guard, Ticket};
     not(incarnation_loom)
 ))]
 pub(crate) fn system_calls() -> usize {
-    membarrier::RUNS.get()
+    crate::sync::membarrier::RUNS.get()
 }
 
-/// Who decides when removed nodes' memory may be used again.
+/// The reclamation domain: it decides when removed nodes' memory may be used again.
 ///
 /// By default all trackers of a process share one, so that a thread pays once. A view that is held
 /// for ever delays recycling in every tracker that shares it (and nothing else); a tracker with a

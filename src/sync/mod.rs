@@ -1,9 +1,9 @@
-//! The only file that knows std from loom.
+//! The only module that knows std from loom.
 //!
-//! Everything concurrent in this crate takes its atomics, cells and shared pointers from here. With
-//! `--cfg incarnation_loom` they are the model checker's, so that the models in `loom-tests` run the very code
-//! that users run. The names and shapes are those of loom: a cell is accessed in a closure, which is
-//! what lets the checker see a race on what it holds.
+//! Everything concurrent in this crate takes its atomics, fences, cells and shared pointers from here. With
+//! `--cfg incarnation_loom` they are the model checker's, so the models in `loom-tests` run the code that users run.
+//! The names and shapes are those of loom: a cell is accessed in a closure, which lets the checker see a race on
+//! what the cell holds.
 
 #[cfg(not(incarnation_loom))]
 mod imp {
@@ -11,7 +11,7 @@ mod imp {
     pub(crate) mod atomic {
         pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
-        /// What the model checker needs no shadows for; see its arm of this facade.
+        /// Atomics that need no shadows under the model checker; see its arm of this facade.
         pub(crate) mod plain {
             pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
         }
@@ -48,12 +48,40 @@ mod imp {
         };
     }
 
-    /// Lets another thread go on with a cache line for about a microsecond: a lost race cost both a
-    /// transfer of it, and some dozens of operations of the winner fit into the pause.
+    /// Pauses for about a microsecond after a lost race. Each race for a cache line costs both threads a transfer
+    /// of it; during the pause the winner does some dozens of operations without one.
     #[cold]
     pub(crate) fn contention_backoff() {
         for _ in 0..32 {
             core::hint::spin_loop();
+        }
+    }
+
+    /// A pair of fences of unequal cost, as C++'s proposal P1202 specifies it: of each light and each heavy fence one
+    /// comes first, and what the one's thread did before its fence is known to the other's thread behind its fence.
+    /// Two light fences order nothing. For a process that [`membarrier::register`] said yes to.
+    ///
+    /// [`membarrier::register`]: super::membarrier::register
+    #[derive(Debug, Default)]
+    pub(crate) struct Asymmetric;
+
+    impl Asymmetric {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
+        /// The hot side: no instruction, but the compiler moves no access across it.
+        #[inline(always)]
+        #[allow(clippy::unused_self, reason = "the checker's has mailboxes")]
+        pub(crate) fn light(&self) {
+            core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        }
+
+        /// The rare side: a full fence on every core that runs a thread of this process. False if the system refused
+        /// it, and then it ordered nothing.
+        #[allow(clippy::unused_self, reason = "the checker's has mailboxes")]
+        pub(crate) fn heavy(&self) -> bool {
+            super::membarrier::run()
         }
     }
 
@@ -62,8 +90,11 @@ mod imp {
     pub(crate) use std::time::Instant;
 }
 
+#[cfg(not(incarnation_loom))]
+pub(crate) mod membarrier;
+
 #[cfg(incarnation_loom)]
-#[path = "loom.rs"]
+#[path = "loom/mod.rs"]
 mod imp;
 
 mod catch_panic;

@@ -153,7 +153,7 @@ impl<K, D> Entry<K, D> {
     fn bits(&self) -> u64 {
         // Acquire: with the Release in `raise`, the last update read next is at least as late as this
         // packed state's own, and key, hash and generation are those of its life (a scan comes here without
-        // a head). Pinned by `claims::stamp_before_publish` and `scans::scanner_and_insert`.
+        // a head). Pinned by `claims::last_update_before_publish` and `scans::scanner_and_insert`.
         self.packed.load(Ordering::Acquire)
     }
 
@@ -176,7 +176,7 @@ impl<K, D> Entry<K, D> {
         now: Timestamp,
     ) -> Result<(), EntryState> {
         // Relaxed, both: published by the exchange below; who sees it reads no older last update than was
-        // read here. Pinned by `claims::stamp_before_publish`. The claims of one packet share their
+        // read here. Pinned by `claims::last_update_before_publish`. The claims of one packet share their
         // time, so most find the last update raised.
         if self.last_update.load(Ordering::Relaxed) < now.as_nanos() {
             self.last_update

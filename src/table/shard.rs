@@ -45,7 +45,7 @@ impl<K, D> Table<K, D> {
         // Release: whoever counts this eviction sees the evicted packed state.
         let mine = shard.pending_unlink.fetch_add(1, Ordering::Release);
         // SeqCst: against the holder's fence below. Either we see its shard lock released, or it sees
-        // our count. Pinned by `evictions::debris_is_handed_over`.
+        // our count. Pinned by `evictions::pending_unlink_is_handed_over`.
         fence(Ordering::SeqCst);
         loop {
             if !shard.try_acquire() {
@@ -87,7 +87,7 @@ impl Shard {
     }
 
     fn release(&self) {
-        // Release: see `try_acquire`. Pinned by `evictions::debris_is_handed_over`.
+        // Release: see `try_acquire`. Pinned by `evictions::pending_unlink_is_handed_over`.
         self.lock.store(false, Ordering::Release);
     }
 }

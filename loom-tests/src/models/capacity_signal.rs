@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use incarnation::model::thread;
+use incarnation::model::{Membarrier, thread};
 use incarnation::{Claim, Clock, Rejection, Sweeper, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
@@ -48,6 +48,23 @@ const SWEPT_FOR: Bounds = Bounds::new(
      two of the claim, takes one; the plain arm has two more",
 );
 
+/// A claim is refused; then, inside a view, the node dies and a second claim is refused. A sweep must follow.
+fn a_refusal_inside_a_view(w: &World) {
+    let sweeper = sweeper(w);
+    assert_eq!(w.tracker.update(&OTHER, Claim::alive(2), later()), FULL);
+    // Here no pin of the second refused claim fences what was done before it.
+    w.tracker.with(|view| {
+        let died = view.update(&NODE, Claim::dead(1), BEGIN);
+        assert!(died.accepted());
+        let _ = view.update(&OTHER, Claim::alive(2), later());
+    });
+    // No further claim: that one must be enough.
+    while w.state(NODE).is_some() {
+        thread::park();
+    }
+    assert_eq!(sweeper.panics(), 0);
+}
+
 /// The sweeper is a thread of its own in any case; beside this role, the one that claims is so, too.
 const ELSEWHERE: fn(&World) = |_| {};
 
@@ -81,23 +98,17 @@ pub fn models() -> Vec<Model> {
             "capacity_signal::a_refusal_inside_a_view_is_swept_for",
             SWEPT_FOR,
             full,
-            &[ELSEWHERE, |w: &World| {
-                let sweeper = sweeper(w);
-                assert_eq!(w.tracker.update(&OTHER, Claim::alive(2), later()), FULL);
-                // Here no pin of the second refused claim fences what was done before it.
-                w.tracker.with(|view| {
-                    let died = view.update(&NODE, Claim::dead(1), BEGIN);
-                    assert!(died.accepted());
-                    let _ = view.update(&OTHER, Claim::alive(2), later());
-                });
-                // No further claim: that one must be enough.
-                while w.state(NODE).is_some() {
-                    thread::park();
-                }
-                assert_eq!(sweeper.panics(), 0);
-            }],
+            &[ELSEWHERE, a_refusal_inside_a_view],
             |w: &World| assert_eq!(w.state(NODE), None),
         ),
+        Model::new(
+            "capacity_signal::a_refusal_where_membarrier_is_refused_is_swept_for",
+            SWEPT_FOR,
+            full,
+            &[ELSEWHERE, a_refusal_inside_a_view],
+            |w: &World| assert_eq!(w.state(NODE), None),
+        )
+        .on(Membarrier::Refused),
         Model::new(
             "capacity_signal::a_ring_while_the_list_is_held",
             Bounds::new(

@@ -84,7 +84,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "claims::words_only_rise",
+            "claims::packed_states_only_rise",
             USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[

@@ -2,8 +2,8 @@
 
 mod capacity_signal;
 mod claims;
+mod epoch;
 mod evictions;
-mod tombstones;
 mod handles;
 mod inserts;
 mod limits;
@@ -12,6 +12,7 @@ mod local;
 mod notify;
 mod recycling;
 mod scans;
+mod tombstones;
 mod views;
 
 use crate::Model;
@@ -42,10 +43,8 @@ pub fn all() -> Vec<Model> {
         limits::models(),
         local::models(),
         capacity_signal::models(),
-        notify::models()
-            .into_iter()
-            .map(crate::Model::telling)
-            .collect(),
+        notify::models(),
+        epoch::models(),
     ];
     let all = files.into_iter().flatten();
     #[cfg(incarnation_portable)]
@@ -55,7 +54,7 @@ pub fn all() -> Vec<Model> {
 
 /// How many models there are; fewer is a failure.
 #[cfg(not(incarnation_portable))]
-pub const EXPECTED: usize = 79;
+pub const EXPECTED: usize = 110;
 /// The same over the portable scheme.
 #[cfg(incarnation_portable)]
 pub const EXPECTED: usize = 4;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
+use incarnation::model::Membarrier;
 use incarnation::model::atomic::{AtomicBool, Ordering as Order};
 use incarnation::{Claim, Subscriber};
 
@@ -200,6 +201,29 @@ pub fn models() -> Vec<Model> {
                 w.assert_final(0);
             },
         ),
+        Model::new(
+            "notify::a_change_against_a_waiter_where_membarrier_is_refused",
+            USUAL,
+            watched,
+            &[claim, |w: &Watched| w.with(0, Watcher::wait)],
+            |w: &Watched| {
+                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.assert_final(0);
+            },
+        )
+        .on(Membarrier::Refused),
+        // Then nobody sleeps: a waiter looks instead.
+        Model::new(
+            "notify::a_change_against_a_waiter_where_membarrier_fails_later",
+            USUAL,
+            watched,
+            &[claim, |w: &Watched| w.with(0, Watcher::wait)],
+            |w: &Watched| {
+                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.assert_final(0);
+            },
+        )
+        .on(Membarrier::FailsLater),
         Model::new(
             "notify::a_change_against_two_waiters",
             Bounds::new(

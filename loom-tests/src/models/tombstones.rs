@@ -19,7 +19,10 @@ fn tombstone(incarnation: u64) -> Verdict {
 fn stays_dead(w: &World) {
     assert_eq!(w.state(NODE), None);
     assert_eq!(w.tracker.tombstones(), 1);
-    assert_eq!(w.tracker.judge(&NODE, Claim::alive(5), later()), tombstone(5));
+    assert_eq!(
+        w.tracker.judge(&NODE, Claim::alive(5), later()),
+        tombstone(5)
+    );
     assert_eq!(
         w.tracker.judge(&NODE, Claim::alive(6), later()),
         Verdict::Joined

@@ -1,6 +1,8 @@
 //! Views: what a view can reach is not used again while it is held.
 
 use incarnation::Claim;
+#[cfg(not(incarnation_portable))]
+use incarnation::model::Membarrier;
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
@@ -56,6 +58,44 @@ pub fn models() -> Vec<Model> {
             READERS,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[reader_is_consistent, remove_and_reuse],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        ),
+        // Where the kernel refuses membarrier from the start, both sides use real fences.
+        #[cfg(not(incarnation_portable))]
+        Model::new(
+            "views::a_lookup_where_membarrier_is_refused",
+            READERS,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[reader_is_consistent, remove_and_reuse],
+            |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
+        )
+        .on(Membarrier::Refused),
+        // Where it fails once readers rely on it, nothing may be used again.
+        #[cfg(not(incarnation_portable))]
+        Model::new(
+            "views::a_lookup_where_membarrier_fails_later",
+            READERS,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[reader_is_consistent, remove_and_reuse],
+            |w: &World| {
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.pending_reclaim(), 1);
+            },
+        )
+        .on(Membarrier::FailsLater),
+        Model::new(
+            "views::a_repinned_view_keeps_what_it_sees",
+            READERS,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let mut view = w.tracker.pin();
+                    view.repin();
+                    let state = view.get(&NODE);
+                    assert!(state.is_none_or(|state| state.claim() == Claim::alive(1)));
+                },
+                remove_and_reuse,
+            ],
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
         ),
         // What the reader settles for a removal of its own, the other's removal may rely on.

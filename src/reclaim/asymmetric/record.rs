@@ -6,7 +6,6 @@
 //! guard, fences that must be real) is told by values those comparisons fail on, and costs a call.
 
 use core::cell::Cell;
-use core::sync::atomic::compiler_fence;
 
 use super::Registry;
 use crate::sync::Padded;
@@ -114,8 +113,9 @@ impl Record {
         let there = self.there();
         if there == IDLE {
             self.announce(registry);
-            // The processor may still read ahead of the announcement: the freeing side knows.
-            compiler_fence(Ordering::SeqCst);
+            // Between the announcement and the reads that follow, against the heavy fence of a scan. An idle record
+            // says that membarrier was not refused. Pinned by `views::lookup_across_unlink_and_recycling`.
+            registry.fences.light();
         } else {
             self.enter_rarer(registry, there);
         }
@@ -126,6 +126,7 @@ impl Record {
     fn enter_rarer(&self, registry: &Registry, there: u64) {
         if there == IDLE_FENCED {
             self.announce(registry);
+            // As in `enter`, where membarrier was refused. Pinned by `views::a_lookup_where_membarrier_is_refused`.
             registry.light_fence();
         } else {
             self.others.set(self.others.get() + 1);
@@ -134,9 +135,8 @@ impl Record {
 
     #[inline(always)]
     fn announce(&self, registry: &Registry) {
-        // Acquire: what was unlinked before this epoch's ticket was drawn is seen as unlinked. With
-        // a real fence below it would follow from that one; with a compiler fence nothing else
-        // gives it, and the model checker, where the fence is real, cannot show it.
+        // Acquire: what was unlinked before this epoch's ticket was drawn is seen as unlinked. No fence gives that
+        // where membarrier is had. Pinned by `views::lookup_across_unlink_and_recycling`.
         let epoch = registry.epoch.load(Ordering::Acquire);
         // Release: a scan that reads this store, and not the idle record before it, must still see all
         // that this thread did before it was idle. Pinned by `views::a_second_pin_keeps_the_first_unpin`.
@@ -181,6 +181,7 @@ impl Record {
                 IDLE_FENCED
             });
             self.announce(registry);
+            // As in `enter`. Pinned by `views::a_repinned_view_keeps_what_it_sees`.
             registry.light_fence();
         }
     }

@@ -1,9 +1,8 @@
 //! The system's part in asymmetric fences: `membarrier(2)` and the hook at `fork`.
 //!
-//! Anywhere but on Linux, and under the model checker, there is none: `register` says so and both
-//! sides of every pair use a real fence.
+//! On systems other than Linux, and under Miri, [`register`] refuses: then both sides of every pair use a real fence.
 
-#[cfg(all(target_os = "linux", not(incarnation_loom)))]
+#[cfg(all(target_os = "linux", not(miri)))]
 mod imp {
     use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -18,7 +17,7 @@ mod imp {
         unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
     }
 
-    /// Registers the process, once; whether membarrier can be had.
+    /// Registers the process, once. False if the system refuses membarrier.
     pub(crate) fn register() -> bool {
         // Relaxed: the answer alone matters; two threads asking at once get the same.
         if STATE.load(Ordering::Relaxed) == UNKNOWN {
@@ -53,20 +52,25 @@ mod imp {
     /// Has `child` run in every child of a fork.
     pub(crate) fn at_fork(child: unsafe extern "C" fn()) {
         // SAFETY: `child` does only what a child of a threaded process may: atomics, system calls.
-        // Failure (no memory) leaves the parent's records standing in a child: safe, see the module.
+        // If it fails (no memory), a child keeps the parent's records, which is safe: they only delay recycling.
         unsafe { libc::pthread_atfork(None, None, Some(child)) };
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(incarnation_loom))))]
+#[cfg(not(all(target_os = "linux", not(miri))))]
 mod imp {
-    pub(crate) fn register() -> bool {
+    pub(crate) const fn register() -> bool {
         false
     }
 
-    pub(crate) fn run() -> bool {
-        true
+    pub(crate) const fn register_child() {}
+
+    pub(crate) const fn run() -> bool {
+        false
     }
+
+    pub(crate) const fn at_fork(_: unsafe extern "C" fn()) {}
 }
 
+#[allow(unused_imports, reason = "the portable scheme has no use for it")]
 pub(crate) use imp::*;
