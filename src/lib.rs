@@ -29,6 +29,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod counters;
 #[cfg(any(doc, doctest))]
 pub mod guide;
@@ -102,6 +103,7 @@ pub mod model {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use address::canonical_address;
 pub use counters::Counts;
 pub use hash::RandomState;
 #[cfg(feature = "metrics")]
@@ -112,6 +114,8 @@ pub use local::{Answer, Local, LocalError};
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
 pub use select::ProbeOrder;
+#[cfg(feature = "persist")]
+pub use snapshot::Loaded;
 pub use snapshot::{Digest, MergeReport, Record, Snapshot, SnapshotError};
 pub use stats::{Evictions, Rejections, Stats};
 #[cfg(feature = "stream")]

@@ -3,12 +3,12 @@
 #![cfg(feature = "persist")]
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
 use incarnation::persist::{DurableIncarnation, FormatError, PersistError};
-use incarnation::{Claim, Digest, IncarnationTracker, Record, Snapshot, Status, Timestamp};
+use incarnation::{Claim, Digest, IncarnationTracker, Loaded, Record, Snapshot, Status, Timestamp};
 use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -276,4 +276,169 @@ fn text_names_statuses_and_reading_it_checks_everything() {
     for text in digests {
         assert!(serde_json::from_str::<Digest<u32>>(text).is_err(), "{text}");
     }
+}
+
+fn alive_at<K: Ord>(keys: impl IntoIterator<Item = K>) -> Snapshot<K> {
+    let rows = keys.into_iter().map(|key| record(key, Claim::alive(1)));
+    Snapshot::new(rows.collect(), Vec::new()).unwrap()
+}
+
+fn link_local(flow: u32, scope: u32) -> SocketAddrV6 {
+    let address = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    SocketAddrV6::new(address, 7946, flow, scope)
+}
+
+#[test]
+fn scopes_and_flow_information_of_socket_addresses_survive() {
+    let (_directory, path) = place();
+    let addresses =
+        [(0, 2), (0, 3), (5, 0), (0, 0), (7, 9)].map(|(flow, scope)| link_local(flow, scope));
+    for some in [&addresses[..1], &addresses[..2], &addresses] {
+        let snapshot = alive_at(some.iter().copied().map(SocketAddr::V6));
+        snapshot.save(&path).unwrap();
+        assert_eq!(Snapshot::load(&path).unwrap(), Some(snapshot.clone()));
+        let snapshot = alive_at(some.iter().copied());
+        snapshot.save(&path).unwrap();
+        assert_eq!(Snapshot::load(&path).unwrap(), Some(snapshot.clone()));
+        // In any other binary format, too, and digests as well.
+        let digest = snapshot.digest();
+        let bytes = postcard::to_allocvec(&(snapshot.clone(), digest.clone())).unwrap();
+        assert_eq!(postcard::from_bytes(&bytes), Ok((snapshot, digest)));
+    }
+}
+
+#[test]
+fn socket_addresses_without_scopes_are_laid_out_as_serde_does() {
+    let addresses =
+        ["10.0.0.1:80", "[fe80::1]:7946"].map(|text| text.parse::<SocketAddr>().unwrap());
+    let snapshot = alive_at(addresses);
+    let rows = addresses.map(|address| (address, 2_u8, 1_u64, SECOND * 3));
+    let payload = postcard::to_allocvec(&(rows.to_vec(), [0_u8; 0].to_vec())).unwrap();
+    assert_eq!(snapshot.encode().unwrap(), file(2, 1, &payload));
+}
+
+#[test]
+fn text_keeps_scopes_and_refuses_flow_information() {
+    let scoped = alive_at([2, 3].map(|scope| SocketAddr::V6(link_local(0, scope))));
+    let text = serde_json::to_string(&scoped).unwrap();
+    assert!(text.contains("[fe80::1%2]:7946"), "{text}");
+    assert_eq!(
+        serde_json::from_str::<Snapshot<SocketAddr>>(&text).unwrap(),
+        scoped
+    );
+    let flow = alive_at([SocketAddr::V6(link_local(5, 0))]);
+    assert!(serde_json::to_string(&flow).is_err());
+}
+
+#[test]
+fn a_key_that_reads_back_as_another_is_refused_and_the_file_stays() {
+    let (_directory, path) = place();
+    let key = |name: &str, scope| (name.to_owned(), SocketAddr::V6(link_local(0, scope)));
+    let good = alive_at([key("a", 0), key("b", 0)]);
+    good.save(&path).unwrap();
+    let lost = alive_at([key("a", 0), key("b", 2)]);
+    assert_eq!(lost.encode(), Err(PersistError::LossyKey { row: 1 }));
+    assert_eq!(lost.save(&path), Err(PersistError::LossyKey { row: 1 }));
+    // Two keys that become one, and a tombstone's key.
+    let one = alive_at([key("b", 2), key("b", 3)]);
+    assert_eq!(one.encode(), Err(PersistError::LossyKey { row: 0 }));
+    let tombstone = record(key("c", 4), Claim::dead(1));
+    let of_tombstone = Snapshot::new(good.nodes().to_vec(), vec![tombstone]).unwrap();
+    assert_eq!(
+        of_tombstone.encode(),
+        Err(PersistError::LossyKey { row: 2 })
+    );
+    assert_eq!(Snapshot::load(&path).unwrap(), Some(good));
+}
+
+#[test]
+fn a_damaged_snapshot_is_set_aside_and_never_deleted() {
+    let (directory, path) = place();
+    assert_eq!(
+        Snapshot::<u32>::load_or_set_aside(&path),
+        Ok(Loaded::Missing)
+    );
+    small().save(&path).unwrap();
+    assert_eq!(
+        Snapshot::load_or_set_aside(&path),
+        Ok(Loaded::Snapshot(small()))
+    );
+    let good = fs::read(&path).unwrap();
+    let mut flipped = good.clone();
+    flipped[30] ^= 1;
+    let newer = file(2, 2, &good[20..good.len() - 4]);
+    let damaged: [&[u8]; 5] = [&flipped, b"", &[0; 5000], &newer, &good[..40]];
+    for (number, bytes) in (1..).zip(damaged) {
+        fs::write(&path, bytes).unwrap();
+        let Loaded::SetAside { error, moved_to } =
+            Snapshot::<u32>::load_or_set_aside(&path).unwrap()
+        else {
+            panic!("{bytes:?}");
+        };
+        assert_eq!(Snapshot::<u32>::decode(bytes), Err(error));
+        let expected = directory.path().canonicalize().unwrap();
+        assert_eq!(moved_to, expected.join(format!("members.damaged-{number}")));
+        assert_eq!(fs::read(&moved_to).unwrap(), bytes);
+        assert!(!path.exists());
+        // The program goes on: it begins anew, and saves where it did before.
+        assert_eq!(
+            Snapshot::<u32>::load_or_set_aside(&path),
+            Ok(Loaded::Missing)
+        );
+        small().save(&path).unwrap();
+    }
+}
+
+#[test]
+fn setting_aside_takes_the_first_name_that_no_file_has() {
+    let (directory, path) = place();
+    for number in [1, 2, 4] {
+        fs::write(
+            directory.path().join(format!("members.damaged-{number}")),
+            "kept",
+        )
+        .unwrap();
+    }
+    fs::write(&path, "bad").unwrap();
+    let loaded = Snapshot::<u32>::load_or_set_aside(&path).unwrap();
+    assert!(
+        matches!(&loaded, Loaded::SetAside { moved_to, .. } if moved_to.ends_with("members.damaged-3")),
+        "{loaded:?}"
+    );
+    let kept = |number: u32| fs::read(directory.path().join(format!("members.damaged-{number}")));
+    assert!(
+        [1, 2, 4]
+            .into_iter()
+            .all(|number| kept(number).unwrap() == b"kept")
+    );
+}
+
+#[test]
+fn a_durable_incarnation_is_not_set_aside_even_if_damaged() {
+    let (directory, path) = place();
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .local_durable(DurableIncarnation::open(&path).unwrap())
+        .build()
+        .unwrap();
+    let whole = fs::read(&path).unwrap();
+    // While it is in use, nobody else touches it.
+    let locked = Snapshot::<u32>::load_or_set_aside(&path);
+    assert!(
+        matches!(locked, Err(PersistError::Locked { .. })),
+        "{locked:?}"
+    );
+    drop(tracker);
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for bytes in [whole, damaged] {
+        fs::write(&path, &bytes).unwrap();
+        let error = Snapshot::<u32>::load_or_set_aside(&path).unwrap_err();
+        assert!(matches!(error, PersistError::Format { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    assert_eq!(
+        fs::read_dir(directory.path()).unwrap().count(),
+        2,
+        "file and lock"
+    );
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "foca")]
 pub mod foca;
+#[cfg(feature = "serde")]
+mod key_form;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "serde")]
@@ -9,3 +11,5 @@ mod serde;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::describe_metrics;
+#[cfg(feature = "persist")]
+pub(crate) use self::serde::rows_of;

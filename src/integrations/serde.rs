@@ -1,8 +1,8 @@
-//! What can be serialized: statuses, incarnations, claims, snapshots and digests.
+//! `serde` for statuses, incarnations, claims, snapshots and digests.
 //!
-//! Formats for people get names (`"suspect"`), others the rank (3), the number that packed states hold, too. Reading
-//! checks everything: no incarnation above what a table holds, no second row of a node, no tombstone of
-//! the living. So what was read is as good as what was made here, and merging can rely on it.
+//! Formats that people read get names (`"suspect"`), others the rank (3), which is also the number in packed states.
+//! Reading checks everything: no incarnation above the range of a table, no second row of a node, no tombstone of a
+//! running node. So a snapshot that was read is as good as one that was taken here, and merging can rely on it.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use ::serde::de::Error;
 use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::key_form::KeyForm;
 use crate::rule::{Claim, Incarnation, PackedState, Status};
 use crate::snapshot::{Digest, Known, Record, Snapshot};
 
@@ -84,10 +85,10 @@ struct RecordForm<K> {
     age: Duration,
 }
 
-impl<K: Serialize> Serialize for Record<K> {
+impl<K: Serialize + 'static> Serialize for Record<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RecordForm {
-            node: self.node(),
+            node: KeyForm(self.node()),
             status: self.status(),
             incarnation: self.incarnation(),
             age: self.age(),
@@ -96,11 +97,11 @@ impl<K: Serialize> Serialize for Record<K> {
     }
 }
 
-impl<'de, K: Deserialize<'de>> Deserialize<'de> for Record<K> {
+impl<'de, K: Deserialize<'de> + 'static> Deserialize<'de> for Record<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let form = RecordForm::deserialize(deserializer)?;
+        let form = RecordForm::<KeyForm<K>>::deserialize(deserializer)?;
         let claim = Claim::new(form.status, form.incarnation);
-        Self::new(form.node, claim, form.age).ok_or_else(too_high)
+        Self::new(form.node.0, claim, form.age).ok_or_else(too_high)
     }
 }
 
@@ -115,7 +116,7 @@ struct SnapshotForm<R> {
     tombstones: R,
 }
 
-impl<K: Serialize> Serialize for Snapshot<K> {
+impl<K: Serialize + 'static> Serialize for Snapshot<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         SnapshotForm {
             nodes: self.nodes(),
@@ -125,7 +126,18 @@ impl<K: Serialize> Serialize for Snapshot<K> {
     }
 }
 
-impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Snapshot<K> {
+/// The rows of a serialized snapshot, unchecked.
+#[cfg(feature = "persist")]
+pub(crate) fn rows_of<'de, K, D>(deserializer: D) -> Result<[Vec<Record<K>>; 2], D::Error>
+where
+    K: Deserialize<'de> + 'static,
+    D: Deserializer<'de>,
+{
+    let form = SnapshotForm::<Vec<Record<K>>>::deserialize(deserializer)?;
+    Ok([form.nodes, form.tombstones])
+}
+
+impl<'de, K: Deserialize<'de> + Ord + 'static> Deserialize<'de> for Snapshot<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = SnapshotForm::<Vec<Record<K>>>::deserialize(deserializer)?;
         Self::new(form.nodes, form.tombstones).map_err(D::Error::custom)
@@ -140,10 +152,10 @@ struct KnownForm<K> {
     tombstone: Option<Claim>,
 }
 
-impl<K: Serialize> Serialize for Known<K> {
+impl<K: Serialize + 'static> Serialize for Known<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         KnownForm {
-            node: &self.node,
+            node: KeyForm(&self.node),
             state: self.state.map(PackedState::claim),
             tombstone: self.tombstone.map(PackedState::claim),
         }
@@ -151,15 +163,15 @@ impl<K: Serialize> Serialize for Known<K> {
     }
 }
 
-impl<'de, K: Deserialize<'de>> Deserialize<'de> for Known<K> {
+impl<'de, K: Deserialize<'de> + 'static> Deserialize<'de> for Known<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let form = KnownForm::deserialize(deserializer)?;
+        let form = KnownForm::<KeyForm<K>>::deserialize(deserializer)?;
         let packed = |claim: Option<Claim>| match claim {
             None => Ok(None),
             Some(claim) => PackedState::of(claim).map(Some).ok_or_else(too_high),
         };
         Ok(Self {
-            node: form.node,
+            node: form.node.0,
             state: packed(form.state)?,
             tombstone: packed(form.tombstone)?,
         })
@@ -167,13 +179,13 @@ impl<'de, K: Deserialize<'de>> Deserialize<'de> for Known<K> {
 }
 
 /// As the list of its rows.
-impl<K: Serialize> Serialize for Digest<K> {
+impl<K: Serialize + 'static> Serialize for Digest<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.rows.serialize(serializer)
     }
 }
 
-impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Digest<K> {
+impl<'de, K: Deserialize<'de> + Ord + 'static> Deserialize<'de> for Digest<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::of_rows(Vec::deserialize(deserializer)?).map_err(D::Error::custom)
     }

@@ -1,9 +1,8 @@
 //! The local node's incarnation on disk: a mark below which every incarnation may have been used.
 //!
-//! The mark is raised, a block of incarnations at a time, *before* the first of a block is given
-//! out; so whatever moment a process dies at, its successor finds a mark at or above all it can
-//! have announced. [`Local`](crate::Local) asks a [`Reservation`] before it moves; the
-//! tracker's builder makes one of the [`DurableIncarnation`] that a program opens.
+//! The mark is raised, a block of incarnations at a time, *before* the first of a block is given out. So a process that is
+//! killed at any moment leaves a mark at or above all that it can have announced. [`Local`](crate::Local) asks a
+//! [`Reservation`] before it moves; the tracker's builder makes one of the [`DurableIncarnation`] that a program opens.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -15,33 +14,56 @@ use crate::Incarnation;
 use crate::rule::Policy;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// The mark, a `u64`.
+/// The payload is the mark, a `u64`.
 const CONTENT: Content = Content { id: 1, version: 1 };
 /// Bytes of the whole file.
 const LEN: u64 = (envelope::OVERHEAD + size_of::<u64>()) as u64;
-/// Refutations are rare (one for each time the node is suspected), restarts may come in quick
-/// succession: a few writes more are better than marks that run ahead.
+/// Refutations are rare (one for each time the node is suspected), and restarts may follow each other quickly: a few more
+/// writes are better than marks that run ahead.
 const DEFAULT_BLOCK: u64 = 32;
 
-/// The local node's incarnation as a file remembers it: opened, locked and checked, to be handed
-/// to [`Builder::local_durable`](crate::Builder::local_durable).
+/// The local node's incarnation in a file, which is open, locked and checked; to be handed to
+/// [`Builder::local_durable`](crate::Builder::local_durable).
 ///
-/// A restarted node then never uses an incarnation that it may have announced before, whatever
-/// ended it (`kill -9`, a power failure), and comes back at least `min_rejoin_bump` above: what its
-/// peers ask of a node that they declared dead. At the very end of the range it comes back at
-/// `max_incarnation`, which they accept too.
+/// A restarted node then never uses an incarnation that it may have announced before, even after `kill -9` or a power
+/// failure. It comes back at least `min_rejoin_bump` above, which its peers ask of a node that they declared dead. At the
+/// very end of the range it comes back at `max_incarnation`, which they accept too.
 ///
-/// Incarnations are reserved on disk in blocks, so a refutation costs a disk write (a sync of file
-/// and directory, a millisecond or many, in the thread that calls
-/// [`refute`](crate::Local::refute)) only when a block is used up. A restart skips what is left of
-/// its block: at most [`block`](Self::block) and bump together.
+/// Incarnations are reserved on disk in blocks. A refutation costs a disk write (a sync of file and directory, a
+/// millisecond or many, in the thread that calls [`refute`](crate::Local::refute)) only when a block is used up. A restart
+/// skips the rest of its block: at most [`block`](Self::block) and bump together.
 ///
-/// The file belongs to one process at a time: a lock on `<file>.lock`, which goes when the tracker
-/// (with all its clones and handles) does, sees to that. A process that forks without executing
-/// another program must go on with it in one of the two only; both hold the lock. On file systems
-/// whose locks or syncs do nothing (some network file systems), nothing of this holds. A *missing*
-/// file is a first start, so keep it where it can't get lost: not in `/tmp`, nor under a mount that
-/// may come up late.
+/// One process at a time owns the file, by a lock on `<file>.lock`. The lock ends when the tracker with all its clones and
+/// handles does. A process that forks without executing another program must go on with the tracker in one of the two
+/// only, since both hold the lock. On file systems whose locks or syncs do nothing (some network file systems), none of
+/// this holds.
+///
+/// # A missing file
+///
+/// A *missing* file is a first start, so keep it where it can't get lost: not in `/tmp`, nor under a mount that may come
+/// up late. A node whose file was lost begins at 0 again, below what its peers know of it:
+///
+/// - Its own `Alive` claims are stale, and its peers go on with what they know. If they hold it for Dead, it stays dead.
+/// - It catches up when its peers contradict it: a claim about it at a higher incarnation is answered by
+///   [`Local::answer`](crate::Local::answer) with one above that, and a rejoin refused as
+///   [`Zombie`](crate::Rejection::Zombie) or [`Tombstone`](crate::Rejection::Tombstone) names the incarnation it takes.
+/// - Until then it can repeat incarnations that it used before, so peers may take an old claim for a new one.
+///
+/// A node that can have another name or address needs none of this: under a new key its history does not matter.
+///
+/// # A damaged file
+///
+/// [`open`](Self::open) fails with [`PersistError::Format`], and the node must not start as if the file were missing. Keep
+/// the file for a look at it, and do one of these:
+///
+/// - Restore a copy of the file, and give it some room: a [`local_incarnation`](crate::Builder::local_incarnation) well
+///   above the copy's mark, since the node may have announced more since. With the damaged file moved away, the first
+///   run starts there.
+/// - Ask a peer for the incarnation it holds of this node (`tracker.get(&node)` there), move the file away, and start with
+///   a [`local_incarnation`](crate::Builder::local_incarnation) above it by `min_rejoin_bump` or more.
+/// - Start under a new key.
+///
+/// # Example
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -70,15 +92,16 @@ pub struct DurableIncarnation {
 }
 
 impl DurableIncarnation {
-    /// Opens and locks the file at `path`. Writes nothing yet, except an empty lock file next to it. Cost: a few system
-    /// calls; with the lock in use, up to a tenth of a second.
+    /// Opens and locks the file at `path`. Writes nothing yet, except an empty lock file next to it, which is readable by
+    /// its owner alone and never opened through a link. Cost: a few system calls; while another process holds the lock, up
+    /// to a tenth of a second.
     ///
     /// # Errors
     ///
     /// [`PersistError::Locked`] if it is in use and stays so for a tenth of a second; [`Format`](PersistError::Format) or
-    /// [`NotAFile`](PersistError::NotAFile) if what is there is not a mark that this crate wrote,
-    /// whole and undamaged; [`Io`](PersistError::Io) if its directory does not exist, or the
-    /// operating system refuses for another reason. The file is left as it was.
+    /// [`NotAFile`](PersistError::NotAFile) if the file is not a mark that this crate wrote, whole and undamaged;
+    /// [`Io`](PersistError::Io) if its directory does not exist, or the operating system refuses for another reason. The
+    /// file is left as it was.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PersistError> {
         let file = LockedPath::acquire(path.as_ref())?;
         let mark = match file.read(LEN)? {
@@ -128,7 +151,7 @@ impl DurableIncarnation {
         Ok(mark)
     }
 
-    /// Whether bytes are or were such a file, damaged or of another version though they may be.
+    /// Whether bytes begin as such a file does, even if they are damaged or of another version.
     pub(crate) fn is_its_file(bytes: &[u8]) -> bool {
         envelope::begins_as(CONTENT, bytes)
     }
@@ -155,7 +178,7 @@ impl DurableIncarnation {
             Some(mark) if mark >= max => return Err(PersistError::Exhausted { mark, max }),
             Some(mark) => first.max(mark.saturating_add(bump).min(max)),
         };
-        // Even the start has to be on disk before anybody sees it.
+        // Even the start must be on disk before it is announced.
         let through = raise(&self.file, start.get(), block, max.get())?;
         let reservation = Reservation {
             through: AtomicU64::new(through),
@@ -186,11 +209,11 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Makes sure that `incarnation` (at most `max`) may be given out. One load, unless the block is
-    /// used up: then a disk write, which other threads in the same need wait for.
+    /// Makes sure that `incarnation` (at most `max`) may be given out. Cost: one load. When the block is used up, a disk
+    /// write, for which other threads that need one wait too.
     #[inline]
     pub(crate) fn cover(&self, incarnation: u64) -> Result<(), PersistError> {
-        // Acquire: whoever gives out an incarnation does so after the write that reserved it.
+        // Acquire: an incarnation is given out after the write that reserved it.
         if incarnation <= self.through.load(Ordering::Acquire) {
             return Ok(());
         }

@@ -1,18 +1,17 @@
-//! The bytes around whatever this crate writes to a file: what it is, which version of it, how
-//! long, and a checksum over all of that. Pure functions over byte slices; the durable incarnation
-//! and saved snapshots both use them, and fuzzing calls [`open`] with anything.
+//! The envelope of each file that this crate writes: kind of content, version, length, and a checksum over all of that.
+//! Pure functions over byte slices; the durable incarnation and saved snapshots both use them, and fuzzing calls [`open`]
+//! with arbitrary bytes.
 //!
 //! ```text
 //! magic 8 | content u16 | version u16 | payload length u64 | payload | CRC-32 of all before it u32
 //! ```
 //!
-//! All numbers are little-endian. The magic stands for this layout: content and version are those
-//! of the payload, so they are believed only once the checksum has vouched for them, and damage is
-//! never mistaken for a newer version.
+//! All numbers are little-endian. The magic stands for this layout. Content and version are those of the payload: they
+//! are believed only if the checksum matches, so damage is never mistaken for a newer version.
 
 use core::fmt;
 
-/// As with PNG: the high bit and the line ends betray a file that was transferred as text.
+/// As with PNG: a file that was transferred as text has lost the high bit or the line ends.
 const MAGIC: [u8; 8] = *b"\x89INC\r\n\x1a\n";
 /// Bytes before the payload.
 const HEADER: usize = 20;
@@ -22,7 +21,7 @@ const TRAILER: usize = 4;
 /// Bytes of an envelope without its payload.
 pub(crate) const OVERHEAD: usize = HEADER + TRAILER;
 
-/// What a payload is and in which version.
+/// The kind of a payload, and its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     /// Never used for anything else again.
@@ -47,9 +46,9 @@ pub enum FormatError {
         /// How many bytes there should be.
         expected: u64,
     },
-    /// They don't begin as this crate's files do: somebody else's file.
+    /// They don't begin as this crate's files do: another program wrote them.
     Foreign,
-    /// Checksum and content disagree: damaged.
+    /// Checksum and content disagree: the bytes are damaged.
     Checksum,
     /// A file of this crate, undamaged, but with something else in it.
     OtherContent {
@@ -63,7 +62,8 @@ pub enum FormatError {
         /// The version this build reads.
         supported: u16,
     },
-    /// Undamaged and of a known version, but it says what can't be, or was saved with another type of keys.
+    /// Undamaged and of a known version, but the content is impossible (a node with two rows, an incarnation above the
+    /// range), or was saved with another type of keys.
     Payload,
 }
 
@@ -71,17 +71,28 @@ impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated { len, expected } => {
-                write!(f, "truncated: {len} bytes where {expected} are expected")
+                write!(
+                    f,
+                    "truncated: {len} bytes, and at least {expected} are expected"
+                )
             }
-            Self::TrailingBytes { expected } => write!(f, "goes on after its {expected} bytes"),
+            Self::TrailingBytes { expected } => {
+                write!(f, "too long: more bytes follow its {expected}")
+            }
             Self::Foreign => f.write_str("not written by `incarnation`"),
             Self::Checksum => f.write_str("damaged: the checksum does not match"),
-            Self::OtherContent { found } => write!(f, "holds something else (content {found})"),
+            Self::OtherContent { found } => write!(
+                f,
+                "holds another kind of content: {found} (1 is a node's incarnation, 2 a snapshot)"
+            ),
             Self::Version { found, supported } => {
-                write!(f, "of version {found}, where {supported} is supported")
+                write!(
+                    f,
+                    "written in version {found}; this build reads version {supported}"
+                )
             }
             Self::Payload => f.write_str(
-                "undamaged, but not a content of this kind and key type, or it says what can't be",
+                "undamaged, but with impossible content, or saved with another type of keys",
             ),
         }
     }
@@ -109,15 +120,18 @@ pub(crate) fn begins_as(content: Content, bytes: &[u8]) -> bool {
         .is_some_and(|rest| rest.starts_with(&content.id.to_le_bytes()))
 }
 
-/// Takes a payload out of its envelope. Never panics, allocates nothing.
-pub(crate) fn open(content: Content, bytes: &[u8]) -> Result<&[u8], FormatError> {
-    let len = bytes.len() as u64;
-    let magic = bytes.len().min(MAGIC.len());
-    if bytes[..magic] != MAGIC[..magic] {
+/// Bytes that [`check_head`] looks at.
+pub(crate) const HEAD: usize = HEADER;
+
+/// Whether the first [`HEAD`] bytes of a file of `len` bytes can be those of an envelope. Bytes of another program, and
+/// lengths that can't be right, are refused before the rest is read.
+pub(crate) fn check_head(head: &[u8], len: u64) -> Result<(), FormatError> {
+    let magic = head.len().min(MAGIC.len());
+    if head[..magic] != MAGIC[..magic] {
         return Err(FormatError::Foreign);
     }
     let truncated = |expected| FormatError::Truncated { len, expected };
-    let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
+    let Some((header, _)) = head.split_at_checked(HEADER) else {
         return Err(truncated(OVERHEAD as u64));
     };
     let payload_len = u64::from_le_bytes(array(header, 12));
@@ -128,6 +142,13 @@ pub(crate) fn open(content: Content, bytes: &[u8]) -> Result<&[u8], FormatError>
     if len > expected {
         return Err(FormatError::TrailingBytes { expected });
     }
+    Ok(())
+}
+
+/// Takes a payload out of its envelope. Never panics, allocates nothing.
+pub(crate) fn open(content: Content, bytes: &[u8]) -> Result<&[u8], FormatError> {
+    check_head(bytes, bytes.len() as u64)?;
+    let (header, rest) = bytes.split_at(HEADER);
     // The length is right, so `rest` is payload and checksum.
     let (payload, _) = rest.split_at(rest.len() - TRAILER);
     let (covered, checksum) = bytes.split_at(bytes.len() - TRAILER);
@@ -164,7 +185,7 @@ mod tests {
     const CONTENT: Content = Content { id: 7, version: 3 };
 
     #[test]
-    fn what_was_sealed_opens() {
+    fn a_sealed_payload_opens_to_the_same_bytes() {
         for payload in [&b""[..], b"x", &[0; 1000]] {
             let bytes = seal(CONTENT, payload);
             assert_eq!(bytes.len(), OVERHEAD + payload.len());
@@ -173,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn each_prefix_is_truncated_and_each_extension_trails() {
+    fn each_prefix_is_truncated_and_each_extension_has_trailing_bytes() {
         let bytes = seal(CONTENT, b"payload");
         for end in 0..bytes.len() {
             assert!(
@@ -211,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn other_content_and_other_versions_are_told_apart() {
+    fn other_content_and_other_versions_are_different_errors() {
         let version = Content { id: 7, version: 4 };
         assert_eq!(
             open(CONTENT, &seal(version, b"")),
@@ -228,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beyond_all_memory_is_only_truncated() {
+    fn a_length_beyond_all_memory_is_truncated() {
         let mut bytes = seal(CONTENT, b"");
         bytes[12..20].fill(0xff);
         assert!(matches!(

@@ -9,41 +9,41 @@ use std::sync::Arc;
 use super::FormatError;
 use crate::Incarnation;
 
-/// Why something could not be loaded from, or made safe on, a disk.
+/// Why something could not be loaded from a disk, or made safe on it.
 ///
-/// In each case the file that was there is as it was, or has been replaced as a whole.
+/// In each case the file at that path is as it was, or has been replaced as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PersistError {
-    /// Another process (or another value in this one) has the file.
+    /// Another process, or another value in this one, holds the lock of the file.
     Locked {
         /// The lock file.
         path: PathBuf,
     },
-    /// The lock file was removed or replaced while this process held it, so another process may
-    /// have the file by now. Start anew.
+    /// The lock file was removed or replaced while this process held its lock, so another process may hold the new one.
+    /// Build the tracker anew.
     LockLost {
         /// The lock file.
         path: PathBuf,
     },
-    /// There is something, but not a regular file: a directory, a pipe, a device.
+    /// Something other than a regular file is there: a directory, a pipe, a device, or a link in place of the lock file.
     NotAFile {
-        /// Where.
+        /// The path.
         path: PathBuf,
     },
-    /// A file is there and can be read, but what it says can't be trusted. It never counts as
-    /// missing: starting anew would use incarnations again.
+    /// A file is there and can be read, but its content can't be trusted. It never counts as missing: to begin anew would
+    /// use incarnations again.
     Format {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         error: FormatError,
     },
-    /// The operating system refused: no such directory, no permission, disk full...
+    /// The operating system refused: no such directory, no permission, a full disk...
     Io {
         /// What was being done.
         step: Step,
-        /// To what.
+        /// The file or directory concerned.
         path: PathBuf,
         /// What the operating system said.
         error: IoError,
@@ -58,18 +58,27 @@ pub enum PersistError {
         /// An eighth of `refute_limit`.
         limit: u64,
     },
-    /// A former run may have used `max_incarnation` already: there is nothing above it to come
-    /// back at.
+    /// A former run may have used `max_incarnation` already, and there is no incarnation above it to come back at.
     Exhausted {
         /// The highest incarnation that may have been used.
         mark: Incarnation,
         /// `max_incarnation`.
         max: Incarnation,
     },
-    /// A key can't be serialized, so the snapshot was not written.
+    /// A key can't be serialized, or not be read back, so the snapshot was not written.
     Unencodable {
-        /// What its serializing says.
+        /// What its serialization says.
         why: String,
+    },
+    /// A key reads back as another one, because its `serde` form loses a part of it, so the snapshot was not written.
+    ///
+    /// An IPv6 socket address inside a struct or tuple does, if it has a scope or flow information: `serde` writes
+    /// neither in binary formats. A socket address that is the key itself survives. Keep the address as a string in such a
+    /// key, or serialize it by a function of your own.
+    LossyKey {
+        /// The row of the key in [`nodes`](crate::Snapshot::nodes), or, counted on from their number, in
+        /// [`tombstones`](crate::Snapshot::tombstones).
+        row: usize,
     },
 }
 
@@ -78,7 +87,7 @@ pub enum PersistError {
 #[derive(Clone, Debug)]
 pub struct IoError(Arc<io::Error>);
 
-/// What was being done when an I/O error struck.
+/// What was being done when an I/O error occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
@@ -97,6 +106,8 @@ pub enum Step {
     /// Forcing the directory to the disk. The new file is in place, but might not be after a power
     /// failure.
     SyncDirectory,
+    /// Moving a damaged file to another name.
+    SetAside,
 }
 
 impl PersistError {
@@ -136,7 +147,11 @@ impl fmt::Display for PersistError {
         match self {
             Self::Locked { path } => write!(f, "{} is in use by another process", path.display()),
             Self::LockLost { path } => {
-                write!(f, "{} was removed while it was held", path.display())
+                write!(
+                    f,
+                    "{} was removed or replaced while its lock was held",
+                    path.display()
+                )
             }
             Self::NotAFile { path } => write!(f, "{} is not a regular file", path.display()),
             Self::Format { path, error } => write!(f, "{}: {error}", path.display()),
@@ -145,14 +160,19 @@ impl fmt::Display for PersistError {
             }
             Self::BlockSize { block, bump, limit } => write!(
                 f,
-                "a block of {block} and a bump of {bump} don't fit into {limit}, an eighth of \
-                 refute_limit"
+                "a block of {block} and a min_rejoin_bump of {bump} exceed {limit}, an eighth of \
+                 refute_limit: choose a smaller block or a larger limit"
             ),
             Self::Exhausted { mark, max } => write!(
                 f,
-                "incarnations up to {mark} may have been used, and {max} is the highest"
+                "incarnations up to {mark} may have been used, and max_incarnation is {max}"
             ),
             Self::Unencodable { why } => write!(f, "can't serialize a key: {why}"),
+            Self::LossyKey { row } => write!(
+                f,
+                "the key of row {row} reads back as another key: its serde form loses a part of it, \
+                 as that of an IPv6 socket address inside another type loses scope and flow information"
+            ),
         }
     }
 }
@@ -167,9 +187,10 @@ impl fmt::Display for Step {
             Self::Sync => "sync",
             Self::Replace => "replace",
             Self::SyncDirectory => "sync the directory",
+            Self::SetAside => "set aside",
         })
     }
 }
 
-// The messages of what lies beneath are part of its own, so there is no `source`.
+// Each message contains that of its cause, so there is no `source`.
 impl core::error::Error for PersistError {}

@@ -1,8 +1,8 @@
-//! A file that is only ever replaced as a whole, by one process at a time. The durable incarnation
-//! and saved snapshots write through it.
+//! A file that is replaced only as a whole, by one process at a time. The durable incarnation and saved snapshots are
+//! written through it.
 //!
-//! Writing needs the lock, so a replacement can use one fixed temporary name: what a killed process
-//! leaves behind is overwritten by the next, and nothing piles up.
+//! Writing needs the lock, so a replacement can use one fixed temporary name: a process that is killed leaves at most one
+//! temporary file, which the next replacement removes.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{PersistError, Step};
+use super::{FormatError, PersistError, Step};
 
-/// A lock can outlive its holder for a moment: a child that the holder was just starting has a copy
-/// until it executes its program.
+/// A lock can outlive its holder for a moment: a child process that the holder was just starting has a copy of it until
+/// it executes its program.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The exclusive right to replace the file at a path, held until it is dropped or the process ends,
-/// however it ends.
+/// The exclusive right to replace the file at a path. It is held until this is dropped or the process ends, even if the
+/// process is killed.
 ///
-/// The lock is on a file next to it (`<name>.lock`, never removed, since removing lock files is a
-/// race of its own): the file itself is a different one after each replacement.
+/// The lock is on a file next to it, `<name>.lock`, since the file itself is another one after each replacement. The lock
+/// file is never removed: two processes could then lock two different files of that name.
 #[derive(Debug)]
 pub(crate) struct LockedPath {
     path: PathBuf,
@@ -32,8 +32,7 @@ pub(crate) struct LockedPath {
 }
 
 impl LockedPath {
-    /// Takes the lock, waiting for it [`PATIENCE`] at most. The file need not exist, its directory
-    /// must.
+    /// Takes the lock, waiting for it [`PATIENCE`] at most. The file need not exist, its directory must.
     pub(crate) fn acquire(path: &Path) -> Result<Self, PersistError> {
         let (directory, name) = resolve(path)?;
         let with = |before: &str, after: &str| {
@@ -43,31 +42,36 @@ impl LockedPath {
             whole
         };
         let lock_path = directory.join(with("", ".lock"));
-        // Opening a pipe would wait for its other end.
-        if fs::metadata(&lock_path).is_ok_and(|there| !there.is_file()) {
+        // Opening a pipe would wait for its other end, and a link could lead anywhere.
+        if fs::symlink_metadata(&lock_path).is_ok_and(|there| !there.is_file()) {
             return Err(PersistError::NotAFile { path: lock_path });
         }
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        // A link that took the lock file's name since is not followed either.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600),
+            libc::O_NOFOLLOW,
+        );
+        let lock = options
             .open(&lock_path)
             .map_err(|error| PersistError::io(Step::Lock, &lock_path, error))?;
         take(&lock, &lock_path)?;
         let locked = Self {
             path: directory.join(&name),
-            // Not a name that anything else would use: a leftover is removed without asking.
+            // No program but this one uses such a name, so a leftover is removed without asking.
             temporary: with(".", ".incarnation-tmp"),
             directory,
             lock_path,
             lock,
         };
-        // Between opening and locking, the file may have been removed and locked anew by another.
+        // Between opening and locking, the file may have been removed and locked anew by another process.
         locked.check_lock()?;
         Ok(locked)
     }
 
-    /// Where the file really is: absolute, symbolic links resolved.
+    /// The absolute path of the file, with symbolic links resolved.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -77,9 +81,10 @@ impl LockedPath {
         read(&self.path, limit)
     }
 
-    /// Replaces the file: once this returns, `bytes` are what any later reader finds, even after a
-    /// power failure; until then, what was there before is.
+    /// Replaces the file: once this returns, any later reader finds `bytes`, even after a power failure. Until then
+    /// readers find what was there before.
     ///
+    /// The new file has the mode of the old one, and its owner and group where the operating system allows that.
     /// Costs the sync of a file and of a directory: from a fraction of a millisecond to many.
     pub(crate) fn replace(&self, bytes: &[u8]) -> Result<(), PersistError> {
         self.check_lock()?;
@@ -94,16 +99,23 @@ impl LockedPath {
             }
             _ => {}
         }
+        // The target itself: if it became a link, the link is replaced, and its target's mode is no concern.
+        let old = fs::symlink_metadata(&self.path)
+            .ok()
+            .filter(fs::Metadata::is_file);
         // Removed again when dropped, unless it has moved into place.
         let mut file = tempfile::Builder::new()
             .prefix(&self.temporary)
             .rand_bytes(0)
-            .make_in(&self.directory, |path| File::create_new(path))
+            .make_in(&self.directory, |path| create(path, old.is_some()))
             .map_err(at(Step::Write, &temporary))?;
         // The `File` itself, since the wrapper's errors hide the operating system's.
         file.as_file_mut()
             .write_all(bytes)
             .map_err(at(Step::Write, &temporary))?;
+        if let Some(old) = old {
+            take_over(file.as_file(), &old).map_err(at(Step::Write, &temporary))?;
+        }
         file.as_file()
             .sync_all()
             .map_err(at(Step::Sync, &temporary))?;
@@ -112,15 +124,46 @@ impl LockedPath {
         sync_directory(&self.directory).map_err(at(Step::SyncDirectory, &self.directory))
     }
 
-    /// Whether the lock file is still the one that is locked. Not airtight (it may be removed just
-    /// after), but it catches the tidy-minded, and a directory that was deleted and made again.
+    /// Moves the file to a name beside it that no file has (`<name>.damaged-1`, or the next free number), and returns
+    /// that path. Nothing is overwritten.
+    pub(crate) fn set_aside(&self) -> Result<PathBuf, PersistError> {
+        self.check_lock()?;
+        for number in 1_u32.. {
+            let mut aside = self.path.clone().into_os_string();
+            aside.push(format!(".damaged-{number}"));
+            let aside = PathBuf::from(aside);
+            // An empty file of that name, made by us alone, is what the move replaces.
+            match create(&aside, true) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(PersistError::io(Step::SetAside, &aside, error)),
+            }
+            if let Err(error) = fs::rename(&self.path, &aside) {
+                let _ = fs::remove_file(&aside);
+                return Err(PersistError::io(Step::SetAside, &self.path, error));
+            }
+            return match sync_directory(&self.directory) {
+                Ok(()) => Ok(aside),
+                Err(error) => Err(PersistError::io(
+                    Step::SyncDirectory,
+                    &self.directory,
+                    error,
+                )),
+            };
+        }
+        let error = io::Error::from(ErrorKind::AlreadyExists);
+        Err(PersistError::io(Step::SetAside, &self.path, error))
+    }
+
+    /// Whether the lock file is still the one that is locked. Not airtight, since it may be removed just after, but it
+    /// notices a lock file that was tidied away, and a directory that was deleted and made again.
     #[cfg(unix)]
     fn check_lock(&self) -> Result<(), PersistError> {
         use std::os::unix::fs::MetadataExt;
 
         let identity = |meta: io::Result<fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino()));
         let held = identity(self.lock.metadata());
-        let named = match identity(fs::metadata(&self.lock_path)) {
+        let named = match identity(fs::symlink_metadata(&self.lock_path)) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             named => Some(named),
         };
@@ -134,8 +177,8 @@ impl LockedPath {
         }
     }
 
-    /// Where files have no number to know them by: whether both names can still be asked after. (Windows
-    /// removes no file that is open.)
+    /// Where files have no number that identifies them: whether both names can still be asked after. (Windows removes
+    /// no file that is open.)
     #[cfg(not(unix))]
     fn check_lock(&self) -> Result<(), PersistError> {
         let failed = |error| PersistError::io(Step::Lock, &self.lock_path, error);
@@ -150,11 +193,84 @@ impl LockedPath {
     }
 }
 
-/// Reads a file, at most `limit` bytes and one more (which shows that it is too long). `None` only
-/// if there is nothing at all at that path; a link to nothing is an error.
+/// Creates a file that must not exist. A private one can be read by its owner alone, until it takes over the mode of the
+/// file that it replaces; others get the mode that the process gives to its files.
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn create(path: &Path, is_private: bool) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if is_private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    options.open(path)
+}
+
+/// Gives a file the owner and group of another one, as far as the operating system allows that, and its mode.
+#[cfg(unix)]
+fn take_over(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+
+    let new = file.metadata()?;
+    let mut mode = old.mode() & 0o7777;
+    // Only root may give a file away; the owner may choose among the groups it is in.
+    if new.uid() != old.uid() {
+        let _ = fchown(file, Some(old.uid()), None);
+    }
+    if new.gid() != old.gid() && fchown(file, None, Some(old.gid())).is_err() {
+        // What its group could do is not for another group.
+        mode &= !0o070;
+    }
+    // After the owner, since changing that clears bits of the mode.
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn take_over(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    file.set_permissions(old.permissions())
+}
+
+/// Reads a file, at most `limit` bytes and one more (which shows that it is too long). `None` only if there is nothing at
+/// that path; a link to nothing is an error.
 ///
-/// Needs no lock: a replacement is seen as a whole or not at all.
+/// Needs no lock: a reader finds the file before or after a replacement, whole.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PersistError> {
+    let Some(file) = open(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| PersistError::io(Step::Read, path, error))?;
+    Ok(Some(bytes))
+}
+
+/// Reads a whole file, unless its first `HEAD` bytes and its length show that it is not what the caller expects: then it
+/// may be of any size.
+pub(crate) fn read_whole<const HEAD: usize>(
+    path: &Path,
+    check: impl FnOnce(&[u8], u64) -> Result<(), FormatError>,
+) -> Result<Option<Vec<u8>>, PersistError> {
+    let failed = |error| PersistError::io(Step::Read, path, error);
+    let Some(mut file) = open(path)? else {
+        return Ok(None);
+    };
+    let len = file.metadata().map_err(failed)?.len();
+    let mut bytes = Vec::with_capacity(HEAD);
+    (&mut file)
+        .take(HEAD as u64)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    check(&bytes, len).map_err(|error| PersistError::Format {
+        path: path.to_owned(),
+        error,
+    })?;
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// Opens a regular file; `None` if there is nothing at that path.
+fn open(path: &Path) -> Result<Option<File>, PersistError> {
     let failed = |error| PersistError::io(Step::Read, path, error);
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -163,15 +279,11 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PersistEr
     }
     // Asked before opening, because opening a pipe would wait for its other end.
     regular(path, Step::Read)?;
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    Ok(Some(bytes))
+    File::open(path).map(Some).map_err(failed)
 }
 
-/// Locks the open lock file. Dropping a [`LockedPath`] only closes it: unlocking would take the lock
-/// from a daemon forked of this process, too.
+/// Locks the open lock file. Dropping a [`LockedPath`] only closes it: unlocking would take the lock from a process
+/// forked of this one, too.
 fn take(lock: &File, path: &Path) -> Result<(), PersistError> {
     let started = Instant::now();
     loop {
@@ -192,7 +304,7 @@ fn take(lock: &File, path: &Path) -> Result<(), PersistError> {
     }
 }
 
-/// Refuses what is there but is no regular file.
+/// Refuses anything but a regular file.
 fn regular(path: &Path, step: Step) -> Result<(), PersistError> {
     let metadata = fs::metadata(path).map_err(|error| PersistError::io(step, path, error))?;
     if metadata.is_file() {
@@ -204,8 +316,8 @@ fn regular(path: &Path, step: Step) -> Result<(), PersistError> {
     }
 }
 
-/// The real directory and name of a file that may not exist yet. Links are followed, so that one
-/// file has one lock, whatever it is called; a link to nothing is an error.
+/// The real directory and name of a file that may not exist yet. Links are followed, so that one file has one lock under
+/// all its names; a link to nothing is an error.
 fn resolve(path: &Path) -> Result<(PathBuf, OsString), PersistError> {
     let failed = |error| PersistError::io(Step::Resolve, path, error);
     let split = |path: &Path| -> Option<(PathBuf, OsString)> {
@@ -237,8 +349,8 @@ fn resolve(path: &Path) -> Result<(PathBuf, OsString), PersistError> {
     }
 }
 
-/// Makes a rename in it survive a power failure. Elsewhere than on Unix a directory can't be
-/// opened as a file; there, the rename's durability is the file system's.
+/// Makes a rename in a directory survive a power failure. Elsewhere than on Unix a directory can't be opened as a file;
+/// there, the file system alone decides when a rename is durable.
 #[cfg(unix)]
 fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()

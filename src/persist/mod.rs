@@ -1,9 +1,10 @@
-//! What outlives the process: the local node's incarnation, so that a restarted node never repeats
-//! itself (feature `persist`). Snapshots are [saved](crate::Snapshot::save) by the same means.
+//! Files (feature `persist`): the local node's incarnation, so that a restarted node never repeats one, and the errors of
+//! [saved](crate::Snapshot::save) snapshots.
 //!
-//! Files are replaced as a whole (written aside, forced to disk, moved into place, the directory
-//! forced to disk too), carry a version and a checksum, and are written by one process at a time.
-//! What can't be read as exactly what was written is a typed error and stays as it is.
+//! Files are replaced as a whole: written under another name, forced to disk, moved into place, and the directory forced
+//! to disk too. They carry a version and a checksum, and one process at a time writes them. A replaced file keeps its
+//! mode, and its owner where the operating system allows that; the lock file beside it is readable by its owner alone.
+//! Bytes that are not exactly what was written are a typed error and stay as they are.
 #![forbid(unsafe_code)]
 
 mod durable;

@@ -60,7 +60,11 @@ impl Reclaimer {
         Self(Domain::global())
     }
 
-    /// A new one.
+    /// A new reclaimer, for a tracker that the views of other trackers must not delay.
+    ///
+    /// Cost: a thread looks through the private reclaimers it has used each time it pins one of them. With one that is
+    /// nothing; with 1,000 a pin takes 674 ns, where that of the shared one takes 1. So give many trackers one
+    /// reclaimer, and clone it.
     #[must_use]
     pub fn private() -> Self {
         Self(Domain::private())

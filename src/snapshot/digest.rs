@@ -1,7 +1,7 @@
-//! Digests: how far somebody knows each node, so that the other side sends only what is missing.
+//! Digests: the state and incarnation that one side knows of each node, so that the other side sends only the difference.
 //!
-//! Push-pull in three messages: one side sends its digest; the other answers with the delta for it
-//! and a digest of its own; the first sends the delta for that. Both then know what either knew.
+//! Push-pull takes three messages. One side sends its digest. The other answers with the delta for it and a digest of its
+//! own. The first sends the delta for that. Both then know what either knew.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -13,8 +13,8 @@ use crate::rule::PackedState;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
 
-/// How far a tracker knows each node, without the times: what [`IncarnationTracker::delta`] needs to
-/// find out what it lacks. Made by [`IncarnationTracker::digest`] or [`Snapshot::digest`].
+/// The status and incarnation that a tracker knows of each node, without the times: from it
+/// [`IncarnationTracker::delta`] finds out what the tracker lacks. Made by [`IncarnationTracker::digest`] or [`Snapshot::digest`].
 ///
 /// One row a node, in the order of the keys: the key and one or two numbers. With the feature
 /// `serde` it can be sent.
@@ -24,13 +24,13 @@ pub struct Digest<K> {
     pub(crate) rows: Vec<Known<K>>,
 }
 
-/// How far one node is known.
+/// What is known of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Known<K> {
     pub(crate) node: K,
-    /// The word of its row.
+    /// The packed state of its row.
     pub(crate) state: Option<PackedState>,
-    /// The word of its tombstone.
+    /// The packed state of its tombstone.
     pub(crate) tombstone: Option<PackedState>,
 }
 
@@ -43,21 +43,21 @@ impl<K: Ord> Keyed for Known<K> {
 }
 
 impl<K> Known<K> {
-    /// Whether a snapshot with a node's row at `packed state` would tell something.
+    /// Whether a row at `packed` would be news.
     fn lacks_state(&self, packed: PackedState) -> bool {
         match self.state {
             Some(state) => packed > state,
-            // The tombstone refuses what is not above it.
+            // The tombstone refuses a claim that is not above it.
             None => self.tombstone.is_none_or(|tombstone| packed > tombstone),
         }
     }
 
-    /// The same of a tombstone, beside a row at `state`, if there is one.
+    /// Whether a tombstone at `packed`, beside a row at `state` if there is one, would be news.
     fn lacks_tombstone(&self, packed: PackedState, state: Option<PackedState>) -> bool {
         match (state, self.state) {
-            // It would be of_tombstone beside the row.
+            // It would be written beside the row.
             (Some(_), known) => Some(packed) > known && Some(packed) > self.tombstone,
-            // It would end that life.
+            // It would end that lifetime.
             (None, Some(known)) => packed > known,
             (None, None) => Some(packed) > self.tombstone,
         }
@@ -65,20 +65,20 @@ impl<K> Known<K> {
 }
 
 impl<K> Digest<K> {
-    /// How many nodes it speaks of.
+    /// How many nodes it has.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether it speaks of none.
+    /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
 
-/// The digest of one who knows nothing: the delta for it is the whole snapshot.
+/// The digest of a tracker that knows nothing: the delta for it is the whole snapshot.
 impl<K> Default for Digest<K> {
     fn default() -> Self {
         Self { rows: Vec::new() }
@@ -98,7 +98,7 @@ impl<K: Ord> Digest<K> {
 }
 
 impl<K: Ord + Clone> Snapshot<K> {
-    /// How far it knows each node. Cost: a clone of each key.
+    /// The digest of this snapshot. Cost: a clone of each key.
     #[must_use]
     pub fn digest(&self) -> Digest<K> {
         let mut rows = Vec::with_capacity(self.nodes.len() + self.tombstones.len());
@@ -123,8 +123,8 @@ impl<K: Ord + Clone> Snapshot<K> {
         Digest { rows }
     }
 
-    /// Of this snapshot, what the digest's side lacks: merging it there does what merging the whole
-    /// would. Cost: one walk along both, and a clone of what is lacking.
+    /// The part of this snapshot that the digest's side lacks: merging it there has the same result as merging the whole.
+    /// Cost: one walk along both, and a clone of the part.
     #[must_use]
     pub fn delta(&self, digest: &Digest<K>) -> Self {
         let mut delta = Self {
@@ -144,7 +144,7 @@ impl<K: Ord + Clone> Snapshot<K> {
         let mut known = Alongside::new(&digest.rows);
         for row in &self.nodes {
             let theirs = known.at(&row.node);
-            // A tombstone on its own would end the life that goes on beside it.
+            // A tombstone without its row would end the lifetime that goes on beside it.
             let has_tombstone = beside.at(&row.node).is_some();
             if has_tombstone || theirs.is_none_or(|theirs| theirs.lacks_state(row.packed)) {
                 delta.nodes.push(row.clone());
@@ -160,16 +160,16 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// How far this tracker knows each node, the local one and the tombstones not over by `now`
-    /// included. Cost: a [`snapshot`](Self::snapshot), and the same guarantees under change.
+    /// The status and incarnation that this tracker knows of each node, with the local node, and the tombstones that
+    /// `now` is not past the retention of. Cost: a [`snapshot`](Self::snapshot), with the same guarantees under change.
     #[must_use]
     pub fn digest(&self, now: Timestamp) -> Digest<K> {
         self.snapshot(now).digest()
     }
 
-    /// What the side that sent a digest lacks of what this tracker knows: a snapshot to be
-    /// [merged](Self::merge) there, where it does what merging the whole snapshot would. Accusations against the
-    /// other side's local node are in it, since its digest says what it knows of itself.
+    /// The part of this tracker's knowledge that the side which sent a digest lacks: a snapshot to be
+    /// [merged](Self::merge) there, with the same result as merging the whole. It contains accusations against the other
+    /// side's local node, whose digest says what it knows of itself.
     ///
     /// Cost: a [`snapshot`](Self::snapshot), and a walk along the digest.
     ///

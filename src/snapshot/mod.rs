@@ -1,9 +1,9 @@
-//! Snapshots: what a tracker knows at a moment, owned, to be kept, sent or merged.
+//! Snapshots: an owned copy of what a tracker knows at a moment, to be kept, sent or merged.
 //!
-//! Programs take them to answer a peer that joins, to compare notes with one now and then
-//! (push-pull), and to come back after a restart knowing whom they knew. Ages stand where the table
-//! has last updates, since a last update of one process means nothing to another. What a snapshot says is legal
-//! by construction, whoever made it; merging it is the ordinary rule, nothing else.
+//! Programs take them to answer a peer that joins, to exchange all they know with a peer now and then (push-pull), and to
+//! know their peers after a restart. A snapshot has ages in place of last updates, since a time of one process means
+//! nothing to another. Each snapshot is legal by construction, also one of records from elsewhere; merging it applies the
+//! ordinary rule to each row.
 #![forbid(unsafe_code)]
 
 mod digest;
@@ -16,13 +16,15 @@ pub use digest::Digest;
 #[cfg(feature = "serde")]
 pub(crate) use digest::Known;
 pub use merge::MergeReport;
+#[cfg(feature = "persist")]
+pub use saved::Loaded;
 
 use core::fmt;
 use core::time::Duration;
 
 use crate::rule::{Claim, Incarnation, PackedState, Status};
 
-/// What is known of one node, or remembered of one death.
+/// The state of one node, or one remembered death.
 ///
 /// ```
 /// use incarnation::{Claim, Record, Status};
@@ -55,7 +57,7 @@ impl<K> Record<K> {
         &self.node
     }
 
-    /// What is said of it: status and incarnation, as a claim that can be sent on (not trusted).
+    /// Status and incarnation, as a claim that can be sent on (not trusted).
     #[must_use]
     pub fn claim(&self) -> Claim {
         self.packed.claim()
@@ -73,18 +75,18 @@ impl<K> Record<K> {
         self.packed.incarnation()
     }
 
-    /// How long this has been so, at least: the time from the last update to the snapshot.
+    /// How long the node has been in this state, at least: the time from the last update to the snapshot.
     #[must_use]
     pub const fn age(&self) -> Duration {
         self.age
     }
 }
 
-/// What a tracker knew at a moment; made by [`IncarnationTracker::snapshot`](crate::IncarnationTracker::snapshot).
+/// What a tracker knew at a moment, made by [`IncarnationTracker::snapshot`](crate::IncarnationTracker::snapshot).
 ///
-/// Two lists, each in the order of the keys, so that equal knowledge makes equal snapshots: the nodes,
-/// one row each, and the tombstones (deaths remembered of nodes that left the table). A node that was
-/// introduced again over its tombstone is in both; a tombstone that says no more than the node's row is left out.
+/// Two lists, each in the order of the keys, so that equal knowledge makes equal snapshots: the nodes, one row each, and
+/// the tombstones (remembered deaths of nodes that left the table). A node that was introduced again over its tombstone is
+/// in both lists. A tombstone that is not above its node's row is left out.
 ///
 /// With the feature `serde` it can be serialized (for keys that can), and reading one back checks it
 /// as [`new`](Self::new) does; with `persist` it can be saved to a file as well.
@@ -96,15 +98,15 @@ pub struct Snapshot<K> {
     tombstones: Vec<Record<K>>,
 }
 
-/// Records that make no snapshot.
+/// Why records can't be made a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {
     /// A node has two rows, or two tombstones.
     Twice,
-    /// A tombstone of a node that was neither Dead nor Left.
+    /// A tombstone has a status other than Dead and Left.
     TombstoneOfRunningNode {
-        /// What it was.
+        /// Its status.
         status: Status,
     },
 }
@@ -112,9 +114,12 @@ pub enum SnapshotError {
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Twice => f.write_str("a node has more than one row"),
+            Self::Twice => f.write_str("a node has more than one row, or more than one tombstone"),
             Self::TombstoneOfRunningNode { status } => {
-                write!(f, "a tombstone of a node that is {status}")
+                write!(
+                    f,
+                    "a tombstone is {status}; only dead and left nodes have tombstones"
+                )
             }
         }
     }
@@ -123,12 +128,12 @@ impl fmt::Display for SnapshotError {
 impl core::error::Error for SnapshotError {}
 
 impl<K: Ord> Snapshot<K> {
-    /// A snapshot of records from elsewhere, in any order: another membership store, a
-    /// configuration. Sorts them; cheap if they are sorted.
+    /// A snapshot of records from elsewhere, in any order: of another membership store, or a configuration. Cost: a sort,
+    /// which is cheap if they are sorted.
     ///
     /// # Errors
     ///
-    /// [`SnapshotError`] if a node has two rows or two tombstones, or a tombstone is of no death.
+    /// [`SnapshotError`] if a node has two rows or two tombstones, or a tombstone is neither Dead nor Left.
     ///
     /// ```
     /// use incarnation::{Claim, Record, Snapshot};
@@ -149,12 +154,12 @@ impl<K: Ord> Snapshot<K> {
             sort_once_each(rows)?;
         }
         let mut snapshot = Self { nodes, tombstones };
-        snapshot.leave_out_what_says_nothing();
+        snapshot.leave_out_outranked_tombstones();
         Ok(snapshot)
     }
 
-    /// A tombstone that is not above the row of its node.
-    fn leave_out_what_says_nothing(&mut self) {
+    /// Leaves out tombstones that are not above the row of their node.
+    fn leave_out_outranked_tombstones(&mut self) {
         let mut nodes = Alongside::new(&self.nodes);
         self.tombstones.retain(|tombstone| {
             nodes
@@ -183,20 +188,20 @@ impl<K> Snapshot<K> {
         &self.nodes
     }
 
-    /// The deaths that are remembered, in the order of their keys.
+    /// The remembered deaths, in the order of their keys.
     #[must_use]
     pub fn tombstones(&self) -> &[Record<K>] {
         &self.tombstones
     }
 
-    /// Whether it says nothing at all.
+    /// Whether it has neither rows nor tombstones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty() && self.tombstones.is_empty()
     }
 
-    /// The same snapshot after some time: everything in it is older by so much. For one that lay in
-    /// a file, or travelled long.
+    /// The same snapshot after some time: each age is higher by so much. For one that was in a file, or on its way, for
+    /// long.
     #[must_use]
     pub fn aged(mut self, by: Duration) -> Self {
         for record in self.nodes.iter_mut().chain(&mut self.tombstones) {
@@ -234,7 +239,7 @@ struct Alongside<'r, T> {
     rest: &'r [T],
 }
 
-/// What is ordered by a key.
+/// A row that is ordered by its key.
 trait Keyed {
     type Key: Ord;
 

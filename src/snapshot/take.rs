@@ -1,10 +1,10 @@
-//! Taking a snapshot of a table that others are changing.
+//! Taking a snapshot of a table that other threads are changing.
 //!
-//! A dead node that leaves the table is buried *before* it is evicted, so whoever looks through the
-//! table first and through the tombstones second meets it in one of the two. A node that comes back
-//! goes the other way: its packed state is raised first, the join is counted, its tombstone ends last. So if no
-//! join was counted meanwhile, nothing can have slipped past in that direction either; and if one
-//! was, everything is looked through once more, and what was seen either time is in the snapshot.
+//! The tombstone of a dead node is written *before* the node is evicted. So a reader that passes through the table first
+//! and through the tombstones second meets the node in one of the two. A node that comes back goes the other way: its
+//! packed state is raised first, the join is counted, its tombstone is cleared last. So if no join was counted meanwhile,
+//! no node was missed in that direction either. If one was, both are read once more, and the snapshot has what was seen in
+//! either pass.
 #![forbid(unsafe_code)]
 
 use core::cmp::Reverse;
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;
 use crate::tracker::core::Core;
 
-/// Places looked at under one pin, so that no removed entry waits for the whole of a large table.
+/// Entries read under one pin, so that no removed entry waits for a pass over the whole of a large table.
 const SLICE: u32 = 4096;
 
 impl<K, D, S> IncarnationTracker<K, D, S>
@@ -27,32 +27,29 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Everything the tracker knows, owned: a row for each node, the tombstones that are not over by
-    /// `now`, and a row for the local node, if the builder named one.
+    /// Everything the tracker knows, owned: a row for each node, the tombstones that `now` is not past the retention of,
+    /// and a row for the local node, if the builder named one.
     ///
     /// *Ages.* A row says how long ago its node's state was accepted: `now` minus the last update, zero
     /// if the last update is later.
     ///
-    /// *The local node* is no entry of the table. In a snapshot it has a row all the same, Alive at
-    /// [`local().current()`](crate::Local::current), of age zero, so that whoever merges the snapshot hears as
-    /// much of this node as of any other. The row is read last: it is not below any incarnation
-    /// that was given out before this call.
+    /// *The local node* is not stored in the table. In a snapshot it has a row all the same, Alive at
+    /// [`local().current()`](crate::Local::current), of age zero, so that a tracker that merges the snapshot learns of this
+    /// node, too. The row is read last: it is not below any incarnation that was given out before this call.
     ///
-    /// *While others change the table* a snapshot is no cut through one instant; nobody is stopped
-    /// for it. What holds:
+    /// *While other threads change the table* a snapshot is not of one instant, since no thread is stopped for it. It keeps
+    /// these promises:
     ///
     /// - Each row is a state that its node was in at some moment of the call.
-    /// - A node that was known or buried all through the call is in the snapshot, also if it went from
-    ///   one to the other meanwhile: dead nodes are buried before they leave the table, and
-    ///   returning ones enter it before their tombstones end. (Only one that goes both ways several times
-    ///   within the one call can be missed.)
-    /// - What happened before the call, as far as the caller can know, is in it.
-    /// - If a node's states of two moments were seen, the higher one is in the snapshot.
+    /// - A node that was in the table or had a tombstone all through the call is in the snapshot, also if it went from one
+    ///   to the other meanwhile: tombstones are written before nodes leave the table, and cleared after nodes return to
+    ///   it. (Only a node that goes both ways several times within the one call can be missed.)
+    /// - Each change that happened before the call is in it.
+    /// - If two states of a node were seen, the higher one is in the snapshot.
     ///
-    /// Cost: a walk over the array of entries and one over the tombstones, a clone of each key, a sort;
-    /// about 100 bytes a node for small keys. If nodes join meanwhile, and tombstones are kept, both
-    /// walks are done twice. Writers and readers never wait for it, except writers who bury or
-    /// unearth, for the part of the tombstones it is copying.
+    /// Cost: a walk over the array of entries and one over the tombstones, a clone of each key, a sort; about 100 bytes a
+    /// node for small keys. If nodes join meanwhile, and tombstones are kept, both walks are done twice. Readers never wait
+    /// for it. A writer that writes or clears a tombstone waits while the part with that tombstone is copied.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};
@@ -97,16 +94,16 @@ where
             });
         }
         for rows in [&mut nodes, &mut tombstones] {
-            // What was met twice keeps its highest packed state, and of that the highest age.
+            // A node that was met twice keeps its highest packed state, and of that the highest age.
             rows.sort_by(|a, b| {
                 let order = |row: &Record<K>| Reverse((row.packed, row.age));
                 a.node.cmp(&b.node).then_with(|| order(a).cmp(&order(b)))
             });
             rows.dedup_by(|again, first| again.node == first.node);
         }
-        core.look_again_at_the_buried(now, &mut nodes, &tombstones);
+        core.look_again_at_rows_with_tombstones(now, &mut nodes, &tombstones);
         let mut snapshot = Snapshot { nodes, tombstones };
-        snapshot.leave_out_what_says_nothing();
+        snapshot.leave_out_outranked_tombstones();
         snapshot
     }
 }
@@ -126,7 +123,7 @@ where
                 rows.push(Record {
                     node: node.key().clone(),
                     packed,
-                    // After the packed state, so that the last update is that packed state's or a later one.
+                    // After the packed state, so that it is the last update of that state or a later one.
                     age: now.since(node.last_update()),
                 });
             });
@@ -135,9 +132,10 @@ where
         }
     }
 
-    /// A row with a tombstone above it is of a node that was introduced over its tombstone, or of one that died and
-    /// left between the two walks, which must not rise where the snapshot is merged. Only the table knows.
-    fn look_again_at_the_buried(
+    /// A row with a tombstone above it is of a node that was introduced over its tombstone, or of one that died and left the
+    /// table between the two walks. The latter must not come back to life where the snapshot is merged. A second lookup
+    /// tells the two apart.
+    fn look_again_at_rows_with_tombstones(
         &self,
         now: Timestamp,
         nodes: &mut Vec<Record<K>>,
