@@ -9,6 +9,7 @@ the rounds' ratios, so that what slows the machine down slows down both. Needs p
 
 import statistics
 import sys
+import time
 from itertools import count, cycle
 from pathlib import Path
 
@@ -132,6 +133,11 @@ def keys(tracker):
 def main():
     ours, reference = filled(IncarnationTracker), filled(ReferenceTracker)
     names = nodes()
+    with_dead = filled(IncarnationTracker), filled(ReferenceTracker)
+    for tracker in with_dead:
+        for number, node in enumerate(names):
+            if number % 100 == 0:
+                tracker.update_node(node, b"DEAD", 5, time.monotonic())
     # Not the objects that are stored: a message brings a tuple of its own.
     other, moved = names[77], names[78]
     packet = [(node, b"OK", 5) for node in names[1000 : 1000 + PACKET]]
@@ -150,7 +156,9 @@ def main():
         compare("`list(node_states.keys())`", keys(ours), keys(reference), int(100 * scale), 3.0),
         compare("`get_stats`", repeat(ours.get_stats), repeat(reference.get_stats),
                 int(20 * scale), 0.05),
-        compare("`cleanup`", repeat(ours.cleanup), repeat(reference.cleanup),
+        compare("`cleanup`, nothing is dead", repeat(ours.cleanup), repeat(reference.cleanup),
+                int(20 * scale), 0.05),
+        compare("`cleanup`, 100 dead are kept", *(repeat(tracker.cleanup) for tracker in with_dead),
                 int(20 * scale), 0.05),
     ]
     return 0 if all(good) else 1

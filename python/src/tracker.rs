@@ -41,6 +41,8 @@ pub struct Tracker {
     deaths: Mutex<Deaths>,
     hooks: Mutex<Hooks>,
     max_nodes: usize,
+    /// Whether nodes that are not dead expire, too.
+    has_timeouts: bool,
     evictions: AtomicU64,
     cleanups: AtomicU64,
     /// Whether an object was ever attached to a node.
@@ -74,7 +76,7 @@ impl Freshness {
         match verdict {
             TableVerdict::Duplicate { .. } => Self::Duplicate,
             TableVerdict::Stale { .. } => Self::Stale,
-            TableVerdict::Rejected(Rejection::OutOfRange) => Self::Invalid,
+            TableVerdict::Rejected(Rejection::OutOfRange { .. }) => Self::Invalid,
             TableVerdict::Rejected(Rejection::SuspiciousJump { .. }) => Self::Suspicious,
             // A suspicion of an UNCONFIRMED node is fresh to the original's check, and not applied.
             _ => Self::Fresh,
@@ -137,6 +139,31 @@ fn unknown_node<'a, 'py>(
     }
 }
 
+/// Whether a node was refused for lack of room.
+#[inline]
+fn is_full(verdict: TableVerdict) -> bool {
+    matches!(
+        verdict,
+        TableVerdict::Rejected(Rejection::AtCapacity | Rejection::PendingReclaim)
+    )
+}
+
+/// The same where only the refusal counts.
+const NOT_VALID: TableVerdict = TableVerdict::Rejected(Rejection::Unconfirmed);
+
+/// The answer to a claim whose incarnation no message may carry. A negative one is no incarnation at all.
+#[cold]
+fn out_of_range(incarnation: GivenIncarnation) -> PyResult<TableVerdict> {
+    let incarnation = match incarnation.0 {
+        Integer::TooLarge => u64::MAX,
+        _ => incarnation.storable("incarnation")?,
+    };
+    Ok(TableVerdict::Rejected(Rejection::OutOfRange {
+        incarnation: incarnation.into(),
+        max: MAX_INCARNATION.into(),
+    }))
+}
+
 /// A claim as the original's methods take it.
 #[inline]
 fn validated(
@@ -190,7 +217,7 @@ impl Tracker {
 
     #[inline]
     fn noted(&self, py: Python<'_>, verdict: TableVerdict) -> TableVerdict {
-        if verdict == TableVerdict::Rejected(Rejection::AtCapacity) {
+        if is_full(verdict) {
             self.call_for_a_sweep(py);
         }
         verdict
@@ -242,9 +269,25 @@ impl Tracker {
         })))
     }
 
+    /// Whether a sweep would find nothing to do: no node is too old while none is dead or timed out,
+    /// and none too many up to `max_nodes`. A few loads instead of a walk over all nodes.
+    fn is_clean(&self, scope: SweepScope) -> bool {
+        let counts = self.table.counts();
+        let none_expires = !self.has_timeouts && counts.dead == 0 && counts.left == 0;
+        let none_excess = self.table.len() <= self.max_nodes;
+        match scope {
+            SweepScope::Capacity => none_excess,
+            SweepScope::Expiry => none_expires,
+            _ => none_expires && none_excess,
+        }
+    }
+
     /// Sweeps without the GIL, and tells the eviction callback.
     fn sweep_scope(&self, py: Python<'_>, scope: SweepScope) -> PyResult<(usize, usize)> {
         let now = self.now(py)?;
+        if self.is_clean(scope) {
+            return Ok((0, 0));
+        }
         let wanted = lock(&self.hooks).eviction.is_some();
         let (expired, excess, removed) = detached(py, || {
             let mut removed = Vec::new();
@@ -339,25 +382,11 @@ impl Tracker {
         let handle = self.table.handle(&node);
         Ok(handle.and_then(|handle| handle.key().stored().cloned()))
     }
-
-    fn raise_to(&self, target: u64) -> PyResult<()> {
-        let _raising = lock(&self.raising);
-        let local = self.table.local();
-        loop {
-            let own = local.current().get();
-            if own >= target {
-                return Ok(());
-            }
-            // In steps that a refutation may take.
-            let step = (target - 1).min(own.saturating_add(MAX_INCARNATION_JUMP));
-            local.refute(step).map_err(local_error)?;
-        }
-    }
 }
 
 fn local_error(error: LocalError) -> PyErr {
     match error {
-        LocalError::Exhausted => overflow(),
+        LocalError::Exhausted { .. } => overflow(),
         error => PyValueError::new_err(error.to_string()),
     }
 }
@@ -481,6 +510,8 @@ impl Tracker {
                 ..Hooks::default()
             }),
             max_nodes,
+            has_timeouts: suspect_timeout_seconds.is_some()
+                || unconfirmed_timeout_seconds.is_some(),
             evictions: AtomicU64::new(0),
             cleanups: AtomicU64::new(0),
             has_data: AtomicBool::new(false),
@@ -556,7 +587,30 @@ impl Tracker {
         };
         Ok(Verdict(match validated(status, incarnation, !trusted)? {
             Some(claim) => self.put(node, named, claim, now),
-            None => TableVerdict::Rejected(Rejection::OutOfRange),
+            None => out_of_range(incarnation)?,
+        }))
+    }
+
+    /// As `update`, for what others say of a node: it introduces a node, as UNCONFIRMED, and says
+    /// nothing more of it until `confirm_node` did.
+    #[pyo3(signature = (node, status, incarnation, now = None))]
+    fn hear(
+        &self,
+        node: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        incarnation: &Bound<'_, PyAny>,
+        now: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Verdict> {
+        let named = node_to_store(node)?;
+        let status = status::of_python(status, "status")?;
+        let incarnation = number::incarnation(incarnation, "incarnation")?;
+        let now = self.time_or_now(node.py(), now)?;
+        Ok(Verdict(match validated(status, incarnation, true)? {
+            Some(claim) => {
+                let verdict = named.as_key(|key| self.table.hear(key, claim, now));
+                self.noted(node.py(), verdict)
+            }
+            None => out_of_range(incarnation)?,
         }))
     }
 
@@ -574,7 +628,7 @@ impl Tracker {
         let incarnation = number::incarnation(incarnation, "incarnation")?;
         Ok(Verdict(match validated(status, incarnation, !trusted)? {
             Some(claim) => named.as_key(|key| self.table.judge(key, claim, Timestamp::ZERO)),
-            None => TableVerdict::Rejected(Rejection::OutOfRange),
+            None => out_of_range(incarnation)?,
         }))
     }
 
@@ -603,7 +657,8 @@ impl Tracker {
             Some(now) => number::time(now, "now")?,
             None => self.now(py)?,
         };
-        let mut packet: Vec<(NodeRef<'_, 'py>, Option<Claim>)> = Vec::with_capacity(claims.len());
+        let mut packet: Vec<(NodeRef<'_, 'py>, Result<Claim, TableVerdict>)> =
+            Vec::with_capacity(claims.len());
         for (number, claim) in claims.iter_borrowed().enumerate() {
             let named = |error: PyErr| in_claim(py, error, number);
             let Ok(parts) = claim.cast::<PyTuple>() else {
@@ -615,20 +670,22 @@ impl Tracker {
             let incarnation = number::incarnation(&incarnation, "incarnation").map_err(named)?;
             let status = status::of_python(&status, "status").map_err(named)?;
             let node = NodeRef::of(node).map_err(|reason| named(reason.error(&node)))?;
-            packet.push((
-                node,
-                validated(status, incarnation, validate).map_err(named)?,
-            ));
+            let claim = match validated(status, incarnation, validate).map_err(named)? {
+                Some(claim) => Ok(claim),
+                None if verdicts => Err(out_of_range(incarnation).map_err(named)?),
+                None => Err(NOT_VALID),
+            };
+            packet.push((node, claim));
         }
         let mut full = false;
         let mut answers: Vec<TableVerdict> = Vec::with_capacity(packet.len());
         self.table.with(|view| {
             for (node, claim) in packet {
                 let verdict = match claim {
-                    Some(claim) => node.as_key(|key| view.update(key, claim, now)),
-                    None => TableVerdict::Rejected(Rejection::OutOfRange),
+                    Ok(claim) => node.as_key(|key| view.update(key, claim, now)),
+                    Err(verdict) => verdict,
                 };
-                full |= verdict == TableVerdict::Rejected(Rejection::AtCapacity);
+                full |= is_full(verdict);
                 answers.push(verdict);
             }
         });
@@ -848,7 +905,9 @@ impl Tracker {
                 "self_incarnation never falls: it is {own}, and {target} was assigned"
             )));
         }
-        self.raise_to(target)
+        let _raising = lock(&self.raising);
+        self.table.local().advance_to(target).map_err(local_error)?;
+        Ok(())
     }
 
     /// Answers what somebody said of this node: (status, incarnation), as in `Verdict.accused`. Returns
@@ -864,7 +923,8 @@ impl Tracker {
             return Err(overflow());
         }
         let answer = local.answer(Claim::new(status, incarnation));
-        Ok(answer.map_err(local_error)?.map(Incarnation::get))
+        let answer = answer.map_err(local_error)?;
+        Ok(answer.incarnation().map(Incarnation::get))
     }
 
     /// The node that the tracker's program is, if it was named.

@@ -50,18 +50,20 @@ impl Verdict {
     }
 
     /// Why a claim was rejected: 'out_of_range', 'unrefutable', 'suspicious_jump', 'unconfirmed',
-    /// 'at_capacity', 'tombstone', 'zombie'; None if it was not.
+    /// 'unknown_node', 'at_capacity', 'pending_reclaim', 'tombstone', 'zombie'; None if it was not.
     #[getter]
     fn reason(&self) -> Option<&'static str> {
         let incarnation::Verdict::Rejected(reason) = self.0 else {
             return None;
         };
         Some(match reason {
-            Rejection::OutOfRange => "out_of_range",
-            Rejection::Unrefutable => "unrefutable",
+            Rejection::OutOfRange { .. } => "out_of_range",
+            Rejection::Unrefutable { .. } => "unrefutable",
             Rejection::SuspiciousJump { .. } => "suspicious_jump",
             Rejection::Unconfirmed => "unconfirmed",
+            Rejection::UnknownNode => "unknown_node",
             Rejection::AtCapacity => "at_capacity",
+            Rejection::PendingReclaim => "pending_reclaim",
             Rejection::Tombstone { .. } => "tombstone",
             Rejection::Zombie { .. } => "zombie",
             _ => "other",
@@ -75,7 +77,7 @@ impl Verdict {
         match self.0 {
             incarnation::Verdict::Duplicate { current }
             | incarnation::Verdict::Stale { current }
-            | incarnation::Verdict::Rejected(Rejection::SuspiciousJump { current }) => {
+            | incarnation::Verdict::Rejected(Rejection::SuspiciousJump { current, .. }) => {
                 Some(claim(py, current))
             }
             _ => None,

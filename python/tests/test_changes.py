@@ -1,0 +1,158 @@
+"""Subscriptions: what changed, for asynchronous programs and for threads."""
+
+import asyncio
+import threading
+
+import pytest
+from conftest import A, B, C
+
+from incarnation import NodeState
+
+
+def told(changes):
+    return [(change.node, change.kind, change.previous, change.current) for change in changes]
+
+
+def test_a_change_tells_the_node_and_both_states(tracker):
+    tracker.update_node(A, b"OK", 1, 1.0)
+    changes = tracker.changes()
+    assert told(changes.drain()) == [(A, "joined", None, NodeState(b"OK", 1, 1.0))]
+    tracker.update_node(A, b"SUSPECT", 1, 2.0)
+    tracker.update_node(A, b"DEAD", 1, 3.0)
+    [change] = changes.drain()
+    assert (change.kind, change.previous.status, change.current.status) == ("changed", b"OK", b"DEAD")
+    tracker.remove_node(A)
+    assert told(changes.drain()) == [(A, "gone", NodeState(b"DEAD", 1, 3.0), None)]
+    assert changes.drain() == []
+    assert "changed" in repr(change) and A[0] in repr(change)
+
+
+def test_from_now_on_only_what_follows_is_told(tracker):
+    tracker.update_node(A, b"OK", 1, 1.0)
+    changes = tracker.changes(from_now=True)
+    assert changes.drain() == []
+    tracker.update_node(B, b"OK", 1, 1.0)
+    assert [change.node for change in changes.drain()] == [B]
+
+
+def test_an_asynchronous_reader_is_woken_by_any_thread(tracker):
+    async def main():
+        seen, changes = [], tracker.changes(from_now=True)
+
+        async def read():
+            async for change in changes:
+                seen.append(change.node)
+                if change.node == C:
+                    return
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        for node in (A, B, C):
+            thread = threading.Thread(target=tracker.update_node, args=(node, b"OK", 1, 1.0))
+            thread.start()
+            thread.join()
+            await asyncio.sleep(0)
+        await asyncio.wait_for(task, 60)
+        return seen
+
+    assert asyncio.run(main()) == [A, B, C]
+
+
+def test_a_reader_that_waits_uses_no_processor_time(tracker):
+    async def main():
+        changes = tracker.changes(from_now=True)
+        task = asyncio.ensure_future(anext(changes))
+        loop = asyncio.get_running_loop()
+        polls, select = 0, loop._selector.select
+
+        def counted(timeout):
+            nonlocal polls
+            polls += 1
+            return select(timeout)
+
+        loop._selector.select = counted
+        await asyncio.sleep(0.3)
+        quiet = polls
+        tracker.update_node(A, b"OK", 1, 1.0)
+        change = await asyncio.wait_for(task, 60)
+        return quiet, change.node, threading.active_count()
+
+    quiet, node, threads = asyncio.run(main())
+    assert node == A
+    assert quiet < 10
+    assert threads == 1
+
+
+def test_a_cancelled_wait_loses_nothing(tracker):
+    async def main():
+        changes = tracker.changes(from_now=True)
+        for _ in range(3):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(changes), 0.01)
+        tracker.update_node(A, b"OK", 1, 1.0)
+        return (await asyncio.wait_for(anext(changes), 60)).node
+
+    assert asyncio.run(main()) == A
+
+
+def test_a_slow_reader_is_told_of_each_node_once(tracker):
+    async def main():
+        changes = tracker.changes(from_now=True)
+        for number in range(10_000):
+            tracker.update_node(A, b"OK", number, 1.0)
+            tracker.update_node(B, b"OK", number, 1.0)
+        seen = [await anext(changes), await anext(changes)]
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(changes), 0.01)
+        return sorted((change.node, change.current.incarnation) for change in seen)
+
+    assert asyncio.run(main()) == [(A, 9999), (B, 9999)]
+
+
+def test_several_readers_each_see_everything(tracker):
+    async def reader(changes, count):
+        return [(await anext(changes)).node for _ in range(count)]
+
+    async def main():
+        tasks = [asyncio.create_task(reader(tracker.changes(from_now=True), 2)) for _ in range(5)]
+        await asyncio.sleep(0)
+        tracker.update_node(A, b"OK", 1, 1.0)
+        await asyncio.sleep(0.01)
+        tracker.update_node(B, b"OK", 1, 1.0)
+        return await asyncio.wait_for(asyncio.gather(*tasks), 60)
+
+    assert asyncio.run(main()) == [[A, B]] * 5
+
+
+def test_one_subscription_may_move_from_loop_to_loop(tracker):
+    changes = tracker.changes(from_now=True)
+    for number, node in enumerate((A, B, C)):
+        async def main(node=node):
+            task = asyncio.ensure_future(anext(changes))
+            await asyncio.sleep(0)
+            tracker.update_node(node, b"OK", 1, 1.0)
+            return (await asyncio.wait_for(task, 60)).node
+
+        assert asyncio.run(main()) == node
+
+
+def test_a_thread_waits_with_a_timeout(tracker):
+    changes = tracker.changes(from_now=True)
+    assert not changes.wait(0.01)
+    timer = threading.Timer(0.05, tracker.update_node, (A, b"OK", 1, 1.0))
+    timer.start()
+    assert changes.wait(60)
+    assert [change.node for change in changes.drain()] == [A]
+    timer.join()
+
+
+def test_a_closed_subscription_ends(tracker):
+    async def main():
+        return [change async for change in changes]
+
+    tracker.update_node(A, b"OK", 1, 1.0)
+    with tracker.changes() as changes:
+        pass
+    assert asyncio.run(main()) == []
+    with pytest.raises(ValueError, match="closed"):
+        changes.drain()
