@@ -13,9 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use incarnation::{
-    Change, Claim, Clock, IncarnationTracker, NodeState, Status, Subscriber, SweepScope,
-};
+use incarnation::{Claim, Clock, IncarnationTracker, NodeState, Status, Subscriber, SweepScope};
 
 const NODES: u16 = 40;
 const WRITERS: u64 = 2;
@@ -46,12 +44,7 @@ impl Picture {
         let mut wrong = None;
         let changes = subscriber.drain(|node, change| {
             let known = self.nodes.get(node).copied();
-            let (told, current) = match change {
-                Change::Joined { current } => (None, Some(current)),
-                Change::Changed { previous, current } => (Some(previous), Some(current)),
-                Change::Gone { last } => (Some(last), None),
-                _ => return,
-            };
+            let (told, current) = (change.previous(), change.current());
             if known != told.map(|state| state.claim()) {
                 wrong = Some(format!(
                     "{who} knew {node} as {known:?}, and was told {change:?}"
@@ -153,7 +146,9 @@ fn run() -> Result<(), String> {
             let (mut subscriber, mut picture) = (tracker.subscribe(), Picture::default());
             while !done.load(Ordering::Acquire) {
                 picture.look("quick", &mut subscriber)?;
-                subscriber.wait(Duration::from_millis(50));
+                subscriber
+                    .wait(Duration::from_millis(50))
+                    .map_err(|closed| closed.to_string())?;
             }
             // Once more: what was written before `done` is in the table by now.
             picture.look("quick", &mut subscriber)?;

@@ -58,19 +58,16 @@ mod tracker;
 #[cfg(incarnation_loom)]
 #[doc(hidden)]
 pub mod model {
+    pub use crate::notify::wake_list::{Ticket, WakeList};
     pub use crate::sync::{
         Asymmetric, Membarrier, atomic, thread, weakening, with_membarrier, with_shadows,
     };
     pub use crate::table::Places;
 
-    /// Listens to a tracker's bell, as its sweepers do, and stops listening.
-    pub fn listen_for_a_moment<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>)
-    where
-        K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
-        D: Send + Sync + 'static,
-        S: core::hash::BuildHasher,
-    {
-        drop(tracker.core().capacity_signal.listen());
+    /// Enlists with a tracker's capacity signal, as its sweepers do, and leaves again.
+    pub fn sleep_for_a_moment<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) {
+        let signal = &tracker.core().capacity_signal;
+        signal.sleeper(core::task::Waker::noop().clone()).enlist();
     }
 
     /// Looks a node up with a record for this look alone, as in a thread-local's destructor.
@@ -88,7 +85,7 @@ pub mod model {
         tracker.core().get(&pinned, node)
     }
 
-    /// How many entries hold a key. Only while nobody else is at the table.
+    /// How many entries hold a key. Only while no other thread uses the table.
     pub fn occupied_places<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> usize
     where
         K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
@@ -119,8 +116,8 @@ pub use snapshot::Loaded;
 pub use snapshot::{Digest, MergeReport, Record, Snapshot, SnapshotError};
 pub use stats::{Evictions, Rejections, Stats};
 #[cfg(feature = "stream")]
-pub use subscribe::Changes;
-pub use subscribe::{Change, Changed, Subscriber};
+pub use subscribe::ChangeStream;
+pub use subscribe::{Change, Closed, Subscriber, TimedOut, WaitForChange, WaitForNode};
 pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};
 pub use tracker::{

@@ -1,14 +1,15 @@
-//! A thread that sweeps a tracker, for programs that have no place of their own to do it.
+//! A thread that sweeps a tracker, for programs that have no loop of their own to do it in.
 //!
 //! It sweeps at an interval, earlier when a claim was refused for lack of room, and at once when it
-//! is asked to. It belongs to whoever holds the [`Sweeper`]: dropping that ends the thread.
+//! is asked to. The thread ends when its [`Sweeper`] is stopped or dropped.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 use std::io;
 
-use crate::notify::capacity_signal::Listening;
+use crate::notify::capacity_signal::Sleeper;
+use crate::notify::unpark_current;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::catch_panic;
 use crate::sync::thread::{self, JoinHandle};
@@ -26,7 +27,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 ///   that makes no room (nothing may be evicted), it pauses before it lets itself be woken early
 ///   again: a millisecond, twice as long each time, at most the interval.
 /// - If the callback panics, that sweep ends there; the thread goes on with the next one.
-/// - Dropping it stops the thread and waits for its end, and for that of a sweep going on.
+/// - [`stop`](Self::stop), or dropping it, ends the thread, and waits until it has ended; a sweep under
+///   way is finished first.
 ///
 /// It holds a clone of the tracker, so the table lives at least as long.
 ///
@@ -46,7 +48,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 ///     let _ = swept.send((gone.node.clone(), gone.reason));
 /// })?;
 /// assert_eq!(evicted.recv()?, ("a:1".to_string(), SweepReason::DeadRetention));
-/// drop(sweeper); // the thread has ended
+/// sweeper.stop(); // the thread has ended
 /// assert!(evicted.recv().is_err());
 /// # Ok(()) }
 /// ```
@@ -79,6 +81,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping a `Sweeper` ends its thread: bind it to a name for as long as it is to sweep"]
 pub struct Sweeper {
     shared: Arc<Shared>,
     /// `None` once it was joined.
@@ -89,7 +92,7 @@ pub struct Sweeper {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
-    /// Somebody wants a sweep now.
+    /// A sweep was asked for.
     asked: AtomicBool,
     sweeps: AtomicU64,
     panics: AtomicU64,
@@ -97,7 +100,22 @@ struct Shared {
 
 impl Sweeper {
     /// Starts the thread. `on_swept` gets each node that was evicted or declared Dead, after the
-    /// fact; it may use the tracker. Cost: a thread, which sleeps between sweeps; each sweep is [`sweep_with`](crate::IncarnationTracker::sweep_with).
+    /// fact; it may use the tracker. `clock` is the one whose times the program's claims carry: it may be
+    /// [a program's own](Clock::from_fn).
+    ///
+    /// Cost: a thread, which sleeps between sweeps; each sweep is
+    /// [`sweep_with`](crate::IncarnationTracker::sweep_with).
+    ///
+    /// The thread sweeps as long as the returned `Sweeper` is held. A call that drops it at once does not
+    /// compile without a warning:
+    ///
+    /// ```compile_fail
+    /// #![deny(unused_must_use)]
+    /// # use incarnation::{Clock, IncarnationTracker, Sweeper};
+    /// # fn start(tracker: &IncarnationTracker, clock: Clock) -> std::io::Result<()> {
+    /// Sweeper::spawn(tracker, clock, std::time::Duration::from_secs(1), |_| {})?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -117,7 +135,7 @@ impl Sweeper {
         if interval.is_zero() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the interval between sweeps is zero",
+                "the interval between sweeps is zero; it must be longer",
             ));
         }
         let shared = Arc::new(Shared::default());
@@ -137,10 +155,16 @@ impl Sweeper {
         })
     }
 
+    /// Ends the thread, and waits until it has ended; a sweep under way is finished first. Dropping the
+    /// sweeper does the same. Called from the sweeper's own callback, it does not wait.
+    pub fn stop(self) {
+        drop(self);
+    }
+
     /// Has the thread sweep at once, and does not wait for it.
     pub fn sweep_now(&self) {
         // Release: what the caller did before is seen by the sweep. Pinned by
-        // `capacity_signal::who_asks_for_a_sweep_is_swept_for`. (An exchange, as on the other side: the checker
+        // `capacity_signal::a_sweep_that_was_asked_for_is_made`. (An exchange, as on the other side: the checker
         // has a wrong idea of stores among exchanges.)
         self.shared.asked.swap(true, Ordering::Release);
         self.wake();
@@ -149,7 +173,7 @@ impl Sweeper {
     /// How many sweeps have ended, by a panic of the callback or without.
     #[must_use]
     pub fn sweeps(&self) -> u64 {
-        // Acquire: who sees a sweep counted sees what it did.
+        // Acquire: a caller that sees a sweep counted sees what it did.
         self.shared.sweeps.load(Ordering::Acquire)
     }
 
@@ -173,10 +197,10 @@ impl Drop for Sweeper {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.wake();
         if let Some(thread) = self.thread.take()
-            // The callback may own its sweeper; nobody can wait for itself.
+            // The callback may own its sweeper; a thread cannot wait for itself.
             && thread.thread().id() != thread::current().id()
         {
-            // An error is a panic of the callback's own drop: told by the panic hook already.
+            // An error is a panic of the callback's own drop: the panic hook has told of it.
             let _ = thread.join();
         }
     }
@@ -197,19 +221,23 @@ where
     S: BuildHasher,
 {
     fn run(self, mut on_swept: impl FnMut(Swept<'_, K, D>)) {
-        let capacity_signal = self.tracker.core().capacity_signal.listen();
+        let mut sleeper = self
+            .tracker
+            .core()
+            .capacity_signal
+            .sleeper(unpark_current());
         let mut pause = Duration::ZERO;
         loop {
             // Before the sweep: a claim refused during it wants the next one.
-            let was_early = capacity_signal.is_pressed();
-            capacity_signal.take_note();
+            let was_early = sleeper.is_pending();
+            sleeper.begin_sweep();
             let made_room = self.sweep(&mut on_swept);
             pause = match (made_room, was_early) {
                 (true, _) => Duration::ZERO,
                 (false, true) => (pause * 2).max(FIRST_PAUSE).min(self.interval),
                 (false, false) => pause,
             };
-            if !self.wait(&capacity_signal, pause) {
+            if !self.wait(&mut sleeper, pause) {
                 return;
             }
         }
@@ -240,20 +268,21 @@ where
     }
 
     /// Sleeps until the next sweep is due; false once the thread is to end.
-    fn wait(&self, capacity_signal: &Listening<'_>, pause: Duration) -> bool {
+    fn wait(&self, sleeper: &mut Sleeper<'_>, pause: Duration) -> bool {
         let ended = Instant::now();
         loop {
+            sleeper.enlist();
             // Relaxed: see `Drop`.
             if self.shared.stop.load(Ordering::Relaxed) {
                 return false;
             }
-            // Relaxed: the fence in `take_note`, which comes before the sweep, acquires what
+            // Relaxed: the fence in `begin_sweep`, which comes before the sweep, acquires what
             // `Sweeper::sweep_now` released.
             if self.shared.asked.swap(false, Ordering::Relaxed) {
                 return true;
             }
             let passed = ended.elapsed();
-            let due = if capacity_signal.is_pressed() {
+            let due = if sleeper.is_pending() {
                 pause
             } else {
                 self.interval
@@ -261,7 +290,7 @@ where
             if passed >= due {
                 return true;
             }
-            // Whoever sets one of the flags unparks this thread after it.
+            // A thread that sets one of the flags unparks this one after it.
             thread::park_timeout(due - passed);
         }
     }

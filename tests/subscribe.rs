@@ -10,7 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use incarnation::{Change, Changed, Claim, IncarnationTracker, Reclaimer, Subscriber, Timestamp};
+use incarnation::{
+    Change, Claim, Closed, IncarnationTracker, Reclaimer, Slot, Subscriber, Timestamp,
+    WaitForChange,
+};
 
 const NOW: Timestamp = Timestamp::ZERO;
 /// Longer than any machine stalls.
@@ -21,7 +24,7 @@ type Tracker = IncarnationTracker<u32>;
 fn tracker() -> Tracker {
     Tracker::builder()
         .max_nodes(1000)
-        // So that other tests' views don't decide when places are free again.
+        // So that other tests' views do not decide when entries are free again.
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap()
@@ -35,16 +38,22 @@ fn put(tracker: &Tracker, node: u32, claim: Claim) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     Joined(Claim),
-    Changed(Claim, Claim),
+    Updated(Claim, Claim),
+    Rejoined(Claim, Claim),
     Gone(Claim),
 }
-use Seen::{Changed as Moved, Gone, Joined};
+use Seen::{Gone, Joined, Rejoined, Updated};
 
 fn seen(change: Change) -> Seen {
     match change {
-        Change::Joined { current } => Joined(current.claim()),
-        Change::Changed { previous, current } => Moved(previous.claim(), current.claim()),
-        Change::Gone { last } => Gone(last.claim()),
+        Change::Joined { current, .. } => Joined(current.claim()),
+        Change::Updated {
+            previous, current, ..
+        } => Updated(previous.claim(), current.claim()),
+        Change::Rejoined {
+            previous, current, ..
+        } => Rejoined(previous.claim(), current.claim()),
+        Change::Gone { last, .. } => Gone(last.claim()),
         _ => unreachable!(),
     }
 }
@@ -66,7 +75,9 @@ impl Mirror {
     fn apply(&mut self, node: u32, change: Seen) {
         let before = match change {
             Joined(current) => (self.0.insert(node, current), None),
-            Moved(previous, current) => (self.0.insert(node, current), Some(previous)),
+            Updated(previous, current) | Rejoined(previous, current) => {
+                (self.0.insert(node, current), Some(previous))
+            }
             Gone(last) => (self.0.remove(&node), Some(last)),
         };
         assert_eq!(
@@ -108,7 +119,7 @@ fn the_first_drain_tells_of_every_node_and_the_next_of_none() {
 }
 
 #[test]
-fn a_drain_tells_the_latest_state_only_and_what_was_seen_before() {
+fn a_drain_tells_the_latest_state_and_the_one_seen_before() {
     let tracker = tracker();
     put(&tracker, 1, Claim::alive(1));
     put(&tracker, 2, Claim::alive(1));
@@ -127,7 +138,7 @@ fn a_drain_tells_the_latest_state_only_and_what_was_seen_before() {
     assert_eq!(
         drain(&mut subscriber),
         [
-            (1, Moved(Claim::alive(1), Claim::alive(100))),
+            (1, Updated(Claim::alive(1), Claim::alive(100))),
             (2, Gone(Claim::alive(1))),
             (5, Joined(Claim::left(9))),
         ],
@@ -136,29 +147,44 @@ fn a_drain_tells_the_latest_state_only_and_what_was_seen_before() {
 }
 
 #[test]
-fn a_node_that_left_and_came_back_is_one_node() {
+fn a_node_that_left_and_came_back_is_told_as_rejoined_in_whatever_state() {
     let tracker = tracker();
     for node in 1..=3 {
         put(&tracker, node, Claim::alive(5));
     }
+    let slot = |node| tracker.handle(&node).unwrap().slot();
+    let before: Vec<Slot> = (1..=3).map(slot).collect();
     let mut subscriber = tracker.subscribe();
     drain(&mut subscriber);
     for (node, incarnation) in [(1, 5), (2, 3), (3, 7)] {
         tracker.forget(&node);
         put(&tracker, node, Claim::alive(incarnation));
     }
-    assert_eq!(
-        drain(&mut subscriber),
-        [
-            (2, Moved(Claim::alive(5), Claim::alive(3))),
-            (3, Moved(Claim::alive(5), Claim::alive(7))),
-        ],
-    );
+    let mut changes = Vec::new();
+    subscriber.drain(|node, change| changes.push((*node, change)));
+    changes.sort_by_key(|(node, _)| *node);
+    for ((node, change), incarnation) in changes.iter().zip([5, 3, 7]) {
+        let Change::Rejoined {
+            slot: now,
+            previous_slot,
+            ..
+        } = *change
+        else {
+            panic!("node {node}: {change:?}");
+        };
+        assert_eq!((now, change.slot()), (slot(*node), now));
+        assert_eq!(previous_slot, before[*node as usize - 1]);
+        assert_eq!(
+            seen(*change),
+            Rejoined(Claim::alive(5), Claim::alive(incarnation))
+        );
+    }
+    assert_eq!(changes.len(), 3);
     assert_eq!(subscriber.seen().count(), 3);
 }
 
 #[test]
-fn a_place_that_another_node_took_is_told_as_two_nodes() {
+fn an_index_that_another_node_took_is_told_as_two_nodes() {
     let tracker = tracker();
     put(&tracker, 1, Claim::alive(1));
     let mut subscriber = tracker.subscribe();
@@ -192,7 +218,7 @@ fn sweeps_are_told_too() {
     assert_eq!(
         drain(&mut subscriber),
         [
-            (1, Moved(Claim::suspect(1), Claim::dead(1))),
+            (1, Updated(Claim::suspect(1), Claim::dead(1))),
             (2, Gone(Claim::dead(1)))
         ],
     );
@@ -211,7 +237,7 @@ fn a_death_that_a_sweep_declares_is_told_by_itself() {
     assert!(subscriber.has_changed());
     assert_eq!(
         drain(&mut subscriber),
-        [(1, Moved(Claim::suspect(1), Claim::dead(1)))],
+        [(1, Updated(Claim::suspect(1), Claim::dead(1)))],
     );
 }
 
@@ -256,7 +282,7 @@ fn a_drain_tells_exactly_the_differences() {
     let tracker = tracker();
     let mut random = Rng::with_seed(2);
     let mut subscriber = tracker.subscribe();
-    let mut before = HashMap::new();
+    let mut before: HashMap<u32, (Claim, Slot)> = HashMap::new();
     for _ in 0..1000 {
         for _ in 0..random.u64(..30) {
             change_something(&tracker, &mut random);
@@ -264,16 +290,17 @@ fn a_drain_tells_exactly_the_differences() {
         if random.u64(..50) == 0 {
             let _ = tracker.sweep(NOW);
         }
-        let after: HashMap<u32, Claim> = tracker
+        let after: HashMap<u32, (Claim, Slot)> = tracker
             .iter()
-            .map(|(node, state)| (node, state.claim()))
+            .map(|(node, state)| (node, (state.claim(), tracker.handle(&node).unwrap().slot())))
             .collect();
         let mut differences = Vec::new();
         for node in 0..300 {
             let difference = match (before.get(&node), after.get(&node)) {
-                (None, Some(now)) => Joined(*now),
-                (Some(last), None) => Gone(*last),
-                (Some(last), Some(now)) if last != now => Moved(*last, *now),
+                (None, Some((now, _))) => Joined(*now),
+                (Some((last, _)), None) => Gone(*last),
+                (Some((last, was)), Some((now, slot))) if was != slot => Rejoined(*last, *now),
+                (Some((last, _)), Some((now, _))) if last != now => Updated(*last, *now),
                 _ => continue,
             };
             differences.push((node, difference));
@@ -283,7 +310,11 @@ fn a_drain_tells_exactly_the_differences() {
             .seen()
             .map(|(node, state)| (*node, state.claim()))
             .collect();
-        assert_eq!(copy, after);
+        let claims: HashMap<u32, Claim> = after
+            .iter()
+            .map(|(node, (claim, _))| (*node, *claim))
+            .collect();
+        assert_eq!(copy, claims);
         before = after;
     }
 }
@@ -311,7 +342,7 @@ fn subscribers_among_churning_writers_end_with_the_final_state() {
             scope.spawn(move || {
                 let (mut subscriber, mut mirror) = (tracker.subscribe(), Mirror::default());
                 while writing.load(Ordering::Acquire) > 0 {
-                    subscriber.wait(Duration::from_millis(1));
+                    subscriber.wait(Duration::from_millis(1)).unwrap();
                     mirror.drain(&mut subscriber);
                     thread::sleep(Duration::from_millis(pause));
                 }
@@ -353,8 +384,9 @@ fn a_drain_after_an_update_returned_sees_it() {
                 .map(|node| node.load(Ordering::Acquire))
                 .collect();
             subscriber.drain(|node, change| {
-                let (Joined(current) | Moved(_, current)) = seen(change) else {
-                    panic!("nobody leaves");
+                let (Joined(current) | Updated(_, current) | Rejoined(_, current)) = seen(change)
+                else {
+                    panic!("a node left");
                 };
                 copy.insert(*node, current.incarnation().get());
             });
@@ -375,33 +407,36 @@ fn waiting_ends_with_a_change_or_with_the_time() {
     let tracker = tracker();
     let mut subscriber = tracker.subscribe();
     assert!(
-        subscriber.wait(Duration::ZERO),
+        subscriber.wait(Duration::ZERO).unwrap(),
         "everything is news to a new subscriber"
     );
     drain(&mut subscriber);
-    assert!(!subscriber.wait(Duration::ZERO));
+    assert!(!subscriber.wait(Duration::ZERO).unwrap());
     let begin = Instant::now();
-    assert!(!subscriber.wait(Duration::from_millis(30)));
+    assert!(!subscriber.wait(Duration::from_millis(30)).unwrap());
     assert!(begin.elapsed() >= Duration::from_millis(30));
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::sleep(Duration::from_millis(30));
             put(&tracker, 1, Claim::alive(1));
         });
-        assert!(subscriber.wait(Duration::MAX));
+        assert!(subscriber.wait(Duration::MAX).unwrap());
     });
     assert_eq!(drain(&mut subscriber), [(1, Joined(Claim::alive(1)))]);
     put(&tracker, 1, Claim::alive(2));
     let _ = tracker.update(&1, Claim::alive(2), NOW);
-    assert!(subscriber.wait(Duration::ZERO));
+    assert!(subscriber.wait(Duration::ZERO).unwrap());
     drain(&mut subscriber);
     let _ = tracker.update(&1, Claim::alive(2), NOW);
-    assert!(!subscriber.wait(Duration::ZERO), "a duplicate is no news");
+    assert!(
+        !subscriber.wait(Duration::ZERO).unwrap(),
+        "a duplicate changes nothing"
+    );
 }
 
 #[test]
 fn no_wake_up_is_lost() {
-    // Each waits for the other's change; one that is lost stops both.
+    // Each thread waits for the other's change; a lost wake-up stops both.
     let tracker = tracker();
     thread::scope(|scope| {
         for me in 0..2_u32 {
@@ -414,9 +449,11 @@ fn no_wake_up_is_lost() {
                         put(tracker, me, Claim::alive(round));
                     }
                     while other < round {
-                        assert!(subscriber.wait(LONG), "lost in round {round}");
+                        assert!(subscriber.wait(LONG).unwrap(), "lost in round {round}");
                         subscriber.drain(|node, change| match seen(change) {
-                            Joined(current) | Moved(_, current) if *node != me => {
+                            Joined(current) | Updated(_, current) | Rejoined(_, current)
+                                if *node != me =>
+                            {
                                 other = current.incarnation().get();
                             }
                             _ => {}
@@ -448,7 +485,7 @@ fn no_wake_up_is_lost_among_many_waiters_and_writers() {
             scope.spawn(|| {
                 let (mut subscriber, mut mirror) = (tracker.subscribe(), Mirror::default());
                 while (0..2).any(|node| mirror.0.get(&node) != Some(&Claim::alive(target))) {
-                    assert!(subscriber.wait(LONG), "stuck at {:?}", mirror.0);
+                    assert!(subscriber.wait(LONG).unwrap(), "stuck at {:?}", mirror.0);
                     mirror.drain(&mut subscriber);
                 }
             });
@@ -472,12 +509,12 @@ impl Wakes {
     }
 }
 
-fn poll<S>(changed: &mut Changed<'_, u32, (), S>, waker: &Waker) -> Poll<()> {
+fn poll<S>(changed: &mut WaitForChange<'_, u32, (), S>, waker: &Waker) -> Poll<Result<(), Closed>> {
     Pin::new(changed).poll(&mut Context::from_waker(waker))
 }
 
 #[test]
-fn a_waiting_task_is_woken_once_and_a_sleeping_one_never() {
+fn a_waiting_task_is_woken_once_and_one_that_does_not_wait_never() {
     let tracker = tracker();
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(wakes.clone());
@@ -494,7 +531,7 @@ fn a_waiting_task_is_woken_once_and_a_sleeping_one_never() {
     drop(changed);
     drain(&mut subscriber);
     put(&tracker, 1, Claim::alive(1000));
-    assert_eq!(wakes.count(), 1, "nobody waits");
+    assert_eq!(wakes.count(), 1, "no future waits");
     assert!(poll(&mut subscriber.changed(), &waker).is_ready());
 }
 
@@ -531,7 +568,7 @@ fn a_dropped_future_loses_nothing_and_is_not_woken() {
     assert!(poll(&mut subscriber.changed(), &waker).is_ready());
     assert_eq!(
         drain(&mut subscriber),
-        [(1, Moved(Claim::alive(1), Claim::alive(2)))]
+        [(1, Updated(Claim::alive(1), Claim::alive(2)))]
     );
     // Of two that wait, the one that gives up does not take the other's waker along.
     let mut other = tracker.subscribe();
@@ -569,7 +606,7 @@ fn a_task_follows_a_writer_to_the_end() {
     let follow = async |mut subscriber: Subscriber<u32>| {
         let mut mirror = Mirror::default();
         while mirror.0.get(&1) != Some(&last) {
-            subscriber.changed().await;
+            subscriber.changed().await.unwrap();
             mirror.drain(&mut subscriber);
         }
         mirror.assert_is(&tracker);
@@ -626,9 +663,109 @@ fn a_subscriber_can_be_sent_and_outlives_the_tracker() {
     put(&tracker, 1, Claim::alive(1));
     let mut subscriber = sent(tracker.subscribe());
     drop(tracker);
-    drop(sent(subscriber.changed()));
+    assert_eq!(block_on(sent(subscriber.changed())), Ok(()));
     assert_eq!(drain(&mut subscriber), [(1, Joined(Claim::alive(1)))]);
+    assert_eq!(block_on(subscriber.changed()), Err(Closed));
     assert!(format!("{subscriber:?}").contains("seen: 1"));
+}
+
+#[test]
+fn subscribing_from_now_tells_only_what_follows() {
+    let tracker = tracker();
+    put(&tracker, 1, Claim::alive(1));
+    put(&tracker, 2, Claim::alive(1));
+    let mut subscriber = tracker.subscribe_from_now();
+    assert!(!subscriber.has_changed());
+    put(&tracker, 1, Claim::suspect(1));
+    put(&tracker, 3, Claim::alive(1));
+    assert_eq!(
+        drain(&mut subscriber),
+        [
+            (1, Updated(Claim::alive(1), Claim::suspect(1))),
+            (3, Joined(Claim::alive(1)))
+        ],
+    );
+}
+
+#[test]
+fn next_changes_waits_for_changes_and_returns_them() {
+    let tracker = tracker();
+    let mut subscriber = tracker.subscribe();
+    let mut context = Context::from_waker(Waker::noop());
+    // An empty table has nothing to tell, though the first wait ends at once.
+    assert!(
+        pin!(subscriber.next_changes())
+            .poll(&mut context)
+            .is_pending()
+    );
+    put(&tracker, 1, Claim::alive(1));
+    let changes = block_on(subscriber.next_changes()).unwrap();
+    let [(1, change)] = changes[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(seen(change), Joined(Claim::alive(1)));
+    let state = tracker.get(&1);
+    assert_eq!((change.current(), change.previous()), (state, None));
+    assert_eq!(change.slot(), tracker.handle(&1).unwrap().slot());
+    assert_eq!(change.to_string(), "none -> alive@1");
+    tracker.remove(&1, NOW);
+    let changes = block_on(subscriber.next_changes()).unwrap();
+    assert_eq!(
+        (changes[0].1.current(), changes[0].1.previous()),
+        (None, state)
+    );
+    drop(tracker);
+    assert_eq!(block_on(subscriber.next_changes()), Err(Closed));
+}
+
+#[test]
+fn a_waiting_subscriber_learns_that_the_last_tracker_is_gone() {
+    let tracker = tracker();
+    put(&tracker, 1, Claim::alive(1));
+    let handle = tracker.handle(&1).unwrap();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut subscriber = tracker.subscribe_from_now();
+    let mut changed = subscriber.changed();
+    assert!(poll(&mut changed, &waker).is_pending());
+    drop(tracker);
+    assert_eq!(wakes.count(), 0, "a handle can change the node yet");
+    assert!(poll(&mut changed, &waker).is_pending());
+    drop(handle);
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(poll(&mut changed, &waker), Poll::Ready(Err(Closed)));
+    drop(changed);
+    assert_eq!(subscriber.wait(Duration::MAX), Err(Closed));
+    assert_eq!(subscriber.seen().count(), 1);
+}
+
+#[test]
+fn changes_of_the_last_tracker_are_told_before_the_end() {
+    let tracker = tracker();
+    let mut subscriber = tracker.subscribe_from_now();
+    put(&tracker, 1, Claim::alive(1));
+    drop(tracker);
+    assert_eq!(subscriber.wait(Duration::ZERO), Ok(true));
+    assert_eq!(drain(&mut subscriber), [(1, Joined(Claim::alive(1)))]);
+    assert_eq!(subscriber.wait(Duration::ZERO), Err(Closed));
+}
+
+#[cfg(feature = "stream")]
+#[test]
+fn a_stream_ends_when_the_last_tracker_is_gone() {
+    use futures_core::Stream;
+
+    let tracker = tracker();
+    let mut changes = tracker.subscribe().into_stream();
+    let mut next = || Pin::new(&mut changes).poll_next(&mut Context::from_waker(Waker::noop()));
+    assert!(next().is_pending());
+    put(&tracker, 1, Claim::alive(1));
+    drop(tracker);
+    assert!(matches!(
+        next(),
+        Poll::Ready(Some((1, Change::Joined { .. })))
+    ));
+    assert_eq!(next(), Poll::Ready(None));
 }
 
 #[cfg(feature = "stream")]
@@ -656,7 +793,7 @@ fn a_stream_gives_the_changes_one_by_one_and_waits_for_more() {
     assert_eq!(wakes.count(), 1);
     match next() {
         Poll::Ready(Some((2, change))) => {
-            assert_eq!(seen(change), Moved(Claim::alive(1), Claim::dead(1)));
+            assert_eq!(seen(change), Updated(Claim::alive(1), Claim::dead(1)));
         }
         other => panic!("{other:?}"),
     }

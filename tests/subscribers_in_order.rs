@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use incarnation::{Change, Claim, IncarnationTracker, Reclaimer, Subscriber, Timestamp};
+use incarnation::{Claim, IncarnationTracker, Reclaimer, Subscriber, Timestamp};
 
 const NOW: Timestamp = Timestamp::ZERO;
 
@@ -32,17 +32,15 @@ type Told = BTreeMap<Key, Claim>;
 
 fn drain(subscriber: &mut Subscriber<Key>, told: &mut Told) {
     subscriber.drain(|key, change| {
-        match change {
-            Change::Joined { current } => told.insert(key.clone(), current.claim()),
-            Change::Changed { current, .. } => told.insert(key.clone(), current.claim()),
-            Change::Gone { .. } => told.remove(key),
-            _ => None,
+        match change.current() {
+            Some(current) => told.insert(key.clone(), current.claim()),
+            None => told.remove(key),
         };
     });
 }
 
 #[test]
-fn a_key_that_panics_while_the_copy_puts_itself_in_order_hides_no_final_state() {
+fn a_key_that_panics_while_the_copy_reorders_itself_hides_no_final_state() {
     let tracker: IncarnationTracker<Key> = IncarnationTracker::builder()
         .max_nodes(1_000)
         .reclaimer(Reclaimer::private())

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use incarnation::{Claim, IncarnationTracker, Subscriber, Timestamp};
+use incarnation::{Claim, Closed, IncarnationTracker, Subscriber, Timestamp};
 
 const NOW: Timestamp = Timestamp::ZERO;
 type Tracker = IncarnationTracker<String>;
@@ -25,7 +25,7 @@ impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-fn poll(subscriber: &mut Subscriber<String>, waker: &Waker) -> Poll<()> {
+fn poll(subscriber: &mut Subscriber<String>, waker: &Waker) -> Poll<Result<(), Closed>> {
     subscriber.poll_changed(&mut Context::from_waker(waker))
 }
 
@@ -91,7 +91,7 @@ impl Wake for Counts {
 }
 
 #[test]
-fn a_waker_that_panics_takes_nobody_elses_news() {
+fn a_waker_that_panics_takes_no_other_waiters_wake_up() {
     let tracker = tracker();
     let (mut first, mut second) = (tracker.subscribe(), tracker.subscribe());
     first.drain(|_, _| {});
@@ -104,7 +104,7 @@ fn a_waker_that_panics_takes_nobody_elses_news() {
     }));
     assert!(tracker.get("a:1").is_some(), "the change is in the table");
     assert!(second.has_changed());
-    // Whatever happens from here on, nobody wakes the second one for this change.
+    // No later call wakes the second one for this change.
     assert_eq!(woken.0.load(Ordering::SeqCst), 1, "a lost wakeup");
 }
 
@@ -144,4 +144,47 @@ fn a_random_function_that_panics_hides_no_member_from_a_probe_order() {
     probed.sort();
     probed.dedup();
     assert_eq!(probed, ["a:1", "b:1", "c:1"]);
+}
+
+/// A waker that does not return until it is let go.
+struct Held {
+    entered: mpsc::Sender<()>,
+    released: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Wake for Held {
+    fn wake(self: Arc<Self>) {
+        let _ = self.entered.send(());
+        let _ = self.released.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn a_writer_held_up_in_one_waker_holds_up_no_other_waiter() {
+    let tracker = tracker();
+    let (mut first, mut second) = (tracker.subscribe(), tracker.subscribe());
+    first.drain(|_, _| {});
+    second.drain(|_, _| {});
+    let (entered, is_held) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let held = Waker::from(Arc::new(Held {
+        entered,
+        released: Mutex::new(released),
+    }));
+    let woken = Arc::new(Counts::default());
+    assert!(poll(&mut first, &held).is_pending());
+    assert!(poll(&mut second, &Waker::from(woken.clone())).is_pending());
+    let put = |incarnation| {
+        let _ = tracker.update(&"a:1".into(), Claim::alive(incarnation), NOW);
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| put(1));
+        is_held.recv().unwrap();
+        for incarnation in 2..1000 {
+            put(incarnation);
+        }
+        let woken_meanwhile = woken.0.load(Ordering::SeqCst);
+        release.send(()).unwrap();
+        assert_eq!(woken_meanwhile, 1, "998 later updates did not wake it");
+    });
 }

@@ -20,6 +20,8 @@ const RETIRED: &str = "src/table/retired.rs";
 const PINNED: &str = "src/table/pinned.rs";
 const TABLE: &str = "src/table/mod.rs";
 const CAPACITY_SIGNAL: &str = "src/notify/capacity_signal.rs";
+const WAKE_LIST: &str = "src/notify/wake_list.rs";
+const NODE_WAIT: &str = "src/subscribe/node.rs";
 const TOMBSTONES: &str = "src/tombstones.rs";
 const SWEEP: &str = "src/tracker/sweep.rs";
 const SWEEPER: &str = "src/sweeper.rs";
@@ -707,61 +709,133 @@ pub const LIST: &[Weakening] = &[
         also: &[],
         model: "recycling::what_a_view_holds_up_is_merged_and_let_go",
     },
-    // The bell.
+    // The capacity signal.
     Weakening {
-        name: "no refused claim signals",
+        name: "no refused claim notifies",
         file: CORE,
-        from: "        self.capacity_signal.ring();
+        from: "        self.capacity_signal.notify();
 ",
         to: "",
         also: &[],
         model: "capacity_signal::a_refused_claim_is_swept_for",
     },
     Weakening {
-        name: "the signalling claim is not fenced from looking whether a sweep is asked for",
+        name: "a refused claim is not fenced from looking at the signal",
         file: CAPACITY_SIGNAL,
-        from: "        // who listens. Pinned by `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
+        from: "        // `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
         to: "",
         also: &[],
         model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
-        name: "a sweeper that takes the request back is not fenced",
+        name: "a sweeper that takes the signal back is not fenced",
         file: CAPACITY_SIGNAL,
-        from: "        self.0.pressed.swap(false, Ordering::Relaxed);
-        // SeqCst: against the fence in `ring`: a claim that still saw the press is swept for now. Pinned by
-        // `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
+        from: "        // signal set. Pinned by `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
-        to: "        self.0.pressed.swap(false, Ordering::Relaxed);",
+        to: "",
         also: &[],
         model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
-        name: "the request is taken back after the sweep",
+        name: "the signal is taken back after the sweep",
         file: SWEEPER,
-        from: "            capacity_signal.take_note();
+        from: "            sleeper.begin_sweep();
             let made_room = self.sweep(&mut on_swept);",
         to: "            let made_room = self.sweep(&mut on_swept);
-            capacity_signal.take_note();",
+            sleeper.begin_sweep();",
         also: &[],
         model: "capacity_signal::a_refused_claim_is_swept_for",
     },
     Weakening {
-        name: "the capacity signal is not counted before its list is tried",
-        file: CAPACITY_SIGNAL,
-        from: "        self.rung.fetch_add(1, Ordering::Release);",
+        name: "a sweeper enlists after it looked at the signal",
+        file: SWEEPER,
+        from: "            sleeper.enlist();
+            // Relaxed: see `Drop`.",
+        to: "            // Relaxed: see `Drop`.",
+        also: &[(
+            SWEEPER,
+            "            // A thread that sets one",
+            "            sleeper.enlist();
+            // A thread that sets one",
+        )],
+        model: "capacity_signal::a_refused_claim_is_swept_for",
+    },
+    // The list of waiters.
+    Weakening {
+        name: "a notification is not counted before the list is tried",
+        file: WAKE_LIST,
+        from: "        self.notified.fetch_add(1, Ordering::Release);",
         to: "",
         also: &[],
-        model: "capacity_signal::a_ring_while_the_list_is_held",
+        model: "wake_list::a_notification_while_the_list_is_held",
     },
     Weakening {
-        name: "the holder of the capacity signal's list does not look again",
-        file: CAPACITY_SIGNAL,
-        from: "self.rung.load(Ordering::Relaxed) == heard",
-        to: "self.rung.load(Ordering::Relaxed) == heard || true",
+        name: "the holder of the list does not look for notifications",
+        file: WAKE_LIST,
+        from: "self.notified.load(Ordering::Relaxed) != handled",
+        to: "self.notified.load(Ordering::Relaxed) != handled && false",
         also: &[],
-        model: "capacity_signal::a_ring_while_the_list_is_held",
+        model: "wake_list::a_notification_while_the_list_is_held",
+    },
+    Weakening {
+        name: "the holder of the list looks for notifications without a fence",
+        file: WAKE_LIST,
+        from: "        // SeqCst: against the fence in `count`. Pinned by
+        // `wake_list::a_notification_while_the_list_is_held`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: &[],
+        model: "wake_list::a_notification_while_the_list_is_held",
+    },
+    Weakening {
+        name: "a notification is counted without a fence",
+        file: WAKE_LIST,
+        from: "        // sees the notification. Pinned by `wake_list::a_notification_while_the_list_is_held`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: &[],
+        model: "wake_list::a_notification_while_the_list_is_held",
+    },
+    Weakening {
+        name: "a notifier that loses the list leaves the waiters it must wake behind",
+        file: WAKE_LIST,
+        from: "Err(TryLockError::WouldBlock) if mem::take(&mut left) => {",
+        to: "Err(TryLockError::WouldBlock) if mem::take(&mut left) && false => {",
+        also: &[],
+        model: "wake_list::a_notifier_that_loses_the_list_on_its_way",
+    },
+    Weakening {
+        name: "a list with waiters says that it has none",
+        file: WAKE_LIST,
+        from: "            .store(!list.waiters.is_empty(), Ordering::Relaxed);",
+        to: "            .store(list.has_due(), Ordering::Relaxed);",
+        also: &[],
+        model: "wake_list::a_notification_against_an_enlisting",
+    },
+    Weakening {
+        name: "a waiter that gives up takes another along",
+        file: WAKE_LIST,
+        from: "            let position = list.position(&ticket)?;
+            list.waiters.remove(position)",
+        to: "            let _ = list.position(&ticket)?;
+            list.waiters.pop_front()",
+        also: &[],
+        model: "wake_list::a_notification_while_another_waiter_gives_up",
+    },
+    Weakening {
+        name: "the list is declared empty after it was let go",
+        file: WAKE_LIST,
+        from: "        self.occupied
+            .store(!list.waiters.is_empty(), Ordering::Relaxed);
+        let handled = list.handled;
+        drop(list);",
+        to: "        let occupied = !list.waiters.is_empty();
+        let handled = list.handled;
+        drop(list);
+        self.occupied.store(occupied, Ordering::Relaxed);",
+        also: &[],
+        model: "notify::a_waiter_that_enlists_while_another_is_woken",
     },
     Weakening {
         name: "asking for a sweep releases nothing",
@@ -769,7 +843,7 @@ pub const LIST: &[Weakening] = &[
         from: "self.shared.asked.swap(true, Ordering::Release);",
         to: "self.shared.asked.swap(true, Ordering::Relaxed);",
         also: &[],
-        model: "capacity_signal::who_asks_for_a_sweep_is_swept_for",
+        model: "capacity_signal::a_sweep_that_was_asked_for_is_made",
     },
     // Handles.
     Weakening {
@@ -835,15 +909,15 @@ pub const LIST: &[Weakening] = &[
         name: "a change is not fenced from looking for subscribers",
         file: NOTIFY,
         from: "        domain.light_fence();
-        let epoch =",
-        to: "        let epoch =",
+        let interest =",
+        to: "        let interest =",
         also: &[],
         model: "notify::a_change_against_the_first_look",
     },
     Weakening {
         name: "a look is not fenced",
         file: NOTIFY,
-        from: "Some(if domain.heavy_fence() {",
+        from: "Some(if domain.heavy_fence() || self.has_no_owner() {",
         to: "Some(if true {",
         also: &[],
         model: "notify::a_mark_against_a_look",
@@ -860,10 +934,16 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a look is fenced before the epoch moves",
         file: NOTIFY,
-        from: "        let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);",
+        from: "        let before = self.shared.epoch.fetch_add(1, Ordering::Relaxed);",
         to: "        let fenced = domain.heavy_fence();
-        let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);",
-        also: &[(NOTIFY, "Some(if domain.heavy_fence() {", "Some(if fenced {")],
+        let before = self.shared.epoch.fetch_add(1, Ordering::Relaxed);",
+        also: &[
+            (
+                NOTIFY,
+                "Some(if domain.heavy_fence() || self.has_no_owner() {",
+                "Some(if fenced {",
+            ),
+        ],
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
@@ -879,7 +959,7 @@ pub const LIST: &[Weakening] = &[
         file: NOTIFY,
         from: "            for mark in [mark, &self.shared.newest] {",
         to: "            if mark.load(Ordering::Relaxed) >= epoch && self.shared.newest.load(Ordering::Relaxed) >= epoch {
-                break;
+                return;
             }
             for mark in [mark, &self.shared.newest] {",
         also: &[],
@@ -888,8 +968,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a look begins before it ends",
         file: NOTIFY,
-        from: "next: before + STEP,",
-        to: "next: before + STEP + STEP,",
+        from: "next: before + 1,",
+        to: "next: before + 2,",
         also: &[],
         model: "notify::a_mark_against_a_look",
     },
@@ -922,102 +1002,104 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a waiter is not fenced from looking for news",
         file: NOTIFY,
-        from: "(!domain.heavy_fence() || self.has_news(subscription))",
-        to: "self.has_news(subscription)",
+        from: "            if domain.heavy_fence() {
+                return match",
+        to: "            if true {
+                return match",
         also: &[],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
         name: "a waiter is fenced before it enlists",
         file: NOTIFY,
-        from: "        let replaced = self.with_list(|list| {
-            let known = list",
-        to: "        let fenced = domain.heavy_fence();
-        let replaced = self.with_list(|list| {
-            let known = list",
-        also: &[(
-            NOTIFY,
-            "(!domain.heavy_fence() || self.has_news(subscription))",
-            "(!fenced || self.has_news(subscription))",
-        )],
+        from: "            if !self.waiters.enlist(",
+        to: "            let fenced = domain.heavy_fence();
+            if !self.waiters.enlist(",
+        also: &[
+            (
+                NOTIFY,
+                "            if domain.heavy_fence() {
+                return match",
+                "            if fenced {
+                return match",
+            ),
+        ],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
         name: "a waiter sleeps though its heavy fence failed",
         file: NOTIFY,
-        from: "(!domain.heavy_fence() || self.has_news(subscription))",
-        to: "(!domain.heavy_fence() && false || self.has_news(subscription))",
+        from: "            if domain.heavy_fence() {
+                return match",
+        to: "            if domain.heavy_fence() || true {
+                return match",
         also: &[],
         model: "notify::a_change_against_a_waiter_where_membarrier_fails_later",
     },
     Weakening {
         name: "a waiter that enlisted does not look again",
         file: NOTIFY,
-        from: "if is_new && (!domain.heavy_fence() || self.has_news(subscription)) {",
-        to: "if is_new && !domain.heavy_fence() {",
+        from: "                return match self.answer(subscription) {",
+        to: "                return match self.answer(subscription).filter(|_| false) {",
         also: &[],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
-        name: "waiters are looked for before the marks",
+        name: "waiters are notified before the marks are set",
         file: NOTIFY,
-        from: "        while somebody_subscribes(epoch) {",
-        to: "        let waiting = self.shared.waiting.load(Ordering::Relaxed);
-        while somebody_subscribes(epoch) {",
-        also: &[(
-            NOTIFY,
-            "        if self.shared.waiting.load(Ordering::Relaxed) {
-            self.ring();",
-            "        if waiting {
-            self.ring();",
-        )],
+        from: "            self.mark(domain, range);
+            self.waiters.notify();",
+        to: "            self.waiters.notify();
+            self.mark(domain, range);",
+        also: &[],
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
-        name: "the holder of the waiters' list does not look again",
+        name: "the last tracker notifies no subscriber",
         file: NOTIFY,
-        from: "        if self.let_go(list) {",
-        to: "        if self.let_go(list) && false {",
+        from: "            domain.light_fence();
+            self.waiters.notify();
+        }
+    }",
+        to: "        }
+    }",
         also: &[],
-        model: "notify::a_ring_while_the_list_is_held",
+        model: "notify::the_last_tracker_against_a_waiter",
     },
     Weakening {
-        name: "a writer that finds the list held leaves no count",
+        name: "a subscriber that sees no tracker left may miss the last one's marks",
         file: NOTIFY,
-        from: "self.shared.rung.fetch_add(1, Ordering::Release);",
-        to: "",
+        from: "        self.owners.load(Ordering::Acquire) == 0",
+        to: "        self.owners.load(Ordering::Relaxed) == 0",
         also: &[],
-        model: "notify::a_ring_while_the_list_is_held",
+        model: "notify::the_last_tracker_against_a_waiter",
+    },
+    // Waits for nodes.
+    Weakening {
+        name: "a wait for a node is not fenced",
+        file: NODE_WAIT,
+        from: "            if !core.table.domain().heavy_fence() {",
+        to: "            if false {",
+        also: &[],
+        model: "node_waits::a_change_against_a_wait",
     },
     Weakening {
-        name: "a wake-up counts later ones as heard",
-        file: NOTIFY,
-        from: "            list.heard = self.shared.rung.load(Ordering::Acquire);
-            let waiters = mem::take(&mut list.waiters);",
-        to: "            let waiters = mem::take(&mut list.waiters);
-            list.heard = self.shared.rung.load(Ordering::Acquire) + 1;",
+        name: "a wait for a node does not look again",
+        file: NODE_WAIT,
+        from: "            fenced_at = Some(place);",
+        to: "            if fenced_at != Some(place) {
+                return Poll::Pending;
+            }",
         also: &[],
-        model: "notify::a_ring_while_the_list_is_held",
+        model: "node_waits::a_change_against_a_wait",
     },
     Weakening {
-        name: "a cancelled waiter takes the others along",
+        name: "a join does not notify waits for absent nodes",
         file: NOTIFY,
-        from: "let cancelled = place.map(|place| list.waiters.swap_remove(place));",
-        to: "let cancelled = place.map(|_| mem::take(&mut list.waiters));",
+        from: "            if joined {",
+        to: "            if joined && false {",
         also: &[],
-        model: "notify::one_gives_up_waiting_and_one_does_not",
-    },
-    Weakening {
-        name: "waiters are counted out after the list was released",
-        file: NOTIFY,
-        from: "        self.shared.waiting.store(false, Ordering::Relaxed);
-            let unheard = self.let_go(list);
-",
-        to: "        let unheard = self.let_go(list);
-            self.shared.waiting.store(false, Ordering::Relaxed);
-",
-        also: &[],
-        model: "notify::a_waiter_that_enlists_while_another_is_woken",
+        model: "node_waits::a_join_against_a_wait",
     },
     // The checker.
     Weakening {

@@ -1,53 +1,55 @@
 //! How writers let subscribers know that something changed: marks, not messages.
 //!
-//! The places of the table are cut into ranges, each with a mark. Time is cut into epochs by the
-//! subscribers: each look at the table begins the next one. A writer that changed a packed state marks its
-//! range with the present epoch, unless it is marked so already: whatever a subscriber sleeps
-//! through, the writers find the marks set and write nothing. A subscriber looks through the ranges
-//! whose marks are not older than its last look. An even epoch means that nobody subscribes; then a
-//! writer is done after one load.
+//! The entries of the table are cut into ranges, each with a mark. Subscribers cut time into epochs:
+//! each look at the table begins the next one. A writer that changed a packed state marks its range
+//! with the present epoch, unless the range is marked so already. So however long a subscriber sleeps,
+//! writers find the marks set and write nothing. A subscriber looks through the ranges whose marks are
+//! not older than its last look. A writer is done after one load while there is no subscriber and no
+//! wait for a node.
 //!
 //! ```text
 //! writer                                 subscriber
-//!   change the packed state                        epoch += 2
+//!   change the packed state                epoch += 1
 //!   light fence                            heavy fence
-//!   e := epoch; nobody subscribes? done    look at the marks, and at the words of marked ranges
+//!   no interest? done                      look at the marks, and at the entries of marked ranges
+//!   e := epoch
 //!   mark the range, and newest, with e
 //!   light fence
 //!   epoch moved on? mark again             wait: enlist, heavy fence, sleep unless newest is new
-//!   anybody waits? wake them all
+//!   notify the waiters
 //! ```
 //!
 //! Of each writer and each look one sees the other. If the writer's last load of the epoch missed the
-//! look's beginning, then its fence came first: the look finds its mark, and its packed state. If not, the
-//! writer marked the range for the next look, and somebody who waits for that is woken. The same
+//! look's beginning, then its fence came first: the look finds its mark and its packed state. If not, the
+//! writer marked the range for the next look, and a subscriber that waits for that is woken. The same
 //! fences put a writer's marks against a waiter's enlisting. So a change is in the table before
-//! anyone is told, and who looks after an update returned sees it, or what came after it. Words,
-//! marks and epoch need no orderings of their own beyond that: all of theirs here are Relaxed.
+//! a subscriber is told, and a look that begins after an update returned sees that update or a later
+//! one. Packed states, marks and epoch need no orderings of their own beyond that: all of theirs here
+//! are Relaxed.
 //!
-//! Nobody who writes ever waits here: the list of waiters is behind a lock that a writer only tries.
-//! One that does not get it has rung before it tried, and the holder looks at the capacity signal after letting go.
+//! A wait for one node uses the same fences without marks: it enlists in the [`WakeList`] of the node's
+//! range (or, while the node is absent, in the list of joins), fences, looks at the node once more, and
+//! sleeps.
+//!
+//! Writers never wait here; see [`wake_list`](super::wake_list).
 #![forbid(unsafe_code)]
 
-use core::mem;
-use core::task::Waker;
-use std::sync::{PoisonError, TryLockError};
+use core::task::{Poll, Waker};
+use std::sync::OnceLock;
 
+use super::wake_list::{Ticket, WakeList};
 use crate::reclaim::Domain;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use crate::sync::catch_panic;
-use crate::sync::{Mutex, MutexGuard, Padded};
+use crate::sync::Padded;
+use crate::sync::atomic::{AtomicU64, Ordering, plain};
 use crate::table::Index;
 
-/// Places of one range: a look at a marked one reads so many entries.
+/// Entries of one range: a look at a marked one reads so many.
 pub(crate) const RANGE: u32 = if cfg!(incarnation_loom) { 1 } else { 32 };
 
-/// One step of the epoch; the lowest bit says whether anybody subscribes.
-const STEP: u64 = 2;
-
-const fn somebody_subscribes(epoch: u64) -> bool {
-    epoch % STEP == 1
-}
+/// One subscriber in [`Shared::interest`].
+const SUBSCRIBER: u64 = 1 << 32;
+/// One wait for a node in [`Shared::interest`].
+const NODE_WAIT: u64 = 1;
 
 #[derive(Debug)]
 pub(crate) struct Notify {
@@ -55,36 +57,34 @@ pub(crate) struct Notify {
     shared: Padded<Shared>,
     /// For each range, the epoch of the last change that had to be marked.
     marks: Box<[AtomicU64]>,
-    list: Mutex<List>,
+    /// Subscribers that wait.
+    waiters: WakeList,
+    /// Waits for single nodes: the list of joins, then one list a range. Made by the first wait.
+    node_waits: OnceLock<Box<[WakeList]>>,
+    /// How many owners can change the table: trackers, and what holds one. Without shadows under the
+    /// checker: no thread loads it and then exchanges it.
+    owners: plain::AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// How many subscribers there are, and how many waits for nodes; see [`SUBSCRIBER`].
+    interest: AtomicU64,
     epoch: AtomicU64,
     /// The highest mark.
     newest: AtomicU64,
-    /// Whether the list of waiters is not empty. Written only by who holds it.
-    waiting: AtomicBool,
-    /// Counts the writers that came to wake waiters.
-    rung: AtomicU64,
-}
-
-/// Who subscribes, and who of them waits.
-#[derive(Debug, Default)]
-struct List {
-    subscribers: usize,
-    next_id: u64,
-    waiters: Vec<(u64, Waker)>,
-    /// How many of the writers that rang were heard.
-    heard: u64,
 }
 
 /// A subscriber, as far as this side knows it.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    id: u64,
+    ticket: Ticket,
     /// The epoch its last look began; everything is newer than 0.
     looked: u64,
+    /// A fence was refused: changes may have gone unmarked, or waiters unseen.
+    is_unsure: bool,
+    /// It was told to poll again, instead of waiting unsure.
+    has_yielded: bool,
 }
 
 /// A look at what changed.
@@ -94,35 +94,60 @@ pub(crate) struct Look {
     since: u64,
     /// Where the next look takes over.
     next: u64,
+    is_unsure: bool,
 }
+
+/// No tracker is left, so nothing will change any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoOwner;
 
 impl Notify {
     pub(crate) fn new(places: usize) -> Self {
-        // Place 0 is nobody's, but the last one is somebody's.
+        // Index 0 is no entry's, but the last one is.
         let ranges = places / RANGE as usize + 1;
         Self {
             shared: Padded::default(),
             marks: (0..ranges).map(|_| AtomicU64::new(0)).collect(),
-            list: Mutex::new(List::default()),
+            waiters: WakeList::default(),
+            node_waits: OnceLock::new(),
+            owners: plain::AtomicU64::new(0),
         }
     }
 
-    /// To be called after every change of the packed state at a place. One load, unless somebody subscribes.
+    /// To be called after every change of the packed state at an index; `joined` if a node entered the
+    /// table there. One load, unless there is a subscriber or a wait for a node.
     #[inline(always)]
-    pub(crate) fn changed(&self, domain: &Domain, place: Index) {
-        // Between the change and the load, against the heavy fence of a look. Pinned by
-        // `notify::a_change_against_the_first_look`.
+    pub(crate) fn changed(&self, domain: &Domain, place: Index, joined: bool) {
+        // Between the change and the load, against the heavy fence of a look or a waiter. Pinned by
+        // `notify::a_change_against_the_first_look` and `node_waits::a_change_against_a_wait`.
         domain.light_fence();
-        let epoch = self.shared.epoch.load(Ordering::Relaxed);
-        if somebody_subscribes(epoch) {
-            self.mark(domain, place, epoch);
+        let interest = self.shared.interest.load(Ordering::Relaxed);
+        if interest != 0 {
+            self.tell(domain, place, joined, interest);
         }
     }
 
     #[cold]
-    fn mark(&self, domain: &Domain, place: Index, mut epoch: u64) {
-        let mark = &self.marks[(place.get() / RANGE) as usize];
-        while somebody_subscribes(epoch) {
+    fn tell(&self, domain: &Domain, place: Index, joined: bool, interest: u64) {
+        let range = (place.get() / RANGE) as usize;
+        if interest >= SUBSCRIBER {
+            self.mark(domain, range);
+            self.waiters.notify();
+        }
+        if interest % SUBSCRIBER != 0
+            && let Some(lists) = self.node_waits.get()
+        {
+            lists[range + 1].notify();
+            if joined {
+                lists[0].notify();
+            }
+        }
+    }
+
+    fn mark(&self, domain: &Domain, range: usize) {
+        let mark = &self.marks[range];
+        let mut epoch = self.shared.epoch.load(Ordering::Relaxed);
+        loop {
             for mark in [mark, &self.shared.newest] {
                 if mark.load(Ordering::Relaxed) < epoch {
                     mark.fetch_max(epoch, Ordering::Relaxed);
@@ -134,121 +159,92 @@ impl Notify {
             domain.light_fence();
             let now = self.shared.epoch.load(Ordering::Relaxed);
             if now == epoch {
-                break;
+                return;
             }
             epoch = now;
         }
-        if self.shared.waiting.load(Ordering::Relaxed) {
-            self.ring();
+    }
+
+    /// A tracker was made that can change the table.
+    pub(crate) fn add_owner(&self) {
+        // Relaxed: made from another owner, or while there is nothing to be told yet.
+        self.owners.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A tracker is gone; the last one tells the subscribers that wait.
+    pub(crate) fn remove_owner(&self, domain: &Domain) {
+        // AcqRel: a subscriber that sees no owner sees every mark that the owners set. Pinned by
+        // `notify::the_last_tracker_against_a_waiter`.
+        if self.owners.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Between the count and the load of the waiters, against the heavy fence of a waiter.
+            domain.light_fence();
+            self.waiters.notify();
         }
     }
 
-    /// Wakes all waiters, or has it done by who holds the list.
-    #[cold]
-    fn ring(&self) {
-        // Release: a holder that heard this ring sees the marks that were set before it.
-        self.shared.rung.fetch_add(1, Ordering::Release);
-        // SeqCst: against the holder's fence. Either it is seen to have let go, or it sees the ring.
-        // Pinned by `notify::a_ring_while_the_list_is_held`.
-        fence(Ordering::SeqCst);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        loop {
-            let mut list = match self.list.try_lock() {
-                Ok(list) => list,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-            // Acquire: see `ring`. Before the waiters are taken: who rings later is not heard yet.
-            list.heard = self.shared.rung.load(Ordering::Acquire);
-            let waiters = mem::take(&mut list.waiters);
-            self.shared.waiting.store(false, Ordering::Relaxed);
-            let unheard = self.let_go(list);
-            for (_, waker) in waiters {
-                // Who writes is not to blame for a waker, nor are the others who wait.
-                catch_panic(|| waker.wake());
-            }
-            if !unheard {
-                return;
-            }
-        }
-    }
-
-    /// Lets go of the list; whether somebody rang whom its holder did not hear.
-    fn let_go(&self, list: MutexGuard<'_, List>) -> bool {
-        let heard = list.heard;
-        drop(list);
-        // SeqCst: against the fence in `ring`.
-        fence(Ordering::SeqCst);
-        self.shared.rung.load(Ordering::Relaxed) != heard
-    }
-
-    /// Does something with the list of waiters. Waits for others who do, who are no writers and quick: so
-    /// `work` must neither clone nor drop a waker, which is a task's own code, and may come back here.
-    fn with_list<R>(&self, work: impl FnOnce(&mut List) -> R) -> R {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = work(&mut list);
-        if self.let_go(list) {
-            self.wake();
-        }
-        result
+    fn has_no_owner(&self) -> bool {
+        // Acquire: see `remove_owner`.
+        self.owners.load(Ordering::Acquire) == 0
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {
-        self.with_list(|list| {
-            if list.subscribers == 0 {
-                // From here on the epoch is odd. Who misses that is seen by the first look, whose
-                // fence comes later.
-                self.shared.epoch.fetch_add(1, Ordering::Relaxed);
-            }
-            list.subscribers += 1;
-            list.next_id += 1;
-            Subscription {
-                id: list.next_id,
-                looked: 0,
-            }
-        })
+        // Writers that miss this are seen by the first look, whose fence comes later.
+        self.shared
+            .interest
+            .fetch_add(SUBSCRIBER, Ordering::Relaxed);
+        Subscription {
+            ticket: Ticket::default(),
+            looked: 0,
+            is_unsure: false,
+            has_yielded: false,
+        }
     }
 
-    pub(crate) fn unsubscribe(&self, subscription: &Subscription) {
+    pub(crate) fn unsubscribe(&self, subscription: &mut Subscription) {
         self.cancel(subscription);
-        self.with_list(|list| {
-            list.subscribers -= 1;
-            if list.subscribers == 0 {
-                self.shared.epoch.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        self.shared
+            .interest
+            .fetch_sub(SUBSCRIBER, Ordering::Relaxed);
     }
 
-    /// Whether anything was marked since the subscription's last look.
+    /// Whether anything may have changed since the subscription's last look.
     pub(crate) fn has_news(&self, subscription: &Subscription) -> bool {
+        subscription.is_unsure || self.is_marked_since(subscription)
+    }
+
+    fn is_marked_since(&self, subscription: &Subscription) -> bool {
         self.shared.newest.load(Ordering::Relaxed) >= subscription.looked
     }
 
-    /// Begins a look at what changed, if anything did.
+    /// Begins a look at what changed, if anything may have.
     pub(crate) fn look(&self, domain: &Domain, subscription: &Subscription) -> Option<Look> {
         if !self.has_news(subscription) {
             return None;
         }
-        let before = self.shared.epoch.fetch_add(STEP, Ordering::Relaxed);
+        let before = self.shared.epoch.fetch_add(1, Ordering::Relaxed);
         // Between the new epoch and what the look reads, against the light fences of the writers.
         // Pinned by `notify::a_change_against_the_first_look` and `notify::a_mark_against_a_look`.
-        Some(if domain.heavy_fence() {
+        // Once there is no owner, all changes are seen without a fence.
+        Some(if domain.heavy_fence() || self.has_no_owner() {
             Look {
                 since: subscription.looked,
-                next: before + STEP,
+                next: before + 1,
+                is_unsure: false,
             }
         } else {
             // A writer may go unseen this time: look at everything, now and the next time.
-            Look { since: 0, next: 0 }
+            Look {
+                since: 0,
+                next: 0,
+                is_unsure: true,
+            }
         })
     }
 
     /// Ends a look.
     pub(crate) fn looked(&self, look: Look, subscription: &mut Subscription) {
         subscription.looked = look.next;
+        subscription.is_unsure = look.is_unsure;
     }
 
     /// Whether a range may have changed since the look before.
@@ -256,55 +252,83 @@ impl Notify {
         self.marks[range as usize].load(Ordering::Relaxed) >= look.since
     }
 
-    /// Whether there is news; if not, `waker` is woken as soon as there is.
-    pub(crate) fn wait(&self, domain: &Domain, subscription: &Subscription, waker: &Waker) -> bool {
-        if self.has_news(subscription) {
+    /// Ready once there is news, or no owner any more; until then `waker` is woken when that happens.
+    ///
+    /// Where the fence is refused, a writer may go by unseen. Then this wakes the waker at once, and is
+    /// ready at the next call: the caller must look, and its runtime has had a turn in between.
+    pub(crate) fn wait(
+        &self,
+        domain: &Domain,
+        subscription: &mut Subscription,
+        waker: &Waker,
+    ) -> Poll<Result<(), NoOwner>> {
+        if let Some(answer) = self.answer(subscription) {
             self.cancel(subscription);
-            return true;
+            return Poll::Ready(answer);
         }
-        let waker = waker.clone();
-        let replaced = self.with_list(|list| {
-            let known = list
-                .waiters
-                .iter_mut()
-                .find(|(id, _)| *id == subscription.id);
-            match known {
-                Some((_, known)) => Some(mem::replace(known, waker)),
-                None => {
-                    list.waiters.push((subscription.id, waker));
-                    self.shared.waiting.store(true, Ordering::Relaxed);
-                    None
-                }
+        if !subscription.is_unsure {
+            if !self.waiters.enlist(&mut subscription.ticket, waker) {
+                return Poll::Pending;
             }
-        });
-        let is_new = replaced.is_none();
-        drop(replaced);
-        // Between enlisting and looking for marks, against the light fence of the writers. Without it
-        // a writer may go by unseen: then the caller must look instead of sleeping. Pinned by
-        // `notify::a_change_against_a_waiter`.
-        if is_new && (!domain.heavy_fence() || self.has_news(subscription)) {
+            // Between enlisting and looking for marks, against the light fences of the writers and of
+            // the last owner. Pinned by `notify::a_change_against_a_waiter`.
+            if domain.heavy_fence() {
+                return match self.answer(subscription) {
+                    Some(answer) => {
+                        self.cancel(subscription);
+                        Poll::Ready(answer)
+                    }
+                    None => Poll::Pending,
+                };
+            }
             self.cancel(subscription);
-            return true;
+            subscription.is_unsure = true;
         }
-        false
+        if core::mem::replace(&mut subscription.has_yielded, true) {
+            subscription.has_yielded = false;
+            return Poll::Ready(Ok(()));
+        }
+        waker.wake_by_ref();
+        Poll::Pending
     }
 
-    /// Nobody waits for this subscription any more.
-    pub(crate) fn cancel(&self, subscription: &Subscription) {
-        // Relaxed: the subscription's own enlisting is this thread's past, and who struck it off the
-        // list was done before this reads a false.
-        if self.shared.waiting.load(Ordering::Relaxed) {
-            let cancelled = self.with_list(|list| {
-                let place = list
-                    .waiters
-                    .iter()
-                    .position(|(id, _)| *id == subscription.id);
-                let cancelled = place.map(|place| list.waiters.swap_remove(place));
-                let waiting = !list.waiters.is_empty();
-                self.shared.waiting.store(waiting, Ordering::Relaxed);
-                cancelled
-            });
-            drop(cancelled);
+    /// What a subscriber is told, if it need not wait.
+    fn answer(&self, subscription: &Subscription) -> Option<Result<(), NoOwner>> {
+        if self.is_marked_since(subscription) && !subscription.is_unsure {
+            return Some(Ok(()));
         }
+        // The owners before the marks: a last change is told before the end.
+        self.has_no_owner().then(|| {
+            if self.has_news(subscription) {
+                Ok(())
+            } else {
+                Err(NoOwner)
+            }
+        })
+    }
+
+    /// The subscription waits no longer.
+    pub(crate) fn cancel(&self, subscription: &mut Subscription) {
+        self.waiters.cancel(&mut subscription.ticket);
+    }
+
+    /// Begins a wait for a node: from here on writers look for its list.
+    pub(crate) fn begin_node_wait(&self) {
+        // Relaxed: the heavy fence behind the enlisting decides what is seen.
+        self.shared.interest.fetch_add(NODE_WAIT, Ordering::Relaxed);
+    }
+
+    /// Ends a wait for a node.
+    pub(crate) fn end_node_wait(&self) {
+        self.shared.interest.fetch_sub(NODE_WAIT, Ordering::Relaxed);
+    }
+
+    /// The waiters for a node at an index, or for nodes that are absent.
+    pub(crate) fn node_waiters(&self, place: Option<Index>) -> &WakeList {
+        let lists = self.node_waits.get_or_init(|| {
+            let lists = self.marks.len() + 1;
+            (0..lists).map(|_| WakeList::default()).collect()
+        });
+        &lists[place.map_or(0, |place| (place.get() / RANGE) as usize + 1)]
     }
 }

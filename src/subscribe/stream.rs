@@ -11,13 +11,15 @@ use std::net::SocketAddr;
 use futures_core::Stream;
 
 use crate::hash::RandomState;
-use crate::subscribe::{Change, Subscriber};
+use crate::subscribe::{Change, Closed, Subscriber};
 
 /// The changes that a [`Subscriber`] sees, one at a time; made by [`Subscriber::into_stream`].
 ///
 /// Whenever it has handed out all changes of a drain it waits and drains again, so it holds at most
-/// one change for each node, and each was the latest state when it drained. It never ends.
-pub struct Changes<K = SocketAddr, D = (), S = RandomState> {
+/// one change for each node, and each was the latest state when it drained. It ends once no tracker is
+/// left and everything was handed out.
+#[doc(alias = "Changes")]
+pub struct ChangeStream<K = SocketAddr, D = (), S = RandomState> {
     subscriber: Subscriber<K, D, S>,
     drained: VecDeque<(K, Change)>,
 }
@@ -46,8 +48,8 @@ where
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn into_stream(self) -> Changes<K, D, S> {
-        Changes {
+    pub fn into_stream(self) -> ChangeStream<K, D, S> {
+        ChangeStream {
             subscriber: self,
             drained: VecDeque::new(),
         }
@@ -55,9 +57,9 @@ where
 }
 
 // Nothing in it is ever pinned, whatever the keys are.
-impl<K, D, S> Unpin for Changes<K, D, S> {}
+impl<K, D, S> Unpin for ChangeStream<K, D, S> {}
 
-impl<K, D, S> Stream for Changes<K, D, S>
+impl<K, D, S> Stream for ChangeStream<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     D: Send + Sync + 'static,
@@ -74,7 +76,9 @@ where
             if let Some(change) = drained.pop_front() {
                 return Poll::Ready(Some(change));
             }
-            ready!(subscriber.poll_changed(context));
+            if let Err(Closed) = ready!(subscriber.poll_changed(context)) {
+                return Poll::Ready(None);
+            }
             subscriber.drain(|node, change| drained.push_back((node.clone(), change)));
         }
     }
@@ -84,9 +88,9 @@ where
     }
 }
 
-impl<K, D, S> fmt::Debug for Changes<K, D, S> {
+impl<K, D, S> fmt::Debug for ChangeStream<K, D, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Changes")
+        f.debug_struct("ChangeStream")
             .field("subscriber", &self.subscriber)
             .field("drained", &self.drained.len())
             .finish()

@@ -100,7 +100,7 @@ pub(crate) struct Core<K, D, S> {
     pub(crate) local_key: Option<K>,
     /// Held by the sweep that selects by capacity; nobody waits for it.
     pub(crate) selecting: AtomicBool,
-    /// Rung by claims that find no room.
+    /// Claims that find no room notify the sweepers through it.
     pub(crate) capacity_signal: CapacitySignal,
 }
 
@@ -345,7 +345,7 @@ where
     /// The answer where room was needed and there is none; tells whoever can make some.
     #[cold]
     fn no_room(&self, reason: Rejection) -> Verdict {
-        self.capacity_signal.ring();
+        self.capacity_signal.notify();
         Verdict::Rejected(reason)
     }
 
@@ -498,7 +498,8 @@ where
         to: Option<PackedState>,
     ) {
         self.status_counts.moved(from, to);
-        self.notify.changed(self.table.domain(), node.index());
+        self.notify
+            .changed(self.table.domain(), node.index(), from.is_none());
     }
 
     /// Judges a proposal against a live entry, or says what has become of it meanwhile.

@@ -120,6 +120,11 @@ where
         }
     }
 
+    /// The tracker, and where this lifetime is in its table.
+    pub(crate) fn lifetime(&self) -> (&IncarnationTracker<K, D, S>, Index, u64) {
+        (&self.tracker, self.index, self.generation)
+    }
+
     /// The node's key.
     #[must_use]
     pub fn key(&self) -> &K {

@@ -21,6 +21,7 @@ pub use view::View;
 
 use ::core::fmt;
 use ::core::hash::{BuildHasher, Hash};
+use ::core::panic::{RefUnwindSafe, UnwindSafe};
 use std::net::SocketAddr;
 
 use equivalent::Equivalent;
@@ -65,9 +66,41 @@ pub struct IncarnationTracker<K = SocketAddr, D = (), S = RandomState> {
 
 impl<K, D, S> Clone for IncarnationTracker<K, D, S> {
     fn clone(&self) -> Self {
-        Self {
-            core: self.core.clone(),
-        }
+        Self::new(self.core.clone())
+    }
+}
+
+impl<K, D, S> Drop for IncarnationTracker<K, D, S> {
+    /// The last one tells the subscribers that nothing will change any more.
+    fn drop(&mut self) {
+        self.core.notify.remove_owner(self.core.table.domain());
+    }
+}
+
+// No panic of a key, of data or of a callback leaves the table in a state that breaks a promise.
+impl<K, D, S> UnwindSafe for IncarnationTracker<K, D, S>
+where
+    K: RefUnwindSafe,
+    D: RefUnwindSafe,
+    S: RefUnwindSafe,
+{
+}
+impl<K, D, S> RefUnwindSafe for IncarnationTracker<K, D, S>
+where
+    K: RefUnwindSafe,
+    D: RefUnwindSafe,
+    S: RefUnwindSafe,
+{
+}
+
+impl<K, D, S> IncarnationTracker<K, D, S> {
+    pub(crate) fn new(core: Arc<Core<K, D, S>>) -> Self {
+        core.notify.add_owner();
+        Self { core }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<K, D, S>> {
+        &self.core
     }
 }
 
@@ -84,14 +117,6 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    pub(crate) fn new(core: Arc<Core<K, D, S>>) -> Self {
-        Self { core }
-    }
-
-    pub(crate) fn core(&self) -> &Arc<Core<K, D, S>> {
-        &self.core
-    }
-
     /// A pinned reader, for many operations in a row.
     ///
     /// Cost: about a nanosecond on Linux, a full fence elsewhere. While it is held, removed entries

@@ -1,6 +1,7 @@
-//! The bell and the sweeper: a claim that finds no room is swept for, and nobody sleeps through it.
+//! The capacity signal and the sweeper: a claim that finds no room is swept for, and no sweeper sleeps
+//! through it.
 //!
-//! In a model no interval ever ends, so a sweeper that missed its ring sleeps for ever, and the
+//! In a model no interval ever ends, so a sweeper that missed its signal sleeps for ever, and the
 //! checker reports that as a deadlock.
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 
 const FULL: Verdict = Verdict::Rejected(Rejection::AtCapacity);
 
-/// The only place is taken by a node that lives.
+/// The only entry is taken by a live node.
 fn full() -> World {
     world(builder().hard_limit(1), &[(NODE, Claim::alive(1))])
 }
@@ -44,7 +45,7 @@ fn wait_for_room(w: &World, sweeper: Sweeper) {
 const SWEPT_FOR: Bounds = Bounds::new(
     3,
     1,
-    "the claim as a whole between taking the press back and the scan, or a step of the sweeper between \
+    "the claim as a whole between taking the signal back and the scan, or a step of the sweeper between \
      two of the claim, takes one; the plain arm has two more",
 );
 
@@ -87,7 +88,7 @@ pub fn models() -> Vec<Model> {
             full,
             &[ELSEWHERE, |w: &World| {
                 let sweeper = sweeper(w);
-                // The sweep that this one rings for can do nothing, and may end too early.
+                // The sweep that this one wakes can do nothing, and may end too early.
                 assert_eq!(w.tracker.update(&OTHER, Claim::alive(2), later()), FULL);
                 the_node_dies(w);
                 wait_for_room(w, sweeper);
@@ -110,12 +111,12 @@ pub fn models() -> Vec<Model> {
         )
         .on(Membarrier::Refused),
         Model::new(
-            "capacity_signal::a_ring_while_the_list_is_held",
+            "capacity_signal::a_refusal_while_the_list_is_held",
             Bounds::new(
                 2,
                 1,
-                "three threads: the listener is cut while it holds the list, the claim between ringing \
-                 and trying for it; with shadows one of the two",
+                "three threads: another sweeper is cut while it holds the list, the claim between counting \
+                 its notification and trying for the list; with shadows one of the two",
             ),
             full,
             &[
@@ -124,12 +125,12 @@ pub fn models() -> Vec<Model> {
                     the_node_dies(w);
                     wait_for_room(w, sweeper);
                 },
-                |w: &World| incarnation::model::listen_for_a_moment(&w.tracker),
+                |w: &World| incarnation::model::sleep_for_a_moment(&w.tracker),
             ],
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
         ),
         Model::new(
-            "capacity_signal::who_asks_for_a_sweep_is_swept_for",
+            "capacity_signal::a_sweep_that_was_asked_for_is_made",
             USUAL,
             full,
             &[ELSEWHERE, |w: &World| {

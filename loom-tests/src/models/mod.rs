@@ -1,4 +1,4 @@
-//! The models, one file a promise.
+//! The models, one file for each promise.
 
 mod capacity_signal;
 mod claims;
@@ -9,11 +9,13 @@ mod inserts;
 mod limits;
 mod litmus;
 mod local;
+mod node_waits;
 mod notify;
 mod recycling;
 mod scans;
 mod tombstones;
 mod views;
+mod wake_list;
 
 use crate::Model;
 
@@ -43,7 +45,9 @@ pub fn all() -> Vec<Model> {
         limits::models(),
         local::models(),
         capacity_signal::models(),
+        wake_list::models(),
         notify::models(),
+        node_waits::models(),
         epoch::models(),
     ];
     let all = files.into_iter().flatten();
@@ -54,7 +58,7 @@ pub fn all() -> Vec<Model> {
 
 /// How many models there are; fewer is a failure.
 #[cfg(not(incarnation_portable))]
-pub const EXPECTED: usize = 110;
+pub const EXPECTED: usize = 122;
 /// The same over the portable scheme.
 #[cfg(incarnation_portable)]
 pub const EXPECTED: usize = 4;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use incarnation::model::Membarrier;
 use incarnation::model::atomic::{AtomicBool, Ordering as Order};
-use incarnation::{Claim, Subscriber};
+use incarnation::{Claim, Closed, Subscriber};
 
 use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
@@ -16,7 +16,7 @@ use crate::{Bounds, Model, USUAL};
 struct Watched {
     world: World,
     subscribers: [Mutex<Option<Watcher>>; 2],
-    /// Somebody's update has returned.
+    /// An update has returned.
     returned: AtomicBool,
 }
 
@@ -58,17 +58,32 @@ impl Watcher {
             .map(|(_, state)| state.claim())
     }
 
-    fn wait(&mut self) {
+    fn poll(&mut self) -> Poll<Result<(), Closed>> {
         let waker = Waker::from(self.wakes.clone());
-        let mut context = Context::from_waker(&waker);
-        self.waits = self.subscriber.poll_changed(&mut context).is_pending();
+        self.subscriber.poll_changed(&mut Context::from_waker(&waker))
     }
 
-    /// Whoever waits while there is news was woken.
-    fn assert_not_forgotten(&self) {
+    fn wait(&mut self) {
+        self.waits = self.poll().is_pending();
+    }
+
+    /// A watcher that waits while there is news was woken.
+    fn assert_woken(&self) {
         if self.waits && self.subscriber.has_changed() {
             assert!(self.wakes.0.load(Ordering::Relaxed) > 0, "not woken");
         }
+    }
+}
+
+/// A world whose only tracker is about to go.
+struct Ended {
+    last: Mutex<Option<World>>,
+    subscribers: [Mutex<Option<Watcher>>; 2],
+}
+
+impl Ended {
+    fn watcher<R>(&self, work: impl FnOnce(&mut Watcher) -> R) -> R {
+        work(self.subscribers[0].lock().unwrap().as_mut().unwrap())
     }
 }
 
@@ -197,7 +212,7 @@ pub fn models() -> Vec<Model> {
             watched,
             &[claim, |w: &Watched| w.with(0, Watcher::wait)],
             |w: &Watched| {
-                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.with(0, |watcher| watcher.assert_woken());
                 w.assert_final(0);
             },
         ),
@@ -207,19 +222,19 @@ pub fn models() -> Vec<Model> {
             watched,
             &[claim, |w: &Watched| w.with(0, Watcher::wait)],
             |w: &Watched| {
-                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.with(0, |watcher| watcher.assert_woken());
                 w.assert_final(0);
             },
         )
         .on(Membarrier::Refused),
-        // Then nobody sleeps: a waiter looks instead.
+        // Then no waiter sleeps: it has itself polled again.
         Model::new(
             "notify::a_change_against_a_waiter_where_membarrier_fails_later",
             USUAL,
             watched,
             &[claim, |w: &Watched| w.with(0, Watcher::wait)],
             |w: &Watched| {
-                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.with(0, |watcher| watcher.assert_woken());
                 w.assert_final(0);
             },
         )
@@ -243,18 +258,18 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &Watched| {
                 for which in [0, 1] {
-                    w.with(which, |watcher| watcher.assert_not_forgotten());
+                    w.with(which, |watcher| watcher.assert_woken());
                 }
             },
         ),
         Model::new(
-            "notify::a_ring_while_the_list_is_held",
+            "notify::a_change_while_the_list_is_held",
             USUAL,
             awaited,
             &[claim, |w: &Watched| w.with(1, Watcher::wait)],
             |w: &Watched| {
                 for which in [0, 1] {
-                    w.with(which, |watcher| watcher.assert_not_forgotten());
+                    w.with(which, |watcher| watcher.assert_woken());
                 }
             },
         ),
@@ -270,7 +285,7 @@ pub fn models() -> Vec<Model> {
                 drop(w.subscribers[1].lock().unwrap().take());
             }],
             |w: &Watched| {
-                w.with(0, |watcher| watcher.assert_not_forgotten());
+                w.with(0, |watcher| watcher.assert_woken());
                 w.assert_final(0);
             },
         ),
@@ -287,11 +302,11 @@ pub fn models() -> Vec<Model> {
             |w: &Watched| {
                 let all_well = || {
                     for which in [0, 1] {
-                        w.with(which, |watcher| watcher.assert_not_forgotten());
+                        w.with(which, |watcher| watcher.assert_woken());
                     }
                 };
                 all_well();
-                // Whoever waits yet, without news, is woken by the next change.
+                // A watcher that still waits, without news, is woken by the next change.
                 let _ = w.world.claim(Claim::alive(3), BEGIN);
                 all_well();
             },
@@ -308,6 +323,43 @@ pub fn models() -> Vec<Model> {
             },
             &[claim, |w: &Watched| w.with(0, Watcher::drain)],
             |w: &Watched| w.assert_final(0),
+        ),
+        Model::new(
+            "notify::the_last_tracker_against_a_waiter",
+            USUAL,
+            || {
+                let watched = watched();
+                let tracker = watched.world.tracker.clone();
+                let last = World {
+                    tracker,
+                    handle: None,
+                    verdicts: Mutex::default(),
+                };
+                Ended {
+                    last: Mutex::new(Some(last)),
+                    subscribers: watched.subscribers,
+                }
+            },
+            &[
+                |w: &Ended| {
+                    let last = w.last.lock().unwrap().take().unwrap();
+                    let _ = last.tracker.update(&NODE, Claim::alive(2), BEGIN);
+                },
+                |w: &Ended| w.watcher(Watcher::wait),
+            ],
+            |w: &Ended| {
+                w.watcher(|watcher| {
+                    assert!(
+                        !watcher.waits || watcher.wakes.0.load(Ordering::Relaxed) > 0,
+                        "not woken"
+                    );
+                    // The last change is told before the end.
+                    assert_eq!(watcher.poll(), Poll::Ready(Ok(())));
+                    watcher.drain();
+                    assert_eq!(watcher.seen(NODE), Some(Claim::alive(2)));
+                    assert_eq!(watcher.poll(), Poll::Ready(Err(Closed)));
+                });
+            },
         ),
     ]
 }
