@@ -78,7 +78,12 @@ pub fn models() -> Vec<Model> {
         ),
         Model::new(
             "node_waits::a_node_that_moves_against_a_wait",
-            USUAL,
+            Bounds::new(
+                2,
+                1,
+                "the wait looks twice, and each look falls before, between or behind the two steps of the \
+                 writer: that takes one; the plain arm has one more",
+            ),
             alive,
             &[
                 |w: &World| {
