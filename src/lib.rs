@@ -8,7 +8,7 @@
 //! use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tracker: IncarnationTracker<String> = IncarnationTracker::builder().max_nodes(1_000).build()?;
-//! let _ = tracker.update(&"db-1".into(), Claim::suspect(3), Timestamp::ZERO);
+//! let _ = tracker.update("db-1", Claim::suspect(3), Timestamp::ZERO);
 //! assert_eq!(tracker.get("db-1").map(|state| state.status), Some(Status::Suspect));
 //! # Ok(()) }
 //! ```
@@ -36,6 +36,7 @@ pub mod guide;
 mod hash;
 #[cfg(any(feature = "foca", feature = "metrics", feature = "serde"))]
 mod integrations;
+mod key;
 mod local;
 pub mod mirror;
 mod notify;
@@ -107,6 +108,7 @@ pub use hash::RandomState;
 pub use integrations::describe_metrics;
 #[cfg(feature = "foca")]
 pub use integrations::foca;
+pub use key::ToKey;
 pub use local::{Answer, Local, LocalError};
 pub use reclaim::Reclaimer;
 pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
@@ -120,7 +122,10 @@ pub use subscribe::ChangeStream;
 pub use subscribe::{Change, Closed, Subscriber, TimedOut, WaitForChange, WaitForNode};
 pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};
+#[cfg(not(incarnation_loom))]
+pub use tracker::WeakTracker;
 pub use tracker::{
-    BuildError, Builder, BuryOutcome, IncarnationTracker, Iter, NodeHandle, NodeState, Slot,
-    SweepCursor, SweepReason, SweepReport, SweepScope, Swept, View, ViewIter,
+    BuildError, Builder, BuryOutcome, IncarnationTracker, Iter, Member, Members, NodeHandle,
+    NodeState, Removed, Slot, SweepCursor, SweepReason, SweepReport, SweepScope, Swept, View,
+    ViewIter,
 };

@@ -33,6 +33,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// # Ok(()) }
 /// ```
 pub struct Local {
+    /// The incarnation, and [`LEFT`] once the node has left.
     current: AtomicU64,
     max: u64,
     refute_limit: u64,
@@ -42,13 +43,17 @@ pub struct Local {
     reservation: Option<Reservation>,
 }
 
+/// Set in the number beside the incarnation, which never reaches so far, once the node has left: so no refutation
+/// comes between leaving and the incarnation that it is announced at.
+const LEFT: u64 = 1 << 63;
+
 /// What [`Local::answer`] did about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a new incarnation must be gossiped"]
 #[non_exhaustive]
 pub enum Answer {
     /// The claim is not above `Alive` at the current incarnation: an echo of this node's own gossip, or
-    /// old news. Nothing was changed.
+    /// old news. Or the node has [left](Local::leave). Nothing was changed.
     NotNeeded,
     /// The accusation is refuted. Gossip this node as Alive at this incarnation.
     Refuted(Incarnation),
@@ -93,6 +98,8 @@ pub enum LocalError {
         /// The `refute_limit` of the tracker.
         limit: u64,
     },
+    /// The node has [left](Local::leave).
+    Left,
     /// The incarnation could not be made safe on disk, so it was not given out. The next attempt
     /// tries anew.
     #[cfg(feature = "persist")]
@@ -132,7 +139,36 @@ impl Local {
     #[inline]
     pub fn current(&self) -> Incarnation {
         // Acquire: a thread that sees an incarnation comes after the disk write that reserved it.
-        Incarnation::new(self.current.load(Ordering::Acquire))
+        Incarnation::new(self.current.load(Ordering::Acquire) & !LEFT)
+    }
+
+    /// Whether the node has [left](Self::leave). One atomic load.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        // Relaxed: a flag that orders nothing.
+        self.current.load(Ordering::Relaxed) & LEFT != 0
+    }
+
+    /// Leaves the cluster for good: returns the claim to gossip, [`Claim::left`] at the current incarnation. From then on
+    /// [`answer`](Self::answer) answers nothing, so no refutation takes the farewell back; `refute` and `advance_to`
+    /// are [`LocalError::Left`]. A new tracker is needed to come back.
+    ///
+    /// Lock-free: one atomic instruction. Leaving again returns the same claim.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use incarnation::{Answer, Claim, IncarnationTracker};
+    /// let tracker: IncarnationTracker<u32> =
+    ///     IncarnationTracker::builder().local_node(1).local_incarnation(3).build()?;
+    /// assert_eq!(tracker.local().leave(), Claim::left(3));
+    /// // A peer that missed the farewell suspects this node, and is right.
+    /// assert_eq!(tracker.local().answer(Claim::suspect(3))?, Answer::NotNeeded);
+    /// # Ok(()) }
+    /// ```
+    pub fn leave(&self) -> Claim {
+        // AcqRel: as in `current` and `raise_unless`; the incarnation that is announced is the last one given out.
+        let before = self.current.fetch_or(LEFT, Ordering::AcqRel);
+        Claim::left(Incarnation::new(before & !LEFT))
     }
 
     /// How many answers were [`Overtaken`](Answer::Overtaken).
@@ -172,7 +208,11 @@ impl Local {
     pub fn answer(&self, said: Claim) -> Result<Answer, LocalError> {
         let accused = said.incarnation();
         let needs_none = |own| (accused, said.status()) <= (own, Status::Alive);
-        let (own, is_new) = self.raise_unless(needs_none, |own| self.above(own, accused))?;
+        let raised = self.raise_unless(needs_none, |own| self.above(own, accused));
+        let (own, is_new) = match raised {
+            Err(LocalError::Left) => return Ok(Answer::NotNeeded),
+            raised => raised?,
+        };
         Ok(if !is_new {
             Answer::NotNeeded
         } else if said.status() == Status::Alive {
@@ -280,6 +320,9 @@ impl Local {
         // Acquire, as in `current`.
         let mut own = self.current.load(Ordering::Acquire);
         loop {
+            if own & LEFT != 0 {
+                return Err(LocalError::Left);
+            }
             if is_enough(Incarnation::new(own)) {
                 return Ok((Incarnation::new(own), false));
             }
@@ -322,6 +365,7 @@ impl fmt::Display for LocalError {
                     "the next incarnation would be above max_incarnation ({max})"
                 )
             }
+            Self::Left => f.write_str("the local node has left"),
             Self::SuspiciousAccusation {
                 own,
                 accused,

@@ -146,8 +146,8 @@ where
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let _ = tracker.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
-    /// let _ = tracker.update(&"a:1".into(), Claim::suspect(5_000), Timestamp::ZERO);
+    /// let _ = tracker.update("a:1", Claim::alive(1), Timestamp::ZERO);
+    /// let _ = tracker.update("a:1", Claim::suspect(5_000), Timestamp::ZERO);
     /// let stats = tracker.stats();
     /// assert_eq!((stats.joins, stats.rejections.suspicious_jump), (1, 1));
     /// # Ok(()) }

@@ -10,6 +10,8 @@ use core::cell::Cell;
 use core::hash::Hash;
 use core::time::Duration;
 
+use equivalent::Equivalent;
+
 use crate::rule::PackedState;
 use crate::sync::Map;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -101,7 +103,10 @@ impl<K: Eq + Hash> Tombstones<K> {
 
     /// A node's tombstone, even if its time is over. Cost without tombstones: one load.
     #[inline]
-    pub(crate) fn find(&self, key: &K) -> Option<Found> {
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<Found>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         if self.len() == 0 {
             return None;
         }
@@ -254,7 +259,10 @@ impl<K: Eq + Hash> Tombstones<K> {
     }
 
     /// Forgets a node's death altogether.
-    pub(crate) fn forget(&self, key: &K) {
+    pub(crate) fn forget<Q>(&self, key: &Q)
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         if self.len() > 0 && self.map.remove_if(key, |_| true) {
             self.uncount();
         }

@@ -100,7 +100,7 @@ fn a_waker_that_panics_takes_no_other_waiters_wake_up() {
     assert!(poll(&mut first, &Waker::from(Arc::new(Panics))).is_pending());
     assert!(poll(&mut second, &Waker::from(woken.clone())).is_pending());
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        tracker.update(&"a:1".into(), Claim::alive(1), NOW)
+        tracker.update("a:1", Claim::alive(1), NOW)
     }));
     assert!(tracker.get("a:1").is_some(), "the change is in the table");
     assert!(second.has_changed());
@@ -117,7 +117,7 @@ fn a_waker_that_panics_hides_no_member_from_a_probe_order() {
     first.drain(|_, _| {});
     assert!(poll(&mut first, &Waker::from(Arc::new(Panics))).is_pending());
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        tracker.update(&"a:1".into(), Claim::alive(1), NOW)
+        tracker.update("a:1", Claim::alive(1), NOW)
     }));
     assert_eq!(tracker.len(), 1);
     assert_eq!(tracker.stats().joins, 1);
@@ -128,7 +128,7 @@ fn a_waker_that_panics_hides_no_member_from_a_probe_order() {
 fn a_random_function_that_panics_hides_no_member_from_a_probe_order() {
     let tracker = tracker();
     for node in ["a:1", "b:1", "c:1"] {
-        let _ = tracker.update(&node.into(), Claim::alive(1), NOW);
+        let _ = tracker.update(node, Claim::alive(1), NOW);
     }
     let mut probes = tracker.probe_order();
     let outcome = catch_unwind(AssertUnwindSafe(|| {

@@ -44,6 +44,18 @@ impl Incarnation {
         self.0
     }
 
+    /// The one after it; `u64::MAX` is its own.
+    ///
+    /// ```
+    /// # use incarnation::Incarnation;
+    /// assert_eq!(Incarnation::new(4).next().get(), 5);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn next(self) -> Self {
+        self.saturating_add(1)
+    }
+
     /// This incarnation raised by `by`, at most `u64::MAX`.
     #[must_use]
     #[inline]

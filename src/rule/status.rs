@@ -34,6 +34,12 @@ pub enum Status {
     Left = 5,
 }
 
+impl AsRef<[Status]> for Status {
+    fn as_ref(&self) -> &[Status] {
+        core::slice::from_ref(self)
+    }
+}
+
 impl Status {
     /// Every status, lowest rank first.
     pub const ALL: [Self; 5] = [

@@ -180,9 +180,9 @@ where
     /// let ours: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
     /// let theirs: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
     /// for tracker in [&ours, &theirs] {
-    ///     let _ = tracker.update(&"a:1".into(), Claim::alive(1), now);
+    ///     let _ = tracker.update("a:1", Claim::alive(1), now);
     /// }
-    /// let _ = ours.update(&"b:1".into(), Claim::alive(2), now);
+    /// let _ = ours.update("b:1", Claim::alive(2), now);
     ///
     /// let delta = ours.delta(&theirs.digest(now), now);
     /// assert_eq!(delta.nodes().len(), 1); // only b:1

@@ -96,7 +96,7 @@ impl<K: Serialize + DeserializeOwned + Ord + 'static> Snapshot<K> {
     /// # let path = directory.path().join("members");
     /// let clock = Clock::monotonic();
     /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let _ = tracker.update(&"a:1".into(), Claim::alive(7), clock.now());
+    /// let _ = tracker.update("a:1", Claim::alive(7), clock.now());
     /// tracker.snapshot(clock.now()).save(&path)?;
     ///
     /// // After a restart:

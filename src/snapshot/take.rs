@@ -57,7 +57,7 @@ where
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let ours: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
     /// let heard = Timestamp::from_millis(1_000);
-    /// let _ = ours.update(&"a:1".into(), Claim::suspect(3), heard);
+    /// let _ = ours.update("a:1", Claim::suspect(3), heard);
     ///
     /// let snapshot = ours.snapshot(heard + Duration::from_secs(4));
     /// assert_eq!(snapshot.nodes()[0].age(), Duration::from_secs(4));

@@ -63,8 +63,8 @@ pub use stream::ChangeStream;
 ///
 /// let writer = tracker.clone();
 /// std::thread::spawn(move || {
-///     let _ = writer.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
-///     let _ = writer.update(&"a:1".into(), Claim::suspect(1), Timestamp::ZERO);
+///     let _ = writer.update("a:1", Claim::alive(1), Timestamp::ZERO);
+///     let _ = writer.update("a:1", Claim::suspect(1), Timestamp::ZERO);
 /// })
 /// .join()
 /// .unwrap();

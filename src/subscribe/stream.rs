@@ -39,7 +39,7 @@ where
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
     /// let mut changes = tracker.subscribe().into_stream();
-    /// let _ = tracker.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
+    /// let _ = tracker.update("a:1", Claim::alive(1), Timestamp::ZERO);
     /// # let mut context = Context::from_waker(Waker::noop());
     /// # let next = Pin::new(&mut changes).poll_next(&mut context);
     /// // let next = changes.next().await;

@@ -7,6 +7,8 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash, Hasher};
 use core::mem::ManuallyDrop;
 
+use equivalent::Equivalent;
+
 use crate::sync::catch_panic;
 
 #[derive(Debug)]
@@ -16,17 +18,26 @@ pub(crate) struct HashedKey<K> {
     key: ManuallyDrop<K>,
 }
 
-/// What finds a key: by the key if both sides have one, else by the number.
+/// What finds a key: an equivalent key if the other side is one, else its number.
 pub(super) trait LookupKey<K> {
     fn hash(&self) -> u32;
+    /// The key, if this is one of the map's.
     fn key(&self) -> Option<&K>;
+    /// Whether it looks for this key of the map, which has this number.
+    fn finds(&self, key: &K, number: u32) -> bool;
     fn number(&self) -> u32;
 }
 
-/// A key from outside, or the number of one inside.
-pub(super) struct KeyLookup<'k, K> {
+/// A lookup by what is equivalent to a key.
+pub(super) struct KeyLookup<'k, Q: ?Sized> {
     hash: u32,
-    sought: Result<&'k K, u32>,
+    key: &'k Q,
+}
+
+/// A lookup of a key by the number that it was inserted with.
+pub(super) struct NumberLookup {
+    hash: u32,
+    number: u32,
 }
 
 impl<K> HashedKey<K> {
@@ -45,32 +56,43 @@ impl<K> HashedKey<K> {
         &self.key
     }
 
-    pub(super) fn seeker<'any>(&self) -> KeyLookup<'any, K> {
-        KeyLookup {
+    pub(super) fn by_number(&self) -> NumberLookup {
+        NumberLookup {
             hash: self.hash,
-            sought: Err(self.number),
+            number: self.number,
         }
     }
 }
 
-impl<'k, K> KeyLookup<'k, K> {
-    pub(super) fn of_key(hasher: &impl BuildHasher, key: &'k K) -> Self
-    where
-        K: Hash,
-    {
+impl<'k, Q: ?Sized + Hash> KeyLookup<'k, Q> {
+    pub(super) fn new(hasher: &impl BuildHasher, key: &'k Q) -> Self {
         Self {
             hash: half(hasher, key),
-            sought: Ok(key),
+            key,
         }
     }
 
-    pub(super) fn dynamic(&self) -> &(dyn LookupKey<K> + '_) {
+    pub(super) fn dynamic<K>(&self) -> &(dyn LookupKey<K> + '_)
+    where
+        Q: Equivalent<K>,
+    {
         self
     }
 }
 
-fn half<K: Hash>(hasher: &impl BuildHasher, key: &K) -> u32 {
-    (hasher.hash_one(key) >> 32) as u32
+impl NumberLookup {
+    pub(super) fn dynamic<K>(&self) -> &(dyn LookupKey<K> + '_) {
+        self
+    }
+}
+
+/// The high half of a hash. Not by `hash_one`, which ahash has depend on the key's *type* where the compiler allows
+/// it: what is equivalent to a key must hash as it does.
+#[allow(clippy::manual_hash_one, reason = "see above")]
+fn half<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u32 {
+    let mut state = hasher.build_hasher();
+    key.hash(&mut state);
+    (state.finish() >> 32) as u32
 }
 
 impl<K> Drop for HashedKey<K> {
@@ -81,7 +103,7 @@ impl<K> Drop for HashedKey<K> {
     }
 }
 
-impl<K> LookupKey<K> for HashedKey<K> {
+impl<K: Eq> LookupKey<K> for HashedKey<K> {
     fn hash(&self) -> u32 {
         self.hash
     }
@@ -90,26 +112,52 @@ impl<K> LookupKey<K> for HashedKey<K> {
         Some(&self.key)
     }
 
+    fn finds(&self, key: &K, _number: u32) -> bool {
+        *self.key == *key
+    }
+
     fn number(&self) -> u32 {
         self.number
     }
 }
 
-impl<K> LookupKey<K> for KeyLookup<'_, K> {
+impl<K, Q: ?Sized + Equivalent<K>> LookupKey<K> for KeyLookup<'_, Q> {
     fn hash(&self) -> u32 {
         self.hash
     }
 
     fn key(&self) -> Option<&K> {
-        self.sought.ok()
+        None
+    }
+
+    fn finds(&self, key: &K, _number: u32) -> bool {
+        self.key.equivalent(key)
     }
 
     fn number(&self) -> u32 {
-        self.sought.err().unwrap_or_default()
+        0
     }
 }
 
-impl<'k, K: 'k> Borrow<dyn LookupKey<K> + 'k> for HashedKey<K> {
+impl<K> LookupKey<K> for NumberLookup {
+    fn hash(&self) -> u32 {
+        self.hash
+    }
+
+    fn key(&self) -> Option<&K> {
+        None
+    }
+
+    fn finds(&self, _key: &K, number: u32) -> bool {
+        self.number == number
+    }
+
+    fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+impl<'k, K: Eq + 'k> Borrow<dyn LookupKey<K> + 'k> for HashedKey<K> {
     fn borrow(&self) -> &(dyn LookupKey<K> + 'k) {
         self
     }
@@ -119,8 +167,10 @@ impl<K: Eq> PartialEq for dyn LookupKey<K> + '_ {
     fn eq(&self, other: &Self) -> bool {
         self.hash() == other.hash()
             && match (self.key(), other.key()) {
-                (Some(one), Some(other)) => one == other,
-                _ => self.number() == other.number(),
+                (Some(key), _) => other.finds(key, self.number()),
+                (None, Some(key)) => self.finds(key, other.number()),
+                // Two lookups: the map never compares them.
+                (None, None) => false,
             }
     }
 }

@@ -4,8 +4,10 @@
 
 use core::hash::Hash;
 
+use equivalent::Equivalent;
+
 #[cfg(not(incarnation_loom))]
-use super::hashed_key::{HashedKey, KeyLookup};
+use super::hashed_key::{HashedKey, KeyLookup, NumberLookup};
 
 #[cfg(not(incarnation_loom))]
 pub(crate) type Prepared<K> = HashedKey<K>;
@@ -47,19 +49,25 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         })
     }
 
-    fn seek<'k>(&self, key: &'k K) -> KeyLookup<'k, K> {
-        KeyLookup::of_key(&self.0.hasher, key)
+    fn lookup<'k, Q>(&self, key: &'k Q) -> KeyLookup<'k, Q>
+    where
+        Q: ?Sized + Hash,
+    {
+        KeyLookup::new(&self.0.hasher, key)
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<V> {
-        let sought = self.seek(key);
-        self.0.map.get(sought.dynamic()).map(|value| *value)
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let lookup = self.lookup(key);
+        self.0.map.get(lookup.dynamic()).map(|value| *value)
     }
 
     /// Changes the value of a key that is there; whether it is.
     pub(crate) fn modify(&self, key: &K, change: impl FnOnce(&mut V)) -> bool {
-        let sought = self.seek(key);
-        match self.0.map.get_mut(sought.dynamic()) {
+        let lookup = self.lookup(key);
+        match self.0.map.get_mut(lookup.dynamic()) {
             Some(mut value) => {
                 change(&mut value);
                 true
@@ -95,23 +103,26 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
     }
 
     /// Removes a key if its value is so; whether it did.
-    pub(crate) fn remove_if(&self, key: &K, is: impl FnOnce(&V) -> bool) -> bool {
-        let sought = self.seek(key);
-        let removed = self.0.map.remove_if(sought.dynamic(), |_, value| is(value));
+    pub(crate) fn remove_if<Q>(&self, key: &Q, is: impl FnOnce(&V) -> bool) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let lookup = self.lookup(key);
+        let removed = self.0.map.remove_if(lookup.dynamic(), |_, value| is(value));
         removed.is_some()
     }
 
     /// Removes all whose value is so, and calls `removed` after each. A value that comes meanwhile is met or not.
     pub(crate) fn remove_each(&self, mut is: impl FnMut(&V) -> bool, mut removed: impl FnMut()) {
-        let mut found: Vec<KeyLookup<'_, K>> = Vec::new();
+        let mut found: Vec<NumberLookup> = Vec::new();
         for pair in &self.0.map {
             if is(pair.value()) {
-                found.push(pair.key().seeker());
+                found.push(pair.key().by_number());
             }
         }
         // One by one, and not all at once under the locks, where the keys would be dropped.
-        for sought in found {
-            let pair = self.0.map.remove_if(sought.dynamic(), |_, value| is(value));
+        for lookup in found {
+            let pair = self.0.map.remove_if(lookup.dynamic(), |_, value| is(value));
             if pair.is_some() {
                 removed();
             }
@@ -140,8 +151,14 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         )
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<V> {
-        self.locked(|pairs| pairs.iter().find(|pair| pair.0 == *key).map(|pair| pair.1))
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.locked(|pairs| {
+            let found = pairs.iter().find(|pair| key.equivalent(&pair.0));
+            found.map(|pair| pair.1)
+        })
     }
 
     pub(crate) fn modify(&self, key: &K, change: impl FnOnce(&mut V)) -> bool {
@@ -171,9 +188,12 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         })
     }
 
-    pub(crate) fn remove_if(&self, key: &K, is: impl FnOnce(&V) -> bool) -> bool {
+    pub(crate) fn remove_if<Q>(&self, key: &Q, is: impl FnOnce(&V) -> bool) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         self.locked(|pairs| {
-            let found = pairs.iter().position(|pair| pair.0 == *key);
+            let found = pairs.iter().position(|pair| key.equivalent(&pair.0));
             match found {
                 Some(place) if is(&pairs[place].1) => {
                     pairs.swap_remove(place);

@@ -85,7 +85,7 @@ mod imp {
         }
     }
 
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard, Weak};
     pub(crate) use std::thread_local;
     pub(crate) use std::time::Instant;
 }

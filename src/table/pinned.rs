@@ -11,6 +11,7 @@ use super::Table;
 use super::chain::Step;
 use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
+use crate::key::ToKey;
 use crate::reclaim::Guard;
 use crate::rule::PackedState;
 use crate::time::Timestamp;
@@ -143,13 +144,13 @@ impl<'t, K, D> Pinned<'t, K, D> {
 
     /// Makes sure that a key has an entry: the one it has, or a new, vacant one. Allocates only
     /// what cloning the key does.
-    pub(crate) fn link(&self, hash: u32, key: &K, data: impl FnOnce(&K) -> D) -> Link<'_, K, D>
+    pub(crate) fn link<Q>(&self, hash: u32, key: &Q, data: impl FnOnce(&K) -> D) -> Link<'_, K, D>
     where
-        K: Eq + Clone,
+        Q: ?Sized + ToKey<K>,
     {
         let table = self.table;
         // User code, all of it, before a place is taken.
-        let copy = key.clone();
+        let copy = key.to_key();
         let data = data(&copy);
         let Some(index) = self.take() else {
             return Link::NoRoom;
@@ -161,7 +162,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         let mut first = table.first(hash);
         loop {
             if let Step::Found(entry, index, entry_state) =
-                table.walk(first, hash, |known| known == key)
+                table.walk(first, hash, |known| key.equivalent(known))
             {
                 return Link::Found(Node { entry, index }, entry_state);
             }

@@ -348,6 +348,44 @@ impl<K, D, S> Builder<K, D, S> {
     /// Hashes keys with `hasher` instead of a randomly seeded ahash. Keys come from the network, so
     /// it should be seeded at random and resist collisions; its high bits choose the chain.
     pub fn hasher<T>(self, hasher: T) -> Builder<K, D, T> {
+        self.retyped(|_, make_data| (hasher, make_data))
+    }
+
+    /// Keeps data of the program's own for each node: `make` makes it when the node joins, and the table drops it
+    /// when the node has left and no view can reach it any more. [`Member::data`](crate::Member::data),
+    /// [`NodeHandle::with_data`](crate::NodeHandle::with_data), [`Swept`](crate::Swept) and
+    /// [`Removed`](crate::Removed) lend it. It needs interior mutability of its own to be changed: atomics, a mutex,
+    /// an `ArcSwapOption`.
+    ///
+    /// The thread whose claim links the entry runs `make`, outside of any lock and before a slot is taken, after
+    /// cloning the key. It may run for a claim that is refused at last; its result is dropped then. If another
+    /// thread's claim about the same new node is faster, that one's data stays. Nodes that enter by a
+    /// snapshot get their data here, too. [`update_with`](crate::IncarnationTracker::update_with) makes a node's data
+    /// from what the call knows.
+    ///
+    /// Cost: the size of `D` in each entry. A panic in `make` or in `D`'s `Drop` leaves the table sound.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// use std::sync::Mutex;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker = IncarnationTracker::<String>::builder()
+    ///     .data_with(|_node| Mutex::new(Vec::<u32>::new())) // round-trip times
+    ///     .build()?;
+    /// let _ = tracker.confirm("db-1", 1, Timestamp::ZERO);
+    /// let node = tracker.handle("db-1").ok_or("unknown")?;
+    /// node.with_data(|times| times.lock().map(|mut times| times.push(17)).is_ok());
+    /// # Ok(()) }
+    /// ```
+    pub fn data_with<E>(self, make: impl Fn(&K) -> E + Send + Sync + 'static) -> Builder<K, E, S> {
+        self.retyped(|hasher, _| (hasher, MakeData::new(make)))
+    }
+
+    fn retyped<E, T>(
+        self,
+        change: impl FnOnce(S, MakeData<K, D>) -> (T, MakeData<K, E>),
+    ) -> Builder<K, E, T> {
+        let (hasher, make_data) = change(self.hasher, self.make_data);
         Builder {
             policy: self.policy,
             local_key: self.local_key,
@@ -365,7 +403,7 @@ impl<K, D, S> Builder<K, D, S> {
             tombstone_retention: self.tombstone_retention,
             reclaimer: self.reclaimer,
             hasher,
-            make_data: self.make_data,
+            make_data,
         }
     }
 }

@@ -13,6 +13,7 @@ use equivalent::Equivalent;
 use crate::counters::event_counters::{Event, EventCounters};
 use crate::counters::pin_age::PinAge;
 use crate::counters::status_counts::StatusCounts;
+use crate::key::ToKey;
 use crate::local::Local;
 use crate::notify::Notify;
 use crate::notify::capacity_signal::CapacitySignal;
@@ -171,13 +172,16 @@ where
     }
 
     /// What `submit` would answer now; changes nothing.
-    pub(crate) fn preview(
+    pub(crate) fn preview<Q>(
         &self,
         pinned: &Pinned<'_, K, D>,
-        key: &K,
+        key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Judgement {
+    ) -> Judgement
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         let hash = self.hash(key);
         if self.is_local(hash, key) {
             return Judgement::Keep(about_self(proposal));
@@ -211,55 +215,100 @@ where
 
     /// Decides about a proposal and carries it out.
     #[inline(always)]
-    pub(crate) fn submit(
+    pub(crate) fn submit<Q>(
         &self,
         pinned: &Pinned<'_, K, D>,
-        key: &K,
+        key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Verdict {
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.submit_hashed(pinned, self.hash(key), key, proposal, now)
     }
 
     #[inline(always)]
-    pub(crate) fn submit_hashed(
+    pub(crate) fn submit_hashed<Q>(
         &self,
         pinned: &Pinned<'_, K, D>,
         hash: u32,
-        key: &K,
+        key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Verdict {
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_with(pinned, hash, key, proposal, now, |key| {
+            self.make_data.make(key)
+        })
+    }
+
+    /// The same with data for the node, should this call bring it into the table.
+    #[inline(always)]
+    pub(crate) fn submit_with<Q>(
+        &self,
+        pinned: &Pinned<'_, K, D>,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         match self.submit_known(pinned, hash, key, proposal, now) {
             Some(verdict) => verdict,
-            None => self.apply_slow(hash, key, proposal, now),
+            None => self.apply_slow(hash, key, proposal, now, data),
         }
     }
 
     /// The same with a guard of its own, which is dropped before anything that may take long.
     #[inline(always)]
-    pub(crate) fn submit_once(&self, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+    pub(crate) fn submit_once<Q>(&self, key: &Q, proposal: Proposal, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_once_with(key, proposal, now, |key| self.make_data.make(key))
+    }
+
+    #[inline(always)]
+    pub(crate) fn submit_once_with<Q>(
+        &self,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         let hash = self.hash(key);
         let pinned = self.table.pin();
         match self.submit_known(&pinned, hash, key, proposal, now) {
             Some(verdict) => verdict,
             None => {
                 drop(pinned);
-                self.apply_slow(hash, key, proposal, now)
+                self.apply_slow(hash, key, proposal, now, data)
             }
         }
     }
 
     /// The part of it that nearly every claim needs; `None` if there is more to do.
     #[inline(always)]
-    fn submit_known(
+    fn submit_known<Q>(
         &self,
         pinned: &Pinned<'_, K, D>,
         hash: u32,
-        key: &K,
+        key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Option<Verdict> {
+    ) -> Option<Verdict>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
         if self.is_local(hash, key) {
             return Some(about_self(proposal));
         }
@@ -274,30 +323,50 @@ where
     /// It pins for itself, so that the caller's guard need not be where a pointer can reach it.
     #[cold]
     #[inline(never)]
-    fn apply_slow(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+    fn apply_slow<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         for _ in 0..MAX_YIELDS {
-            match self.attempt(hash, key, proposal, now) {
+            match self.attempt(hash, key, proposal, now, &mut data) {
                 Some(verdict) => return self.noted(verdict),
                 None if self.table.wait_for_reclaim() => {}
                 None => break,
             }
         }
         self.table.collect();
-        match self.attempt(hash, key, proposal, now) {
+        match self.attempt(hash, key, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),
             None => self.noted(self.no_room(Rejection::PendingReclaim)),
         }
     }
 
     /// One attempt at it, with a guard of its own; `None` if the table is not full, but has no free entry.
-    fn attempt(&self, hash: u32, key: &K, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
+    fn attempt<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Option<Verdict>
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         let pinned = &self.table.pin();
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
             let (node, entry_state) = match pinned.find(hash, key) {
                 Some(found) => found,
-                None => match self.introduce(pinned, hash, key, proposal, now) {
+                None => match self.introduce(pinned, hash, key, proposal, now, &mut data) {
                     Ok(Link::Found(node, entry_state)) => (node, entry_state),
                     Ok(Link::New(vacant)) => {
                         linked = vacant;
@@ -327,17 +396,21 @@ where
 
     /// Links a vacant entry for an unknown node, unless the proposal would be refused anyway (`Err(None)`: for
     /// lack of room).
-    fn introduce<'p>(
+    fn introduce<'p, Q>(
         &self,
         pinned: &'p Pinned<'_, K, D>,
         hash: u32,
-        key: &K,
+        key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Result<Link<'p, K, D>, Option<Verdict>> {
+        data: impl FnOnce(&K) -> D,
+    ) -> Result<Link<'p, K, D>, Option<Verdict>>
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         match self.judge_unknown(key, proposal, now) {
             Judgement::Write(..) if self.table.is_full() => Err(None),
-            Judgement::Write(..) => Ok(pinned.link(hash, key, |key| self.make_data.make(key))),
+            Judgement::Write(..) => Ok(pinned.link(hash, key, data)),
             Judgement::Keep(verdict) => Err(Some(verdict)),
         }
     }
@@ -563,7 +636,10 @@ where
         }
     }
 
-    fn judge_unknown(&self, key: &K, proposal: Proposal, now: Timestamp) -> Judgement {
+    fn judge_unknown<Q>(&self, key: &Q, proposal: Proposal, now: Timestamp) -> Judgement
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         self.judge_by_tombstone(self.tombstones.find(key), proposal, now)
     }
 

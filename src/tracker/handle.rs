@@ -29,7 +29,7 @@ use crate::time::Timestamp;
 /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-/// let _ = tracker.update(&"a:1".into(), Claim::alive(1), Timestamp::ZERO);
+/// let _ = tracker.update("a:1", Claim::alive(1), Timestamp::ZERO);
 /// let node = tracker.handle("a:1").ok_or("unknown")?;
 /// assert_eq!(node.state().map(|state| state.status), Some(Status::Alive));
 /// let verdict = node.update(Claim::suspect(1), Timestamp::ZERO);
@@ -144,6 +144,18 @@ where
         let pinned = self.tracker.core().table.pin();
         let (node, packed) = pinned.revisit(self.index, self.generation)?;
         Some(NodeState::new(packed, node.last_update()))
+    }
+
+    /// Runs `f` with what the program keeps of the node; `None` once this lifetime is over. Cost: as
+    /// [`state`](Self::state).
+    ///
+    /// Lent to a closure, since the data is dropped once no view can reach it. [`Builder::data_with`](crate::Builder::data_with)
+    /// has an example.
+    #[inline]
+    pub fn with_data<R>(&self, f: impl FnOnce(&D) -> R) -> Option<R> {
+        let pinned = self.tracker.core().table.pin();
+        let (node, _) = pinned.revisit(self.index, self.generation)?;
+        Some(f(node.data()))
     }
 
     /// Whether this life is over.

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use super::state::NodeState;
 use super::view::View;
 use crate::hash::RandomState;
-use crate::table::Pinned;
+use crate::rule::PackedState;
+use crate::table::{Node, Pinned};
 
 /// The nodes a [`View`] sees, with their states; made by [`View::iter`].
 ///
@@ -29,20 +30,26 @@ impl<'v, K, D> ViewIter<'v, K, D> {
             end: pinned.mark(),
         }
     }
+
+    pub(super) fn next_node(&mut self) -> Option<(Node<'v, K, D>, PackedState)> {
+        while self.place <= self.end {
+            let place = self.place;
+            self.place += 1;
+            let found = self.pinned.at(place);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
 }
 
 impl<'v, K, D> Iterator for ViewIter<'v, K, D> {
     type Item = (&'v K, NodeState);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.place <= self.end {
-            let place = self.place;
-            self.place += 1;
-            if let Some((node, packed)) = self.pinned.at(place) {
-                return Some((node.key(), NodeState::new(packed, node.last_update())));
-            }
-        }
-        None
+        let (node, packed) = self.next_node()?;
+        Some((node.key(), NodeState::new(packed, node.last_update())))
     }
 
     fn fold<B, F>(self, init: B, mut f: F) -> B

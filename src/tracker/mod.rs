@@ -6,6 +6,7 @@ mod bury;
 pub(crate) mod core;
 mod handle;
 mod iter;
+mod member;
 mod report;
 mod state;
 mod sweep;
@@ -15,6 +16,7 @@ pub use builder::{BuildError, Builder};
 pub use bury::BuryOutcome;
 pub use handle::{NodeHandle, Slot};
 pub use iter::{Iter, ViewIter};
+pub use member::{Member, Members, Removed};
 pub use report::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
 pub use state::NodeState;
 pub use view::View;
@@ -29,9 +31,12 @@ use equivalent::Equivalent;
 use self::core::Core;
 use crate::counters::status_counts::Counts;
 use crate::hash::RandomState;
+use crate::key::ToKey;
 use crate::local::Local;
 use crate::rule::{Claim, Incarnation, Policy, Proposal, Status, Verdict};
 use crate::sync::Arc;
+#[cfg(not(incarnation_loom))]
+use crate::sync::Weak;
 use crate::time::Timestamp;
 
 /// The one table of SWIM membership state of a process, for all its threads.
@@ -104,6 +109,34 @@ impl<K, D, S> IncarnationTracker<K, D, S> {
     }
 }
 
+/// A tracker that this reference does not keep alive; made by [`IncarnationTracker::downgrade`].
+#[cfg(not(incarnation_loom))]
+pub struct WeakTracker<K = SocketAddr, D = (), S = RandomState>(Weak<Core<K, D, S>>);
+
+#[cfg(not(incarnation_loom))]
+impl<K, D, S> WeakTracker<K, D, S> {
+    /// The tracker, while any tracker, handle or subscriber of it is alive.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<IncarnationTracker<K, D, S>> {
+        let core = self.0.upgrade()?;
+        Some(IncarnationTracker { core })
+    }
+}
+
+#[cfg(not(incarnation_loom))]
+impl<K, D, S> Clone for WeakTracker<K, D, S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cfg(not(incarnation_loom))]
+impl<K, D, S> fmt::Debug for WeakTracker<K, D, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakTracker")
+    }
+}
+
 impl<K: Eq + Hash> IncarnationTracker<K> {
     /// A builder with the default limits and a randomly seeded ahash.
     pub fn builder() -> Builder<K> {
@@ -123,7 +156,7 @@ where
     /// wait to be used again: drop or [`repin`](View::repin) it between packets.
     #[inline(always)]
     pub fn pin(&self) -> View<'_, K, D, S> {
-        View::new(&self.core, self.core.table.pin())
+        View::new(self, self.core.table.pin())
     }
 
     /// Runs `f` with a pinned reader.
@@ -164,8 +197,59 @@ where
     /// atomic operations on the node's own cache line. Lock-free. Only an unknown node's clones its
     /// key, and looks at the tombstones if there are any, behind a lock.
     #[inline(always)]
-    pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+    pub fn update<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.core.submit_once(node, Proposal::claim(claim), now)
+    }
+
+    /// As [`update`](Self::update), with the node's data made by this call if it is what brings the node in. `data`
+    /// takes the place of the builder's function; see [`Builder::data_with`] for when it runs.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker = IncarnationTracker::<u32>::builder()
+    ///     .data_with(|_node| String::from("?"))
+    ///     .build()?;
+    /// let zone = || String::from("eu-west");
+    /// let _ = tracker.update_with(&7, Claim::alive(1), Timestamp::ZERO, zone);
+    /// let found = tracker.with(|view| view.find(&7).map(|member| member.data().clone()));
+    /// assert_eq!(found.as_deref(), Some("eu-west"));
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn update_with<Q>(
+        &self,
+        node: &Q,
+        claim: Claim,
+        now: Timestamp,
+        data: impl FnMut() -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let mut data = data;
+        self.core
+            .submit_once_with(node, Proposal::claim(claim), now, |_| data())
+    }
+
+    /// As [`confirm`](Self::confirm), with the node's data made by this call if it is what brings the node in, as in
+    /// [`update_with`](Self::update_with).
+    pub fn confirm_with<Q>(
+        &self,
+        node: &Q,
+        incarnation: impl Into<Incarnation>,
+        now: Timestamp,
+        data: impl FnMut() -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let proposal = Proposal::confirm(incarnation.into());
+        let mut data = data;
+        self.core.submit_once_with(node, proposal, now, |_| data())
     }
 
     /// Puts what a third party says of a node to the table: gossip, a peer's list of members.
@@ -204,13 +288,19 @@ where
     /// # Ok(()) }
     /// ```
     #[inline(always)]
-    pub fn hear(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+    pub fn hear<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.core.submit_once(node, Proposal::hear(claim), now)
     }
 
     /// What [`update`](Self::update) would answer now. Changes nothing. Cost: a lookup; for an unknown
     /// node a look at the tombstones, too.
-    pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+    pub fn judge<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         self.pin().judge(node, claim, now)
     }
 
@@ -237,14 +327,17 @@ where
     /// # Ok(()) }
     /// ```
     #[inline]
-    pub fn confirm(
+    pub fn confirm<Q>(
         &self,
-        node: &K,
+        node: &Q,
         incarnation: impl Into<Incarnation>,
         now: Timestamp,
-    ) -> Verdict {
-        let proposal = Proposal::confirm(incarnation.into());
-        self.core.submit_once(node, proposal, now)
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.core
+            .submit_once(node, Proposal::confirm(incarnation.into()), now)
     }
 
     /// The join path: the node says that it is (back) at an incarnation. Trusted.
@@ -269,16 +362,27 @@ where
     /// assert!(tracker.rejoin(&7, required, now).accepted());
     /// # Ok(()) }
     /// ```
-    pub fn rejoin(&self, node: &K, incarnation: impl Into<Incarnation>, now: Timestamp) -> Verdict {
-        let proposal = Proposal::rejoin(incarnation.into());
-        self.core.submit_once(node, proposal, now)
+    pub fn rejoin<Q>(
+        &self,
+        node: &Q,
+        incarnation: impl Into<Incarnation>,
+        now: Timestamp,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.core
+            .submit_once(node, Proposal::rejoin(incarnation.into()), now)
     }
 
     /// The lowest incarnation at which [`rejoin`](Self::rejoin) would be accepted now; `None` if no
     /// incarnation would be (the local node, a node at `max_incarnation`, a full table). Cost: a few
     /// lookups; changes nothing.
     #[must_use]
-    pub fn required_incarnation(&self, node: &K, now: Timestamp) -> Option<Incarnation> {
+    pub fn required_incarnation<Q>(&self, node: &Q, now: Timestamp) -> Option<Incarnation>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         self.pin().required_incarnation(node, now)
     }
 
@@ -286,7 +390,10 @@ where
     /// a higher incarnation or first-hand contact makes it alive.
     /// A known node is a `Duplicate` and stays as it is. Cost: as [`update`](Self::update); for an
     /// example see [`confirm`](Self::confirm).
-    pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {
+    pub fn add_unconfirmed<Q>(&self, node: &Q, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.core.submit_once(node, Proposal::introduce(), now)
     }
 
@@ -315,6 +422,55 @@ where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         let removed = self.pin().remove(node, now);
+        self.core.table.collect_if_due();
+        removed
+    }
+
+    /// As [`remove`](Self::remove), and lends the node's key and data for a last use: to close its connection, say.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker = IncarnationTracker::<u32>::builder().data_with(|node| node * 2).build()?;
+    /// let _ = tracker.update(&7, Claim::alive(1), Timestamp::ZERO);
+    /// let closed = tracker.remove_with(&7, Timestamp::ZERO, |removed| *removed.data());
+    /// assert_eq!(closed, Some(14));
+    /// # Ok(()) }
+    /// ```
+    pub fn remove_with<Q, R>(
+        &self,
+        node: &Q,
+        now: Timestamp,
+        last: impl FnOnce(Removed<'_, K, D>) -> R,
+    ) -> Option<R>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let view = self.pin();
+        let result = view.take(node, now).map(last);
+        drop(view);
+        self.core.table.collect_if_due();
+        result
+    }
+
+    /// Removes each node for which `keep` says no, as [`remove_if`](Self::remove_if) in the state that was shown: a node that
+    /// changes meanwhile stays. Dead and Left nodes leave tombstones. Returns how many it removed.
+    ///
+    /// Cost: a scan, as [`iter`](Self::iter), and a removal each.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// for node in 0..10 {
+    ///     let _ = tracker.update(&node, Claim::alive(1), Timestamp::ZERO);
+    /// }
+    /// assert_eq!(tracker.retain(Timestamp::ZERO, |member| *member.key() < 3), 7);
+    /// assert_eq!(tracker.len(), 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn retain(&self, now: Timestamp, keep: impl FnMut(&Member<'_, K, D, S>) -> bool) -> usize {
+        let removed = self.pin().retain(now, keep);
         self.core.table.collect_if_due();
         removed
     }
@@ -355,7 +511,10 @@ where
     /// Takes a node out of the table, and out of the tombstones: as if it had never been heard of. For
     /// operators; old gossip about it will be believed again. Returns its last state if it was in the
     /// table. Cost: as [`remove`](Self::remove), where there is an example.
-    pub fn forget(&self, node: &K) -> Option<NodeState> {
+    pub fn forget<Q>(&self, node: &Q) -> Option<NodeState>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         let removed = self.pin().forget(node);
         self.core.table.collect_if_due();
         removed
@@ -367,7 +526,7 @@ where
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};
     /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let _ = tracker.update(&"db-1".into(), Claim::dead(3), Timestamp::ZERO);
+    /// let _ = tracker.update("db-1", Claim::dead(3), Timestamp::ZERO);
     /// assert!(tracker.contains("db-1") && !tracker.contains("db-2"));
     /// # Ok(()) }
     /// ```
@@ -385,6 +544,16 @@ where
     #[must_use]
     pub fn local_node(&self) -> Option<&K> {
         self.core.local_key.as_ref()
+    }
+
+    /// Whether a node is known as Alive: what a request path asks. Cost: that of [`get`](Self::get).
+    #[must_use]
+    #[inline]
+    pub fn is_alive<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.pin().is_alive(node)
     }
 
     /// Whether a node is known and has ever been heard from: anything but Unconfirmed.
@@ -406,10 +575,40 @@ where
         self.pin().can_suspect(node)
     }
 
-    /// The nodes of one status, in no particular order. Cost: a scan, as [`iter`](Self::iter).
+    /// The nodes of a status, or of several, in no particular order. Cost: a scan, as [`iter`](Self::iter), and a clone of
+    /// each key.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let _ = tracker.update(&1, Claim::alive(1), Timestamp::ZERO);
+    /// let _ = tracker.update(&2, Claim::suspect(1), Timestamp::ZERO);
+    /// assert_eq!(tracker.nodes_with(Status::Alive), [1]);
+    /// assert_eq!(tracker.nodes_with([Status::Alive, Status::Suspect]).len(), 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
-    pub fn nodes_with(&self, status: Status) -> Vec<K> {
-        self.pin().nodes_with(status)
+    pub fn nodes_with(&self, statuses: impl AsRef<[Status]>) -> Vec<K> {
+        self.pin().nodes_with(statuses)
+    }
+
+    /// A reference that does not keep the table alive, for callbacks and caches that the table's owner outlives.
+    ///
+    /// ```
+    /// use incarnation::IncarnationTracker;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let weak = tracker.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(tracker);
+    /// assert!(weak.upgrade().is_none());
+    /// # Ok(()) }
+    /// ```
+    #[cfg(not(incarnation_loom))]
+    #[must_use]
+    pub fn downgrade(&self) -> WeakTracker<K, D, S> {
+        WeakTracker(Arc::downgrade(&self.core))
     }
 
     /// All nodes with their states, keys cloned. [`View::iter`] lends the keys instead.

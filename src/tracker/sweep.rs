@@ -47,7 +47,7 @@ where
     ///     .dead_retention(Duration::from_secs(10))
     ///     .build()?;
     /// let died = Timestamp::ZERO;
-    /// let _ = tracker.update(&"a:1".into(), Claim::dead(1), died);
+    /// let _ = tracker.update("a:1", Claim::dead(1), died);
     /// assert_eq!(tracker.sweep(died + Duration::from_secs(10)).dead_evicted, 0);
     /// assert_eq!(tracker.sweep(died + Duration::from_secs(11)).dead_evicted, 1);
     /// # Ok(()) }

@@ -7,10 +7,13 @@ use std::net::SocketAddr;
 
 use equivalent::Equivalent;
 
+use super::IncarnationTracker;
 use super::core::{Core, Exit};
 use super::iter::ViewIter;
+use super::member::{Member, Removed};
 use super::state::NodeState;
 use crate::hash::RandomState;
+use crate::key::ToKey;
 use crate::rule::{Claim, Incarnation, Judgement, PackedState, Proposal, Status, Verdict};
 use crate::table::{EntryState, Node, Pinned};
 use crate::time::Timestamp;
@@ -51,6 +54,8 @@ use crate::time::Timestamp;
 /// });
 /// ```
 pub struct View<'t, K = SocketAddr, D = (), S = RandomState> {
+    /// For the handles of members.
+    pub(super) tracker: &'t IncarnationTracker<K, D, S>,
     pub(crate) core: &'t Core<K, D, S>,
     pub(crate) pinned: Pinned<'t, K, D>,
 }
@@ -62,8 +67,12 @@ where
     S: BuildHasher,
 {
     #[inline(always)]
-    pub(super) fn new(core: &'t Core<K, D, S>, pinned: Pinned<'t, K, D>) -> Self {
-        Self { core, pinned }
+    pub(super) fn new(tracker: &'t IncarnationTracker<K, D, S>, pinned: Pinned<'t, K, D>) -> Self {
+        Self {
+            tracker,
+            core: tracker.core(),
+            pinned,
+        }
     }
 
     /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
@@ -84,40 +93,108 @@ where
 
     /// As [`IncarnationTracker::update`](crate::IncarnationTracker::update).
     #[inline(always)]
-    pub fn update(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+    pub fn update<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.submit(node, Proposal::claim(claim), now)
+    }
+
+    /// As [`IncarnationTracker::update_with`](crate::IncarnationTracker::update_with).
+    #[inline]
+    pub fn update_with<Q>(
+        &self,
+        node: &Q,
+        claim: Claim,
+        now: Timestamp,
+        data: impl FnMut() -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_with(node, Proposal::claim(claim), now, data)
+    }
+
+    /// As [`IncarnationTracker::confirm_with`](crate::IncarnationTracker::confirm_with).
+    pub fn confirm_with<Q>(
+        &self,
+        node: &Q,
+        incarnation: impl Into<Incarnation>,
+        now: Timestamp,
+        data: impl FnMut() -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_with(node, Proposal::confirm(incarnation.into()), now, data)
+    }
+
+    fn submit_with<Q>(
+        &self,
+        node: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut() -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let hash = self.core.hash(node);
+        let data = |_: &K| data();
+        self.core
+            .submit_with(&self.pinned, hash, node, proposal, now, data)
     }
 
     /// As [`IncarnationTracker::hear`](crate::IncarnationTracker::hear).
     #[inline(always)]
-    pub fn hear(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+    pub fn hear<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.submit(node, Proposal::hear(claim), now)
     }
 
     /// As [`IncarnationTracker::judge`](crate::IncarnationTracker::judge).
-    pub fn judge(&self, node: &K, claim: Claim, now: Timestamp) -> Verdict {
+    pub fn judge<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         self.preview(node, Proposal::claim(claim), now).verdict()
     }
 
     /// As [`IncarnationTracker::confirm`](crate::IncarnationTracker::confirm).
     #[inline]
-    pub fn confirm(
+    pub fn confirm<Q>(
         &self,
-        node: &K,
+        node: &Q,
         incarnation: impl Into<Incarnation>,
         now: Timestamp,
-    ) -> Verdict {
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.submit(node, Proposal::confirm(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::rejoin`](crate::IncarnationTracker::rejoin).
-    pub fn rejoin(&self, node: &K, incarnation: impl Into<Incarnation>, now: Timestamp) -> Verdict {
+    pub fn rejoin<Q>(
+        &self,
+        node: &Q,
+        incarnation: impl Into<Incarnation>,
+        now: Timestamp,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.submit(node, Proposal::rejoin(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::required_incarnation`](crate::IncarnationTracker::required_incarnation).
     #[must_use]
-    pub fn required_incarnation(&self, node: &K, now: Timestamp) -> Option<Incarnation> {
+    pub fn required_incarnation<Q>(&self, node: &Q, now: Timestamp) -> Option<Incarnation>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         use crate::rule::Rejection::{Tombstone, Zombie};
 
         let mut incarnation = Incarnation::ZERO;
@@ -142,16 +219,25 @@ where
     }
 
     /// As [`IncarnationTracker::add_unconfirmed`](crate::IncarnationTracker::add_unconfirmed).
-    pub fn add_unconfirmed(&self, node: &K, now: Timestamp) -> Verdict {
+    pub fn add_unconfirmed<Q>(&self, node: &Q, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.submit(node, Proposal::introduce(), now)
     }
 
     #[inline(always)]
-    fn submit(&self, node: &K, proposal: Proposal, now: Timestamp) -> Verdict {
+    fn submit<Q>(&self, node: &Q, proposal: Proposal, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         self.core.submit(&self.pinned, node, proposal, now)
     }
 
-    fn preview(&self, node: &K, proposal: Proposal, now: Timestamp) -> Judgement {
+    fn preview<Q>(&self, node: &Q, proposal: Proposal, now: Timestamp) -> Judgement
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         self.core.preview(&self.pinned, node, proposal, now)
     }
 
@@ -161,6 +247,37 @@ where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         self.take_out(node, Some(now), |_| true).ok()
+    }
+
+    /// As [`remove`](Self::remove), with the node's key and data for a last use while this view is held.
+    pub fn take<Q>(&self, node: &Q, now: Timestamp) -> Option<Removed<'_, K, D>>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let (node, entry_state) = self.pinned.find(self.core.hash(node), node)?;
+        let last = self.take_out_node(node, entry_state, Some(now), |_| true);
+        Some(Removed::new(node, last.ok()?))
+    }
+
+    /// As [`IncarnationTracker::retain`](crate::IncarnationTracker::retain).
+    pub fn retain(
+        &self,
+        now: Timestamp,
+        mut keep: impl FnMut(&Member<'_, K, D, S>) -> bool,
+    ) -> usize {
+        let mut removed = 0;
+        for member in self.members() {
+            if !keep(&member) {
+                let expected = PackedState::of(member.state().claim());
+                let is_it = |packed| Some(packed) == expected;
+                let (node, entry_state) = member.entry();
+                removed += usize::from(
+                    self.take_out_node(node, entry_state, Some(now), is_it)
+                        .is_ok(),
+                );
+            }
+        }
+        removed
     }
 
     /// As [`IncarnationTracker::remove_if`](crate::IncarnationTracker::remove_if).
@@ -182,7 +299,10 @@ where
     }
 
     /// As [`IncarnationTracker::forget`](crate::IncarnationTracker::forget).
-    pub fn forget(&self, node: &K) -> Option<NodeState> {
+    pub fn forget<Q>(&self, node: &Q) -> Option<NodeState>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         let removed = self.take_out(node, None, |_| true).ok();
         self.core.tombstones.forget(node);
         removed
@@ -237,6 +357,17 @@ where
         self.get(node).is_some()
     }
 
+    /// As [`IncarnationTracker::is_alive`](crate::IncarnationTracker::is_alive).
+    #[must_use]
+    #[inline]
+    pub fn is_alive<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node)
+            .is_some_and(|state| state.status == Status::Alive)
+    }
+
     /// As [`IncarnationTracker::is_confirmed`](crate::IncarnationTracker::is_confirmed).
     #[must_use]
     pub fn is_confirmed<Q>(&self, node: &Q) -> bool
@@ -259,9 +390,10 @@ where
 
     /// As [`IncarnationTracker::nodes_with`](crate::IncarnationTracker::nodes_with).
     #[must_use]
-    pub fn nodes_with(&self, status: Status) -> Vec<K> {
+    pub fn nodes_with(&self, statuses: impl AsRef<[Status]>) -> Vec<K> {
+        let statuses = statuses.as_ref();
         self.iter()
-            .filter(|(_, state)| state.status == status)
+            .filter(|(_, state)| statuses.contains(&state.status))
             .map(|(node, _)| node.clone())
             .collect()
     }

@@ -223,7 +223,7 @@ impl Replay<'_> {
                 self.same("result", result, &got);
             }
             Op::NodesByState { status, result } => {
-                let mut got = self.tracker.nodes_with((*status).into());
+                let mut got = self.tracker.nodes_with(incarnation::Status::from(*status));
                 got.sort_unstable();
                 self.same("nodes", result, &got);
             }
