@@ -175,7 +175,7 @@ fn a_writer_held_up_in_one_waker_holds_up_no_other_waiter() {
     assert!(poll(&mut first, &held).is_pending());
     assert!(poll(&mut second, &Waker::from(woken.clone())).is_pending());
     let put = |incarnation| {
-        let _ = tracker.update(&"a:1".into(), Claim::alive(incarnation), NOW);
+        let _ = tracker.update("a:1", Claim::alive(incarnation), NOW);
     };
     thread::scope(|scope| {
         scope.spawn(|| put(1));
