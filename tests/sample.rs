@@ -1,4 +1,4 @@
-//! Sampling is uniform without replacement, and a probe order visits each member once a round.
+//! Picks and samples are uniform, samples without replacement, and a probe order visits each member once a round.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ fn any(_: &u32, _: NodeState) -> bool {
 fn tracker(nodes: u32, keep: impl Fn(u32) -> bool) -> Tracker {
     let tracker = Tracker::builder()
         .max_nodes(nodes as usize)
-        // So that other tests' views don't decide when places are free again.
+        // Views of other tests must not decide when slots are free again.
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap();
@@ -68,6 +68,76 @@ fn count_members(
     counts
 }
 
+/// Picks so often that each member is expected a hundred times, and counts them.
+fn count_picks(tracker: &Tracker, filter: fn(&u32, NodeState) -> bool) -> HashMap<u32, u64> {
+    let passing = |(node, state): &(u32, NodeState)| filter(node, *state);
+    let members = tracker.iter().filter(passing).count();
+    let mut random = Rng::with_seed(members as u64);
+    let mut counts = HashMap::new();
+    for turn in 0..200 * members {
+        let picked = match turn % 2 {
+            0 => tracker
+                .pick(|| random.u64(..), filter)
+                .map(|(node, _)| node),
+            _ => tracker
+                .sample(1, || random.u64(..), filter)
+                .first()
+                .map(|(node, _)| *node),
+        };
+        *counts.entry(picked.unwrap()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn each_member_is_picked_equally_likely() {
+    // Full; with gaps of one to forty slots; so few members that nearly all random slots miss.
+    let half = tracker(400, |node| node % 2 == 0);
+    assert_uniform(&count_picks(&half, any), 200);
+    let gaps = tracker(1000, |node| node % 41 > node / 41);
+    assert_uniform(&count_picks(&gaps, any), gaps.len());
+    let few = tracker(3000, |node| node % 150 < 2);
+    assert_uniform(&count_picks(&few, any), 40);
+    // The same by a filter, down to so few that the pass over all must find them.
+    let full = tracker(2000, |_| true);
+    assert_uniform(&count_picks(&full, |node, _| node % 50 == 7), 40);
+    assert_uniform(&count_picks(&full, |node, _| node % 400 == 7), 5);
+}
+
+#[test]
+fn a_pick_finds_the_only_node_that_passes_and_none_where_none_does() {
+    let full = tracker(3000, |_| true);
+    let mut random = Rng::with_seed(6);
+    for only in [0, 1500, 2999] {
+        let picked = full.pick(|| random.u64(..), |node, _| *node == only);
+        assert_eq!(picked.map(|(node, _)| node), Some(only));
+        // A broken generator finds it, too.
+        let picked = full.pick(|| 0, |node, _| *node == only);
+        assert_eq!(picked.map(|(node, _)| node), Some(only));
+    }
+    assert_eq!(full.pick(|| random.u64(..), |_, _| false), None);
+    let empty = Tracker::builder().local_node(1).build().unwrap();
+    assert_eq!(empty.pick(|| random.u64(..), any), None);
+}
+
+#[test]
+fn a_pick_costs_a_few_random_numbers_where_half_of_the_nodes_pass() {
+    let full = tracker(20_000, |_| true);
+    let (mut random, calls) = (Rng::with_seed(7), Cell::new(0));
+    for _ in 0..1_000 {
+        let counting = || {
+            calls.set(calls.get() + 1);
+            random.u64(..)
+        };
+        assert!(full.pick(counting, |node, _| node % 2 == 0).is_some());
+    }
+    assert!(
+        calls.get() < 2_300,
+        "{} numbers for 1,000 picks",
+        calls.get()
+    );
+}
+
 #[test]
 fn each_member_is_equally_likely_in_a_full_table() {
     let tracker = tracker(500, |_| true);
@@ -76,7 +146,7 @@ fn each_member_is_equally_likely_in_a_full_table() {
 
 #[test]
 fn a_member_behind_a_gap_is_no_likelier_than_the_others() {
-    // Gaps of one to forty places.
+    // Gaps of one to forty slots.
     let tracker = tracker(1000, |node| node % 41 > node / 41);
     assert_uniform(&count_members(&tracker, 3, any), tracker.len());
 }
@@ -89,7 +159,7 @@ fn a_few_members_among_many_gaps_are_equally_likely() {
 }
 
 #[test]
-fn what_a_filter_leaves_is_equally_likely() {
+fn each_member_that_passes_the_filter_is_equally_likely() {
     let tracker = tracker(2000, |_| true);
     assert_uniform(&count_members(&tracker, 2, |node, _| node % 50 == 7), 40);
 }
@@ -116,12 +186,15 @@ fn each_pair_in_each_order_is_equally_likely_on_both_paths() {
 }
 
 #[test]
-fn a_sample_has_as_many_as_there_are_and_no_member_twice() {
+fn a_sample_has_k_members_or_all_there_are_and_none_twice() {
     let tracker = tracker(100, |node| node % 2 == 0);
     let mut random = Rng::with_seed(2);
     for (k, expected) in [
         (0, 0),
         (1, 1),
+        (16, 16),
+        (17, 17),
+        (18, 18),
         (30, 30),
         (50, 50),
         (51, 50),
@@ -193,9 +266,9 @@ fn a_broken_generator_neither_hangs_nor_repeats_a_member() {
 }
 
 #[test]
-fn a_member_that_moves_to_another_place_meanwhile_is_not_drawn_twice() {
+fn a_member_that_moves_to_another_slot_meanwhile_is_not_drawn_twice() {
     let tracker = tracker(100, |node| node < 90);
-    // The places of those that left are free again, and so are next.
+    // The slots of the members that left are free again, and are used next.
     let _ = tracker.sweep(NOW);
     let moved = Cell::new(false);
     let sample = tracker.sample(
@@ -213,7 +286,7 @@ fn a_member_that_moves_to_another_place_meanwhile_is_not_drawn_twice() {
     assert_eq!((sample.len(), nodes.len()), (90, 90));
 }
 
-/// Goes on to the end of the round, and says whom it visited.
+/// Goes on to the end of the round, and returns the members that it visited.
 fn finish_round(order: &mut ProbeOrder<u32>, random: &mut Rng) -> Vec<u32> {
     let round = order.rounds().max(1);
     let mut visited = Vec::new();
@@ -272,7 +345,7 @@ fn every_order_of_a_round_is_equally_likely() {
 }
 
 #[test]
-fn who_stays_has_its_turn_once_whatever_joins_or_leaves() {
+fn a_member_that_stays_has_its_turn_once_a_round_whatever_joins_or_leaves() {
     let tracker = Tracker::builder().max_nodes(1000).build().unwrap();
     let mut random = Rng::with_seed(10);
     // Stayers below 100, others above.
@@ -324,7 +397,7 @@ fn a_new_member_gets_a_random_place_in_the_round() {
 }
 
 #[test]
-fn a_member_that_left_has_no_turn_and_one_that_came_back_has() {
+fn a_member_that_left_has_no_turn_and_one_that_came_back_does() {
     let tracker = tracker(3, |_| true);
     let mut random = Rng::with_seed(12);
     let mut order = tracker.probe_order();
@@ -332,10 +405,10 @@ fn a_member_that_left_has_no_turn_and_one_that_came_back_has() {
     tracker.remove(&1, NOW);
     let mut turn = || *order.next(|| random.u64(..), any).unwrap().key();
     assert_eq!(sorted((0..4).map(|_| turn()).collect()), [0, 0, 2, 2]);
-    // Frees its place, and so it comes back to that very one.
+    // The sweep frees its slot, and so it comes back to that one.
     let _ = tracker.sweep(NOW);
     let _ = tracker.update(&1, Claim::alive(2), NOW);
-    // What is left of the round is its turn or nobody's; two whole rounds are among the seven.
+    // The rest of this round may or may not contain its turn; two whole rounds follow within the seven turns.
     let turns: Vec<u32> = (0..7).map(|_| turn()).collect();
     for node in 0..3 {
         let visits = turns.iter().filter(|visited| **visited == node).count();
@@ -344,7 +417,7 @@ fn a_member_that_left_has_no_turn_and_one_that_came_back_has() {
 }
 
 #[test]
-fn who_the_filter_refuses_is_passed_over_and_nobody_is_nobody() {
+fn members_that_the_filter_refuses_are_skipped_and_an_empty_round_ends() {
     let tracker = tracker(10, |_| true);
     let mut random = Rng::with_seed(13);
     let mut order = tracker.probe_order();

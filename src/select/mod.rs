@@ -1,5 +1,6 @@
-//! Choosing nodes: random samples, and the order in which a failure detector probes.
+//! Choosing nodes: one at random, random samples, and the order in which a failure detector probes.
 
+mod pick;
 mod probe_order;
 mod sample;
 

@@ -1,10 +1,10 @@
 //! The order in which a failure detector probes the members: SWIM's shuffled round robin.
 //!
-//! SWIM, section 4.3: probing members at random leaves some of them unprobed for long; so each goes
-//! through all of them in rounds, in an order shuffled anew for each, and a new member gets a random
-//! place in it. Then no failure goes unnoticed for longer than two rounds.
+//! SWIM, section 4.3: probing members at random leaves some of them unprobed for long. So each node goes through all
+//! members in rounds, in an order shuffled anew for each round, and a new member gets a random place in it. Then no failure
+//! goes unnoticed for longer than two rounds.
 //!
-//! The order is over lives, not keys: a life that is over is skipped, a node that comes back is a new
+//! The order is over node lifetimes, not keys: a lifetime that is over is skipped, and a node that comes back is a new
 //! member. New members are found by a pass over the table, made only when the count of joins moved.
 #![forbid(unsafe_code)]
 
@@ -20,21 +20,21 @@ use crate::tracker::{IncarnationTracker, NodeHandle, NodeState};
 /// All members of a tracker, one after the other in rounds, for a failure detector; made by
 /// [`IncarnationTracker::probe_order`].
 ///
-/// It belongs to whoever probes, and keeps the table's memory alive. It takes 16 to 24 bytes a node,
-/// and up to as much again for nodes that are gone and were not skipped yet.
+/// It belongs to one failure detector, and keeps the table's memory alive. It takes 16 to 24 bytes a node, and up to as much
+/// again for nodes that are gone and were not skipped yet.
 pub struct ProbeOrder<K = SocketAddr, D = (), S = RandomState> {
     tracker: IncarnationTracker<K, D, S>,
     members: Vec<Member>,
-    /// The members before this one had their turn in this round.
+    /// The members before this index had their turn in this round.
     turn: usize,
-    /// By place: the generation of the life that was last admitted there (0: none ever).
+    /// By entry index: the generation of the lifetime that was last admitted there (0: none ever).
     admitted: Vec<u64>,
     /// How many joins there had been when the table was last looked through.
     joins: Option<u64>,
     rounds: u64,
 }
 
-/// One life in the order.
+/// One node lifetime in the order.
 #[derive(Clone, Copy)]
 struct Member {
     index: Index,
@@ -111,14 +111,14 @@ where
         let joins = view.core.event_counters.arrivals();
         if self.joins != Some(joins) {
             admit_new(&view.pinned, members, turn, admitted, &mut random);
-            // Now that it went through: a panic of `random` leaves the rest to the next call.
+            // Only after the pass: if `random` panics, the next call admits the rest.
             self.joins = Some(joins);
         }
         let mut whole_round = *turn == 0;
         loop {
             while let Some(Member { index, generation }) = members.get(*turn).copied() {
                 let Some((node, packed)) = view.pinned.revisit(index, generation) else {
-                    // The last one takes its place: those to come are in random order anyway.
+                    // The last one takes its place: the members to come are in random order anyway.
                     members.swap_remove(*turn);
                     continue;
                 };
@@ -146,17 +146,17 @@ where
         self.rounds
     }
 
-    /// How many members have yet to have their turn in this round, as far as is known.
+    /// How many known members have their turn in this round still ahead.
     #[must_use]
     pub fn left_in_round(&self) -> usize {
         self.members.len() - self.turn
     }
 }
 
-/// So many that are gone may be in the order, beside as many as there are members, before they are taken out.
+/// The order may hold so many members that are gone, beside as many as there are members, before they are taken out.
 const SPARE: usize = 64;
 
-/// Gives each life that is not in the order yet a random place in it.
+/// Gives each node lifetime that is not in the order yet a random place in it.
 fn admit_new<K, D>(
     pinned: &Pinned<'_, K, D>,
     members: &mut Vec<Member>,
@@ -180,7 +180,7 @@ fn admit_new<K, D>(
         *known = generation;
         members.push(Member { index, generation });
         if place < *turn {
-            // Among those that had their turn, where order no longer matters.
+            // Among the members that had their turn, whose order no longer matters.
             members.swap(*turn, last);
             *turn += 1;
         } else {
@@ -188,7 +188,7 @@ fn admit_new<K, D>(
         }
     });
     if members.len() > 2 * living + SPARE {
-        // Nodes come and go faster than the turn goes round: it would meet those that are gone too late.
+        // Nodes come and go faster than the turn goes round, so it would meet the gone ones too late.
         let (mut place, mut had_their_turn) = (0, 0);
         members.retain(|member| {
             let lives = pinned.revisit(member.index, member.generation).is_some();

@@ -1,12 +1,11 @@
-//! Choosing nodes at random: for gossip targets, for helpers of an indirect probe.
+//! Choosing several nodes at random: gossip targets, or helpers of an indirect probe.
 //!
-//! The array of entries makes it cheap: a random place below the highest one in use holds a live
-//! node as likely as any other, so picking places and rejecting the empty ones is uniform. Where too
-//! many picks miss (most nodes left, or the filter takes few) one pass over all of them finishes the
-//! sample just as uniformly. An empty place is never answered by the next live one: that would
-//! prefer the nodes behind gaps.
+//! The array of entries makes it cheap: a random slot up to the highest one in use holds a given live node as likely as any
+//! other, so taking random slots and rejecting the empty ones is uniform. Where too many slots miss (most nodes left, or the
+//! filter takes few), one pass over all of them finishes the sample just as uniformly. A miss is never answered by the
+//! next live node: that would prefer the nodes behind gaps.
 //!
-//! [`ProbeOrder`](crate::ProbeOrder) takes its random numbers the same way.
+//! [`ProbeOrder`](crate::ProbeOrder) and [`pick`](crate::IncarnationTracker::pick) take their random numbers the same way.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -15,14 +14,18 @@ use std::collections::HashSet;
 use crate::table::{Node, Pinned};
 use crate::tracker::{IncarnationTracker, NodeState, View};
 
-/// Picks for each wanted node, and some more, before a pass over all nodes is cheaper.
+/// Random slots that are tried for each wanted node, and some more, before a pass over all nodes is cheaper.
 const PICKS_EACH: usize = 16;
 const PICKS_MORE: usize = 64;
 
-/// A random number below `n`, which is not 0, out of one of 64 bits.
+/// Up to so many picked keys are compared one by one; more are kept in a set.
+const FEW: usize = 16;
+
+/// A random number below `n`, which is not 0, made of one random number of 64 bits.
 ///
-/// No number is preferred by more than one in 2^32 (`n` counts places), and no generator, however
-/// broken, makes it loop. The bits are mixed first, so that one of only 32 good bits will do.
+/// No number is preferred by more than one in 2^32 (`n` counts slots), and it never loops, even with a broken generator.
+/// The bits are mixed first, so that a generator of only 32 good bits will do.
+#[inline]
 pub(crate) fn below(n: usize, random: &mut impl FnMut() -> u64) -> usize {
     let mut bits = random();
     // A bijection, the finaliser of the splitmix64 generator: uniform bits stay uniform.
@@ -32,7 +35,7 @@ pub(crate) fn below(n: usize, random: &mut impl FnMut() -> u64) -> usize {
     ((u128::from(bits) * n as u128) >> 64) as usize
 }
 
-/// Brings items into an order of which each is equally likely.
+/// Shuffles items: each order is equally likely.
 pub(crate) fn shuffle<T>(items: &mut [T], random: &mut impl FnMut() -> u64) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last + 1, random));
@@ -53,6 +56,9 @@ where
         random: impl FnMut() -> u64,
         filter: impl FnMut(&K, NodeState) -> bool,
     ) -> Vec<(&K, NodeState)> {
+        if k == 1 {
+            return Vec::from_iter(self.pick(random, filter));
+        }
         let mut sample = Sample::new(&self.pinned, k, random, filter);
         sample.pick();
         sample.pass_over_all();
@@ -70,17 +76,16 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Up to `k` different nodes that pass `filter`, chosen at random without replacement: each set
-    /// of `k` is equally likely, and so is each order of it. Fewer than `k` if there are no more, or
-    /// if nodes come and go meanwhile. Never the local node, which is not in the table.
+    /// Up to `k` different nodes that pass `filter`, chosen at random without replacement: each set of `k` is equally
+    /// likely, and so is each order of it. Fewer than `k` if there are no more, or if nodes come and go meanwhile. Never the
+    /// local node, which is not in the table. For one node, [`pick`](Self::pick) needs no vector.
     ///
-    /// `random` gives uniformly distributed bits, such as `|| rng.next_u64()`; nobody who gossips
-    /// needs them to be unpredictable. `filter` is asked with the state just read, and may be asked
-    /// about one node more than once.
+    /// `random` gives uniformly distributed bits, such as `|| rng.next_u64()`; they need not be unpredictable for gossip.
+    /// `filter` is asked with the state just read, and may be asked about one node more than once.
     ///
-    /// Cost: expected O(`k`) where most places up to the highest one ever used are filled with nodes
-    /// that pass; else, or where `k` is a large part of the nodes, a pass over the array of entries.
-    /// No locks.
+    /// Cost: expected O(`k`) random slots where most slots up to the highest one ever used hold nodes that pass, and one
+    /// vector. Where few nodes pass (fewer than about one in 16), or `k` is more than a quarter of the slots, a pass over
+    /// the array of entries: about a nanosecond a slot. No locks.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
@@ -121,13 +126,14 @@ struct Taken<'p, K, D> {
 /// A sample in the making.
 struct Sample<'p, K, D, R, F> {
     pinned: &'p Pinned<'p, K, D>,
-    /// The highest place in use when it began.
+    /// The highest slot in use when it began.
     mark: u32,
     k: usize,
     random: R,
     filter: F,
     taken: Vec<Taken<'p, K, D>>,
-    /// The keys of those picked: a node may leave and come back to another place meanwhile.
+    /// The keys of the picked nodes, since a node may leave and come back to another slot meanwhile. Empty while they are
+    /// [`FEW`].
     keys: HashSet<&'p K, crate::RandomState>,
 }
 
@@ -149,7 +155,28 @@ where
         }
     }
 
-    /// Picks random places until there are `k` nodes, or too many missed.
+    /// Whether a node with this key was picked.
+    fn is_taken(&self, key: &K) -> bool {
+        if self.taken.len() <= FEW {
+            self.taken.iter().any(|taken| taken.node.key() == key)
+        } else {
+            // By reference, as they were put in: a hasher may tell a key's hash from a reference's.
+            self.keys.contains(&key)
+        }
+    }
+
+    fn take(&mut self, taken: Taken<'p, K, D>) {
+        if self.taken.len() > FEW {
+            self.keys.insert(taken.node.key());
+        }
+        self.taken.push(taken);
+        if self.taken.len() == FEW + 1 {
+            self.keys
+                .extend(self.taken.iter().map(|taken| taken.node.key()));
+        }
+    }
+
+    /// Tries random slots until there are `k` nodes, or too many missed.
     fn pick(&mut self) {
         let places = self.mark as usize;
         if self.k > places / 4 {
@@ -165,24 +192,21 @@ where
                 continue;
             };
             let state = NodeState::new(packed, node.last_update());
-            // By reference, as they were put in: ahash tells a key's hash from a reference's where the
-            // compiler allows specialization.
-            if !self.keys.contains(&node.key()) && (self.filter)(node.key(), state) {
-                self.keys.insert(node.key());
-                self.taken.push(Taken { node, state });
+            if !self.is_taken(node.key()) && (self.filter)(node.key(), state) {
+                self.take(Taken { node, state });
             }
         }
     }
 
-    /// Chooses the rest among all nodes that are not picked yet: each number of them equally likely
-    /// (Vitter's algorithm R), then brought into random order.
+    /// Chooses the rest among all nodes that are not picked yet: each set of them equally likely (Vitter's algorithm R), and
+    /// then shuffled.
     fn pass_over_all(&mut self) {
         let picked = self.taken.len();
         let wanted = self.k - picked;
         if wanted == 0 {
             return;
         }
-        // Those picked, in the order in which the pass comes by them.
+        // The picked nodes, in the order in which the pass meets them.
         let mut places: Vec<u32> = self.taken.iter().map(|t| t.node.index().get()).collect();
         places.sort_unstable();
         let mut next_picked = places.into_iter().peekable();
@@ -193,7 +217,6 @@ where
             random,
             filter,
             taken,
-            keys,
             ..
         } = self;
         pinned.scan(1, *mark, |node, packed| {
@@ -215,10 +238,8 @@ where
             }
         });
         shuffle(&mut taken[picked..], random);
-        let mut place = 0;
-        taken.retain(|taken| {
-            place += 1;
-            place <= picked || keys.insert(taken.node.key())
-        });
+        // A node that moved to another slot meanwhile was met twice.
+        let mut keys: HashSet<&K, crate::RandomState> = HashSet::default();
+        taken.retain(|taken| keys.insert(taken.node.key()));
     }
 }

@@ -1,0 +1,124 @@
+//! Picking one node at random: "some live node", on a request path.
+//!
+//! A random slot up to the highest one in use holds a given live node as likely as any other, so taking random slots
+//! until one holds a node that passes the filter is uniform. If too many slots miss, one pass over all of them chooses just
+//! as uniformly (a reservoir of one). A miss is never answered by the next node that passes: that would prefer the nodes
+//! behind gaps.
+#![forbid(unsafe_code)]
+
+use core::hash::{BuildHasher, Hash};
+
+use super::sample::below;
+use crate::table::{Node, Pinned};
+use crate::tracker::{IncarnationTracker, NodeState, View};
+
+/// Random slots are tried at least so often before a pass over all of them.
+const TRIES: usize = 64;
+/// And one more for each so many slots, since a pass over a large table costs more.
+const SLOTS_PER_TRY: usize = 64;
+
+impl<K, D, S> View<'_, K, D, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// As [`IncarnationTracker::pick`], lending the key.
+    #[inline]
+    #[must_use]
+    pub fn pick(
+        &self,
+        random: impl FnMut() -> u64,
+        filter: impl FnMut(&K, NodeState) -> bool,
+    ) -> Option<(&K, NodeState)> {
+        let (node, state) = pick(&self.pinned, random, filter)?;
+        Some((node.key(), state))
+    }
+}
+
+impl<K, D, S> IncarnationTracker<K, D, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// One node that passes `filter`, each equally likely; `None` if none does. For a request path that needs some live
+    /// node. Never the local node, which is not in the table.
+    ///
+    /// `random` gives uniformly distributed bits, such as `|| rng.next_u64()`; they need not be unpredictable. `filter` is
+    /// asked with the state just read.
+    ///
+    /// Cost: `1 / share` random slots on average, where `share` is that of the nodes that pass among the slots up to the
+    /// highest one ever used; a few nanoseconds where half of them pass. Where few nodes pass (fewer than one in 64, or
+    /// one in some thousands in a table of a million), a pass over the array of entries: about a nanosecond a slot. No
+    /// locks, no allocation but the clone of the key; [`View::pick`] lends the key instead.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// # for node in 0..10 { let _ = tracker.update(&node, Claim::alive(1), Timestamp::ZERO); }
+    /// # let mut state = 7_u64;
+    /// # let mut next_u64 = move || { state = state.wrapping_add(0x9e37_79b9_7f4a_7c15); state };
+    /// let target = tracker.pick(&mut next_u64, |_, state| state.status == Status::Alive);
+    /// assert!(target.is_some_and(|(node, _)| node < 10));
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn pick(
+        &self,
+        random: impl FnMut() -> u64,
+        filter: impl FnMut(&K, NodeState) -> bool,
+    ) -> Option<(K, NodeState)> {
+        let view = self.pin();
+        let (node, state) = view.pick(random, filter)?;
+        Some((node.clone(), state))
+    }
+}
+
+/// One node that passes the filter.
+#[inline]
+fn pick<'p, K, D>(
+    pinned: &'p Pinned<'_, K, D>,
+    mut random: impl FnMut() -> u64,
+    mut filter: impl FnMut(&K, NodeState) -> bool,
+) -> Option<(Node<'p, K, D>, NodeState)> {
+    let mark = pinned.mark();
+    let slots = mark as usize;
+    if slots == 0 {
+        return None;
+    }
+    for _ in 0..TRIES + slots / SLOTS_PER_TRY {
+        let place = below(slots, &mut random) as u32 + 1;
+        if let Some((node, packed)) = pinned.at(place) {
+            let state = NodeState::new(packed, node.last_update());
+            if filter(node.key(), state) {
+                return Some((node, state));
+            }
+        }
+    }
+    pick_among_all(pinned, mark, &mut random, &mut filter)
+}
+
+/// The same by one pass: the n-th node that passes takes the place of the one before with a chance of 1 in n.
+#[cold]
+#[inline(never)]
+fn pick_among_all<'p, K, D>(
+    pinned: &'p Pinned<'_, K, D>,
+    mark: u32,
+    random: &mut impl FnMut() -> u64,
+    filter: &mut impl FnMut(&K, NodeState) -> bool,
+) -> Option<(Node<'p, K, D>, NodeState)> {
+    let (mut passed, mut picked) = (0, None);
+    pinned.scan(1, mark, |node, packed| {
+        let state = NodeState::new(packed, node.last_update());
+        if filter(node.key(), state) {
+            passed += 1;
+            if below(passed, random) == 0 {
+                picked = Some((node, state));
+            }
+        }
+    });
+    picked
+}
