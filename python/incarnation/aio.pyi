@@ -1,18 +1,18 @@
 from . import IncarnationTracker as _IncarnationTracker
-from . import Node, _CleanupReport
+from . import _Node, _CleanupReport
 
 __all__ = ["IncarnationTracker"]
 
 class IncarnationTracker(_IncarnationTracker):
     async def update_node(  # type: ignore[override]
-        self, node: Node, status: bytes, incarnation: int, timestamp: float, validate: bool = True
+        self, node: _Node, status: bytes, incarnation: int, timestamp: float, validate: bool = True
     ) -> bool: ...
-    async def remove_node(self, node: Node) -> bool: ...  # type: ignore[override]
+    async def remove_node(self, node: _Node) -> bool: ...  # type: ignore[override]
     async def add_unconfirmed_node(  # type: ignore[override]
-        self, node: Node, timestamp: float | None = None
+        self, node: _Node, timestamp: float | None = None
     ) -> bool: ...
     async def confirm_node(  # type: ignore[override]
-        self, node: Node, incarnation: int = 0, timestamp: float | None = None
+        self, node: _Node, incarnation: int = 0, timestamp: float | None = None
     ) -> bool: ...
     async def increment_self_incarnation(self) -> int: ...  # type: ignore[override]
     async def cleanup_dead_nodes(self) -> int: ...  # type: ignore[override]
