@@ -21,14 +21,13 @@ class Changes:
             print(change.node, change.kind, change.current)
 
     Waiting costs no thread: whoever changes the tracker writes a byte to a socket that the running event
-    loop watches. A cancelled wait loses nothing. One task (or thread) at a time.
+    loop watches. A cancelled wait loses nothing. One task (or thread) at a time. The iteration ends when
+    the subscription is closed, or when the tracker is gone and everything was told.
     """
 
     def __init__(self, tracker, *, from_now=False):
-        self._subscriber = tracker._subscribe()
+        self._subscriber = tracker._subscribe(from_now)
         self._pending = deque()
-        if from_now:
-            self._subscriber.drain()
 
     def drain(self):
         """The changes that were not told of yet, as a list; empty if there are none."""
@@ -38,8 +37,16 @@ class Changes:
         return changes
 
     def wait(self, timeout=None):
-        """Blocks until something changed, at most so many seconds. Returns whether something did."""
-        if self._pending or self._reader().arm():
+        """Blocks until something changed, at most so many seconds. Returns whether something did.
+
+        ValueError if nothing will ever change: the subscription is closed, or the tracker is gone.
+        """
+        if self._pending:
+            return True
+        news = self._reader().arm()
+        if news is None:
+            raise ValueError("the tracker is gone, and everything was told")
+        if news:
             return True
         ready, _, _ = select.select([self._subscriber.fileno()], [], [], timeout)
         return bool(ready)
@@ -69,12 +76,14 @@ class Changes:
                 self._pending.extend(self._subscriber.drain())
             if self._pending:
                 return self._pending.popleft()
-            await self._changed()
+            news = self._subscriber.arm()
+            if news is None:
+                break
+            if not news:
+                await self._changed()
         raise StopAsyncIteration
 
     async def _changed(self):
-        if self._subscriber.arm():
-            return
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         # The subscriber owns the descriptor, and is kept until the loop has forgotten it.

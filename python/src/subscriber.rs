@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use incarnation::IncarnationTracker;
+use incarnation::{Closed, IncarnationTracker};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -66,11 +66,11 @@ impl Wake for Bell {
 
 /// One node that differs from what the subscriber last saw.
 ///
-/// `kind` is 'joined', 'changed' or 'gone'; `previous` is None for a node that joined, `current` is None
-/// for one that is gone.
+/// `kind` is 'joined', 'updated', 'rejoined' (it left the tracker and came back) or 'gone'. `previous` is
+/// None for a node that joined, `current` is None for one that is gone.
 #[pyclass(name = "Change", module = "incarnation", frozen, get_all)]
 pub struct Change {
-    /// 'joined', 'changed' or 'gone'.
+    /// 'joined', 'updated', 'rejoined' or 'gone'.
     kind: &'static str,
     /// The node.
     node: Py<PyTuple>,
@@ -98,10 +98,14 @@ impl Change {
 }
 
 impl Subscriber {
-    pub fn new(table: &IncarnationTracker<Key>) -> PyResult<Self> {
+    pub fn new(table: &IncarnationTracker<Key>, from_now: bool) -> PyResult<Self> {
         Ok(Self {
             inner: Mutex::new(Inner {
-                subscriber: table.subscribe(),
+                subscriber: if from_now {
+                    table.subscribe_from_now()
+                } else {
+                    table.subscribe()
+                },
                 wake_up: WakeUp::new()?,
             }),
         })
@@ -125,14 +129,14 @@ impl Subscriber {
         let list = PyList::empty(py);
         let state = |state| Py::new(py, NodeState::of(state));
         for (node, change) in changes {
-            let (kind, previous, current) = match change {
-                incarnation::Change::Joined { current } => ("joined", None, Some(current)),
-                incarnation::Change::Changed { previous, current } => {
-                    ("changed", Some(previous), Some(current))
-                }
-                incarnation::Change::Gone { last } => ("gone", Some(last), None),
+            let kind = match change {
+                incarnation::Change::Joined { .. } => "joined",
+                incarnation::Change::Updated { .. } => "updated",
+                incarnation::Change::Rejoined { .. } => "rejoined",
+                incarnation::Change::Gone { .. } => "gone",
                 _ => continue,
             };
+            let (previous, current) = (change.previous(), change.current());
             list.append(Change {
                 kind,
                 node: node.tuple(py)?,
@@ -143,8 +147,9 @@ impl Subscriber {
         Ok(list)
     }
 
-    /// Whether there is news already. If not, `fileno` becomes readable as soon as there is.
-    fn arm(&self) -> PyResult<bool> {
+    /// Whether there is news already. If not, `fileno` becomes readable as soon as there is. None if
+    /// there will be no more: the tracker is gone, and everything was told.
+    fn arm(&self) -> PyResult<Option<bool>> {
         self.with(|inner| {
             if inner.wake_up.process != std::process::id() {
                 inner.wake_up = WakeUp::new()?;
@@ -154,7 +159,11 @@ impl Subscriber {
             let polled = inner
                 .subscriber
                 .poll_changed(&mut Context::from_waker(&waker));
-            Ok(polled == Poll::Ready(()))
+            Ok(match polled {
+                Poll::Pending => Some(false),
+                Poll::Ready(Ok(())) => Some(true),
+                Poll::Ready(Err(Closed)) => None,
+            })
         })
     }
 

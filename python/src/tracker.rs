@@ -1119,8 +1119,8 @@ impl Tracker {
         Ok(report)
     }
 
-    fn _subscribe(&self) -> PyResult<Subscriber> {
-        Subscriber::new(&self.table)
+    fn _subscribe(&self, from_now: bool) -> PyResult<Subscriber> {
+        Subscriber::new(&self.table, from_now)
     }
 
     fn _nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

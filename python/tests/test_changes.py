@@ -6,7 +6,7 @@ import threading
 import pytest
 from conftest import A, B, C
 
-from incarnation import NodeState
+from incarnation import IncarnationTracker, NodeState
 
 
 def told(changes):
@@ -20,11 +20,51 @@ def test_a_change_tells_the_node_and_both_states(tracker):
     tracker.update_node(A, b"SUSPECT", 1, 2.0)
     tracker.update_node(A, b"DEAD", 1, 3.0)
     [change] = changes.drain()
-    assert (change.kind, change.previous.status, change.current.status) == ("changed", b"OK", b"DEAD")
+    assert (change.kind, change.previous.status, change.current.status) == ("updated", b"OK", b"DEAD")
     tracker.remove_node(A)
     assert told(changes.drain()) == [(A, "gone", NodeState(b"DEAD", 1, 3.0), None)]
     assert changes.drain() == []
-    assert "changed" in repr(change) and A[0] in repr(change)
+    assert "updated" in repr(change) and A[0] in repr(change)
+
+
+def test_a_node_that_left_and_came_back_has_rejoined(tracker):
+    tracker.update_node(A, b"OK", 5, 1.0)
+    changes = tracker.changes(from_now=True)
+    tracker.remove_node(A)
+    tracker.update_node(A, b"OK", 2, 2.0)
+    [change] = changes.drain()
+    assert change.kind == "rejoined"
+    assert (change.previous.incarnation, change.current.incarnation) == (5, 2)
+
+
+def test_an_iteration_ends_with_the_tracker_after_everything_was_told():
+    async def main():
+        tracker = IncarnationTracker()
+        changes = tracker.changes()
+        tracker.update_node(A, b"OK", 1, 1.0)
+        del tracker
+        told = [change.node async for change in changes]
+        with pytest.raises(ValueError, match="gone"):
+            changes.wait()
+        return told
+
+    assert asyncio.run(main()) == [A]
+
+
+def test_a_reader_that_waits_is_woken_by_the_end_of_the_tracker():
+    async def main():
+        tracker = IncarnationTracker()
+        changes = tracker.changes(from_now=True)
+
+        async def read():
+            return [change.node async for change in changes]
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        del tracker
+        return await asyncio.wait_for(task, 60)
+
+    assert asyncio.run(main()) == []
 
 
 def test_from_now_on_only_what_follows_is_told(tracker):
