@@ -4,12 +4,12 @@
 //! its limit the oldest tenth goes.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use incarnation::{RandomState, Timestamp};
+use hashbrown::HashMap;
+use incarnation::{RandomState, Timestamp, ToKey};
 
-use crate::key::Key;
+use crate::key::{Key, NodeRef};
 
 #[derive(Clone, Copy)]
 struct Death {
@@ -40,7 +40,7 @@ impl Deaths {
     /// Records a death, in place of an earlier one. Returns what it removed, to be dropped by a caller
     /// that holds no lock.
     #[must_use]
-    pub fn record(&mut self, node: &Key, incarnation: u64, at: Timestamp) -> Vec<Key> {
+    pub fn record(&mut self, node: &NodeRef<'_, '_>, incarnation: u64, at: Timestamp) -> Vec<Key> {
         let death = Death { at, incarnation };
         if let Some(known) = self.records.get_mut(node) {
             *known = death;
@@ -51,7 +51,7 @@ impl Deaths {
         } else {
             self.remove_oldest()
         };
-        self.records.insert(node.clone(), death);
+        self.records.insert(node.to_key(), death);
         removed
     }
 
@@ -71,13 +71,18 @@ impl Deaths {
     }
 
     #[must_use]
-    pub fn clear(&mut self, node: &Key) -> Option<Key> {
+    pub fn clear(&mut self, node: &NodeRef<'_, '_>) -> Option<Key> {
         self.records.remove_entry(node).map(|(node, _)| node)
     }
 
     /// Whether a node that claims this incarnation may be a zombie: it died within the window, and
     /// claims less than it needs. A record past the window is removed.
-    pub fn is_zombie(&mut self, node: &Key, claimed: i128, now: Timestamp) -> (bool, Option<Key>) {
+    pub fn is_zombie(
+        &mut self,
+        node: &NodeRef<'_, '_>,
+        claimed: i128,
+        now: Timestamp,
+    ) -> (bool, Option<Key>) {
         let Some(death) = self.records.get(node) else {
             return (false, None);
         };
@@ -92,7 +97,7 @@ impl Deaths {
     }
 
     /// The incarnation that a node needs to come back; 0 without a record, or if it died at 0.
-    pub fn required(&self, node: &Key) -> u64 {
+    pub fn required(&self, node: &NodeRef<'_, '_>) -> u64 {
         match self.records.get(node) {
             Some(death) if death.incarnation > 0 => {
                 death.incarnation.saturating_add(self.minimum_bump)

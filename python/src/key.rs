@@ -2,59 +2,63 @@
 //!
 //! A lookup borrows the text of the caller's tuple and allocates nothing. The table's own key is made
 //! when a node is new: it keeps the host, the port, and the caller's tuple, so that a list of all
-//! nodes is a list of tuples that exist already. It also keeps what the program attaches to the node.
+//! nodes is a list of tuples that exist already. What the program attaches to a node is the table's data.
 
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use equivalent::Equivalent;
+use incarnation::ToKey;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What the table keeps of a node beside its state.
-pub struct Stored {
+/// The table's key: the node's name, and the tuple it came in. Clones share both.
+#[derive(Clone)]
+pub struct Key(Arc<Named>);
+
+struct Named {
     host: Box<str>,
     port: u16,
     /// The tuple of the caller that made the node known; made when it is needed for a node that a
     /// snapshot brought.
     tuple: OnceLock<Py<PyTuple>>,
-    /// What the program attached to the node. Held for a moment only, and never while Python code runs.
-    data: Mutex<Option<Py<PyAny>>>,
 }
 
-impl Stored {
-    /// The node's tuple.
-    pub fn tuple<'a>(&'a self, py: Python<'_>) -> PyResult<&'a Py<PyTuple>> {
-        if let Some(tuple) = self.tuple.get() {
-            return Ok(tuple);
-        }
-        let made = (&*self.host, self.port).into_pyobject(py)?.unbind();
-        Ok(self.tuple.get_or_init(|| made))
+/// What the program attached to a node, for the node's time in the table.
+///
+/// The lock is held for a moment only, and never while Python code runs.
+#[derive(Default)]
+pub struct NodeData(Mutex<Option<Py<PyAny>>>);
+
+impl NodeData {
+    fn lock(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the program attached to the node.
-    pub fn data(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        data.as_ref().map(|data| data.clone_ref(py))
+    /// The attached object.
+    pub fn get(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.lock().as_ref().map(|data| data.clone_ref(py))
     }
 
-    /// Attaches an object to the node, or nothing; returns what was attached before.
-    pub fn replace_data(&self, data: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
-        let mut attached = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *attached, data)
+    /// Attaches an object, or nothing; returns what was attached before, for the caller to drop when it
+    /// holds no view.
+    #[must_use]
+    pub fn replace(&self, data: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        std::mem::replace(&mut *self.lock(), data)
     }
 
     /// Attaches an object unless there is one; returns the one that is attached then.
-    pub fn data_or(&self, py: Python<'_>, data: Py<PyAny>) -> Py<PyAny> {
-        let mut attached = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        attached.get_or_insert(data).clone_ref(py)
+    pub fn get_or_set(&self, py: Python<'_>, data: &Py<PyAny>) -> Py<PyAny> {
+        self.lock()
+            .get_or_insert_with(|| data.clone_ref(py))
+            .clone_ref(py)
     }
 
     /// Shows the attached object to the garbage collector, which must not wait for anybody.
     pub fn visit(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        match self.data.try_lock() {
+        match self.0.try_lock() {
             Ok(data) => visit.call(&*data),
             Err(_) => Ok(()),
         }
@@ -134,21 +138,16 @@ impl<'a, 'py> NodeRef<'a, 'py> {
         };
         Ok(Self { host, port, tuple })
     }
+}
 
-    /// Calls `work` with this node as a key of the table. The table clones a key that it keeps, and a
-    /// clone owns what it refers to.
-    #[inline]
-    pub fn as_key<R>(self, work: impl FnOnce(&Key) -> R) -> R {
-        work(&Key(Repr::Borrowed((&raw const self).cast())))
-    }
-
-    fn store(&self) -> Arc<Stored> {
-        Arc::new(Stored {
+/// The key of a node that is new to the table. Only an attached thread has a `NodeRef`.
+impl ToKey<Key> for NodeRef<'_, '_> {
+    fn to_key(&self) -> Key {
+        Key(Arc::new(Named {
             host: self.host.into(),
             port: self.port,
             tuple: OnceLock::from(self.tuple.to_owned().unbind()),
-            data: Mutex::new(None),
-        })
+        }))
     }
 }
 
@@ -214,54 +213,25 @@ fn hash<H: Hasher>(host: &str, port: u16, state: &mut H) {
     state.write_u16(port);
 }
 
-/// The table's key.
-pub struct Key(Repr);
-
-enum Repr {
-    Owned(Arc<Stored>),
-    /// Made by [`NodeRef::as_key`] only, and alive no longer than that call.
-    Borrowed(*const NodeRef<'static, 'static>),
-}
-
-// SAFETY: what is owned is Send and Sync (a `Py` that is dropped by a thread that is not attached is
-// handed to one that is). What is borrowed exists only as `&Key` within a call of `as_key`, on an
-// attached thread, and the table hands no key of a call to another thread: it keeps clones, which own.
-unsafe impl Send for Key {}
-// SAFETY: as above.
-unsafe impl Sync for Key {}
-
 impl Key {
     #[inline]
     fn parts(&self) -> (&str, u16) {
-        match &self.0 {
-            Repr::Owned(stored) => (&stored.host, stored.port),
-            Repr::Borrowed(node) => {
-                // SAFETY: made from a reference that outlives the key; see `as_key`.
-                let node = unsafe { &**node };
-                (node.host, node.port)
-            }
-        }
-    }
-
-    /// What the table keeps of the node; `None` for a key that is borrowed, which the table never keeps.
-    #[inline]
-    pub fn stored(&self) -> Option<&Arc<Stored>> {
-        match &self.0 {
-            Repr::Owned(stored) => Some(stored),
-            Repr::Borrowed(_) => None,
-        }
+        (&self.0.host, self.0.port)
     }
 
     /// The node's tuple.
-    pub fn tuple(&self, py: Python<'_>) -> PyResult<Py<PyTuple>> {
-        match &self.0 {
-            Repr::Owned(stored) => Ok(stored.tuple(py)?.clone_ref(py)),
-            Repr::Borrowed(node) => {
-                // SAFETY: made from a reference that outlives the key; see `as_key`.
-                let node = unsafe { &**node };
-                Ok(node.tuple.to_owned().unbind())
-            }
+    #[inline]
+    pub fn tuple(&self, py: Python<'_>) -> PyResult<&Py<PyTuple>> {
+        match self.0.tuple.get() {
+            Some(tuple) => Ok(tuple),
+            None => self.make_tuple(py),
         }
+    }
+
+    #[cold]
+    fn make_tuple(&self, py: Python<'_>) -> PyResult<&Py<PyTuple>> {
+        let made = (&*self.0.host, self.0.port).into_pyobject(py)?.unbind();
+        Ok(self.0.tuple.get_or_init(|| made))
     }
 
     /// `host:port`; the port follows the last colon.
@@ -277,23 +247,11 @@ impl Key {
             .parse::<u16>()
             .ok()
             .filter(|number| number.to_string() == port)?;
-        Some(Self(Repr::Owned(Arc::new(Stored {
+        Some(Self(Arc::new(Named {
             host: host.into(),
             port,
             tuple: OnceLock::new(),
-            data: Mutex::new(None),
-        }))))
-    }
-}
-
-impl Clone for Key {
-    /// A clone owns what it refers to. Of a borrowed key only an attached thread makes one.
-    fn clone(&self) -> Self {
-        Self(Repr::Owned(match &self.0 {
-            Repr::Owned(stored) => stored.clone(),
-            // SAFETY: made from a reference that outlives the key, by an attached thread; see `as_key`.
-            Repr::Borrowed(node) => unsafe { &**node }.store(),
-        }))
+        })))
     }
 }
 

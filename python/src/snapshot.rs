@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incarnation::{Claim, Record, Status};
+use incarnation::{Claim, Record, Status, ToKey};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -45,7 +45,7 @@ impl Snapshot {
             let rows = PyList::empty(py);
             for record in records {
                 let row = PyDict::new(py);
-                row.set_item(intern!(py, "node"), record.node().tuple(py)?)?;
+                row.set_item(intern!(py, "node"), record.node().tuple(py)?.clone_ref(py))?;
                 row.set_item(
                     intern!(py, "status"),
                     status::to_python(py, record.status()),
@@ -121,7 +121,7 @@ fn record(py: Python<'_>, row: &Bound<'_, PyDict>) -> PyResult<Record<Key>> {
     };
     let node = part("node")?;
     let node = match NodeRef::of(node.as_borrowed()) {
-        Ok(named) => named.as_key(Key::clone),
+        Ok(named) => named.to_key(),
         Err(reason) => return Err(reason.error(&node)),
     };
     let status: Status = status::of_python(&part("status")?, "status")?;

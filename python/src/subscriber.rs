@@ -14,7 +14,7 @@ use incarnation::{Closed, IncarnationTracker};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::key::Key;
+use crate::key::{Key, NodeData};
 use crate::node_state::NodeState;
 
 /// The Rust half of `incarnation.Changes`.
@@ -25,7 +25,7 @@ pub struct Subscriber {
 }
 
 struct Inner {
-    subscriber: incarnation::Subscriber<Key>,
+    subscriber: incarnation::Subscriber<Key, NodeData>,
     wake_up: WakeUp,
 }
 
@@ -98,7 +98,7 @@ impl Change {
 }
 
 impl Subscriber {
-    pub fn new(table: &IncarnationTracker<Key>, from_now: bool) -> PyResult<Self> {
+    pub fn new(table: &IncarnationTracker<Key, NodeData>, from_now: bool) -> PyResult<Self> {
         Ok(Self {
             inner: Mutex::new(Inner {
                 subscriber: if from_now {
@@ -139,7 +139,7 @@ impl Subscriber {
             let (previous, current) = (change.previous(), change.current());
             list.append(Change {
                 kind,
-                node: node.tuple(py)?,
+                node: node.tuple(py)?.clone_ref(py),
                 previous: previous.map(state).transpose()?,
                 current: current.map(state).transpose()?,
             })?;

@@ -5,11 +5,11 @@
 //! a sweep removed are collected first and handed to callbacks afterwards.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use incarnation::{
     Claim, Incarnation, IncarnationTracker, LocalError, Rejection, Status, SweepScope, Timestamp,
-    Verdict as TableVerdict,
+    ToKey, Verdict as TableVerdict,
 };
 use pyo3::exceptions::{PyException, PyKeyError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -21,7 +21,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::deaths::Deaths;
 use crate::fork::detached;
-use crate::key::{Key, NodeRef, NotANode, Stored, items};
+use crate::key::{Key, NodeData, NodeRef, NotANode, items};
 use crate::node_state::NodeState;
 use crate::number::{
     self, GivenIncarnation, Integer, MAX_INCARNATION, MAX_INCARNATION_JUMP, seconds_of,
@@ -34,7 +34,7 @@ use crate::verdict::{PyClaim, Verdict};
 /// The Rust half of `incarnation.IncarnationTracker`.
 #[pyclass(name = "Tracker", module = "incarnation", subclass, frozen, weakref)]
 pub struct Tracker {
-    pub table: IncarnationTracker<Key>,
+    pub table: IncarnationTracker<Key, NodeData>,
     /// Held while the own incarnation is raised, so that it never passes `MAX_INCARNATION`. This lock and
     /// the next two are held for a moment only, and never while Python code runs.
     raising: Mutex<()>,
@@ -211,7 +211,7 @@ impl Tracker {
         claim: Claim,
         now: Timestamp,
     ) -> TableVerdict {
-        let verdict = named.as_key(|key| self.table.update(key, claim, now));
+        let verdict = self.table.update(&named, claim, now);
         self.noted(node.py(), verdict)
     }
 
@@ -264,9 +264,11 @@ impl Tracker {
         let Some(node) = node_to_find(node)? else {
             return Ok(Freshness::Fresh);
         };
-        Ok(Freshness::of(node.as_key(|key| {
-            self.table.judge(key, claim, Timestamp::ZERO)
-        })))
+        Ok(Freshness::of(self.table.judge(
+            &node,
+            claim,
+            Timestamp::ZERO,
+        )))
     }
 
     /// Whether a sweep would find nothing to do: no node is too old while none is dead or timed out,
@@ -323,7 +325,7 @@ impl Tracker {
         let callback = callback.bind(py);
         let mut ending = None;
         for Removed { node, last } in removed {
-            let arguments = (node.tuple(py)?, NodeState::of(last));
+            let arguments = (node.tuple(py)?.clone_ref(py), NodeState::of(last));
             match callback.call1(arguments) {
                 Ok(_) => {}
                 Err(error) if error.is_instance_of::<PyException>(py) || ending.is_some() => {
@@ -344,16 +346,12 @@ impl Tracker {
         let mut tuples: Vec<Py<PyTuple>> = Vec::with_capacity(self.table.len());
         let mut failed = None;
         self.table.with(|view| {
-            view.iter().for_each(|(key, state)| {
-                if let Some(stored) = key.stored()
-                    && is(state)
-                {
-                    match stored.tuple(py) {
-                        Ok(tuple) => tuples.push(tuple.clone_ref(py)),
-                        Err(error) => failed = Some(error),
-                    }
-                }
-            });
+            view.iter()
+                .filter(|(_, state)| is(*state))
+                .for_each(|(key, _)| match key.tuple(py) {
+                    Ok(tuple) => tuples.push(tuple.clone_ref(py)),
+                    Err(error) => failed = Some(error),
+                });
         });
         match failed {
             Some(error) => Err(error),
@@ -362,25 +360,13 @@ impl Tracker {
     }
 
     /// All nodes with their states.
-    fn rows(&self) -> Vec<(Arc<Stored>, incarnation::NodeState)> {
+    fn rows(&self) -> Vec<(Key, incarnation::NodeState)> {
         let mut rows = Vec::with_capacity(self.table.len());
         self.table.with(|view| {
-            view.iter().for_each(|(key, state)| {
-                if let Some(stored) = key.stored() {
-                    rows.push((stored.clone(), state));
-                }
-            });
+            view.iter()
+                .for_each(|(key, state)| rows.push((key.clone(), state)));
         });
         rows
-    }
-
-    /// What the table keeps of a node.
-    fn stored(&self, node: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Stored>>> {
-        let Some(node) = node_to_find(node)? else {
-            return Ok(None);
-        };
-        let handle = self.table.handle(&node);
-        Ok(handle.and_then(|handle| handle.key().stored().cloned()))
     }
 }
 
@@ -490,9 +476,10 @@ impl Tracker {
             .max_incarnation(Incarnation::MAX)
             .max_incarnation_jump(MAX_INCARNATION_JUMP)
             .min_rejoin_bump(MAX_INCARNATION_JUMP.min(minimum_rejoin_incarnation_bump))
-            .local_incarnation(own);
+            .local_incarnation(own)
+            .data_with(|_| NodeData::default());
         if let Some(node) = self_node {
-            builder = builder.local_node(node_to_store(node)?.as_key(Key::clone));
+            builder = builder.local_node(node_to_store(node)?.to_key());
         }
         let tracker = Self {
             table: builder
@@ -607,7 +594,7 @@ impl Tracker {
         let now = self.time_or_now(node.py(), now)?;
         Ok(Verdict(match validated(status, incarnation, true)? {
             Some(claim) => {
-                let verdict = named.as_key(|key| self.table.hear(key, claim, now));
+                let verdict = self.table.hear(&named, claim, now);
                 self.noted(node.py(), verdict)
             }
             None => out_of_range(incarnation)?,
@@ -627,7 +614,7 @@ impl Tracker {
         let status = status::of_python(status, "status")?;
         let incarnation = number::incarnation(incarnation, "incarnation")?;
         Ok(Verdict(match validated(status, incarnation, !trusted)? {
-            Some(claim) => named.as_key(|key| self.table.judge(key, claim, Timestamp::ZERO)),
+            Some(claim) => self.table.judge(&named, claim, Timestamp::ZERO),
             None => out_of_range(incarnation)?,
         }))
     }
@@ -682,7 +669,7 @@ impl Tracker {
         self.table.with(|view| {
             for (node, claim) in packet {
                 let verdict = match claim {
-                    Ok(claim) => node.as_key(|key| view.update(key, claim, now)),
+                    Ok(claim) => view.update(&node, claim, now),
                     Err(verdict) => verdict,
                 };
                 full |= is_full(verdict);
@@ -749,7 +736,7 @@ impl Tracker {
         let py = node.py();
         let named = node_to_store(node)?;
         let now = self.time_or_now(py, timestamp)?;
-        let verdict = named.as_key(|key| self.table.add_unconfirmed(key, now));
+        let verdict = self.table.add_unconfirmed(&named, now);
         Ok(self.noted(py, verdict).accepted())
     }
 
@@ -776,7 +763,7 @@ impl Tracker {
                         return Ok(false);
                     }
                     let claim = Claim::new(state.status, incarnation).trusted();
-                    match named.as_key(|key| self.table.update(key, claim, now)) {
+                    match self.table.update(&named, claim, now) {
                         // The state moved since it was read: its status is to be kept.
                         TableVerdict::Applied { previous } if previous.status() != state.status => {
                             continue;
@@ -786,7 +773,7 @@ impl Tracker {
                         _ => return Ok(false),
                     }
                 }
-                _ => named.as_key(|key| self.table.confirm(key, incarnation, now)),
+                _ => self.table.confirm(&named, incarnation, now),
             };
             match self.noted(py, confirmed) {
                 TableVerdict::Joined => return Ok(true),
@@ -834,8 +821,8 @@ impl Tracker {
     fn get_all_nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let rows = self.rows();
         let mut objects = Vec::with_capacity(rows.len());
-        for (stored, state) in rows {
-            let row = (stored.tuple(py)?.clone_ref(py), NodeState::of(state));
+        for (node, state) in rows {
+            let row = (node.tuple(py)?.clone_ref(py), NodeState::of(state));
             objects.push(row.into_pyobject(py)?.into_any().unbind());
         }
         new_list(py, objects.into_iter())
@@ -930,7 +917,8 @@ impl Tracker {
     /// The node that the tracker's program is, if it was named.
     #[getter]
     fn self_node(&self, py: Python<'_>) -> PyResult<Option<Py<PyTuple>>> {
-        self.table.local_node().map(|key| key.tuple(py)).transpose()
+        let node = self.table.local_node();
+        node.map(|key| Ok(key.tuple(py)?.clone_ref(py))).transpose()
     }
 
     /// Sets the function that is called with (node, last state) for each node that a cleanup removes.
@@ -1000,7 +988,7 @@ impl Tracker {
         let incarnation = number::incarnation(incarnation_at_death, "incarnation_at_death")?
             .storable("incarnation_at_death")?;
         let at = self.time_or_now(node.py(), timestamp)?;
-        let removed = named.as_key(|key| lock(&self.deaths).record(key, incarnation, at));
+        let removed = lock(&self.deaths).record(&named, incarnation, at);
         drop(removed);
         Ok(())
     }
@@ -1009,7 +997,7 @@ impl Tracker {
     #[pyo3(signature = (node))]
     fn clear_death_record(&self, node: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some(node) = node_to_find(node)? {
-            let removed = node.as_key(|key| lock(&self.deaths).clear(key));
+            let removed = lock(&self.deaths).clear(&node);
             drop(removed);
         }
         Ok(())
@@ -1027,8 +1015,7 @@ impl Tracker {
             return Ok(false);
         };
         let now = self.now(node.py())?;
-        let (is_zombie, removed) =
-            named.as_key(|key| lock(&self.deaths).is_zombie(key, wide(claimed), now));
+        let (is_zombie, removed) = lock(&self.deaths).is_zombie(&named, wide(claimed), now);
         drop(removed);
         Ok(is_zombie)
     }
@@ -1036,9 +1023,7 @@ impl Tracker {
     /// The incarnation that a node needs to come back after its death; 0 if any will do.
     #[pyo3(signature = (node))]
     fn get_required_rejoin_incarnation(&self, node: &Bound<'_, PyAny>) -> PyResult<u64> {
-        Ok(node_to_find(node)?.map_or(0, |node| {
-            node.as_key(|key| lock(&self.deaths).required(key))
-        }))
+        Ok(node_to_find(node)?.map_or(0, |node| lock(&self.deaths).required(&node)))
     }
 
     /// Forgets the deaths past the zombie window. Returns how many.
@@ -1057,35 +1042,45 @@ impl Tracker {
         default: Option<Py<PyAny>>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let py = node.py();
-        let Some(stored) = self.stored(node)? else {
+        let Some(named) = node_to_find(node)? else {
             return Ok(default);
         };
-        if let Some(data) = stored.data(py) {
-            return Ok(Some(data));
-        }
+        let Some(data) = self
+            .table
+            .with(|view| Some(view.find(&named)?.data().get(py)))
+        else {
+            return Ok(default);
+        };
         let make = {
             let hooks = lock(&self.hooks);
             hooks.node_data.as_ref().map(|make| make.clone_ref(py))
         };
-        match make {
-            None => Ok(default),
-            Some(make) => {
-                let made = make.bind(py).call1((stored.tuple(py)?,))?.unbind();
-                self.has_data.store(true, Ordering::Relaxed);
-                Ok(Some(stored.data_or(py, made)))
-            }
-        }
+        let (None, Some(make)) = (&data, make) else {
+            return Ok(data.or(default));
+        };
+        let made = make.bind(py).call1((node,))?.unbind();
+        self.has_data.store(true, Ordering::Relaxed);
+        let data = self
+            .table
+            .with(|view| Some(view.find(&named)?.data().get_or_set(py, &made)));
+        Ok(data.or(default))
     }
 
     /// Attaches an object to a node for as long as the node is in the tracker. KeyError if it is unknown.
     #[pyo3(signature = (node, data))]
     fn set_data(&self, node: &Bound<'_, PyAny>, data: Py<PyAny>) -> PyResult<()> {
-        let Some(stored) = self.stored(node)? else {
-            return Err(PyKeyError::new_err(node.clone().unbind()));
-        };
+        let named = node_to_find(node)?;
         self.has_data.store(true, Ordering::Relaxed);
-        let data = (!data.is_none(node.py())).then_some(data);
-        drop(stored.replace_data(data));
+        let mut data = (!data.is_none(node.py())).then_some(data);
+        let before = named.and_then(|named| {
+            self.table
+                .with(|view| Some(view.find(&named)?.data().replace(data.take())))
+        });
+        match before {
+            // Dropped here, outside of the view: its finalizer is Python code.
+            Some(before) => drop(before),
+            None => return Err(PyKeyError::new_err(node.clone().unbind())),
+        }
         Ok(())
     }
 
@@ -1167,10 +1162,8 @@ impl Tracker {
         }
         if self.has_data.load(Ordering::Relaxed) {
             let view = self.table.pin();
-            for (key, _) in view.iter() {
-                if let Some(stored) = key.stored() {
-                    stored.visit(&visit)?;
-                }
+            for member in view.members() {
+                member.data().visit(&visit)?;
             }
         }
         Ok(())
@@ -1178,9 +1171,11 @@ impl Tracker {
 
     fn __clear__(&self) {
         drop(std::mem::take(&mut *lock(&self.hooks)));
-        for (stored, _) in self.rows() {
-            drop(stored.replace_data(None));
-        }
+        let mut data = Vec::new();
+        self.table.with(|view| {
+            data.extend(view.members().map(|member| member.data().replace(None)));
+        });
+        drop(data);
     }
 }
 
