@@ -144,14 +144,12 @@ impl Domain {
 
     /// The hot side of a pair of fences.
     #[inline]
-    #[cfg_attr(incarnation_loom, track_caller)]
     pub(crate) fn light_fence(&self) {
         // SeqCst: either this side or the heavy one sees what the other wrote before its fence.
         fence(Ordering::SeqCst);
     }
 
     /// The rare side of a pair of fences; always had.
-    #[cfg_attr(incarnation_loom, track_caller)]
     pub(crate) fn heavy_fence(&self) -> bool {
         // SeqCst: see `light_fence`.
         fence(Ordering::SeqCst);

@@ -75,7 +75,7 @@ fn parse(given: &str) -> Option<Site> {
 }
 
 static RECORDING: AtomicBool = AtomicBool::new(false);
-static REACHED: Mutex<BTreeSet<(String, u32, u32)>> = Mutex::new(BTreeSet::new());
+static REACHED: Mutex<BTreeSet<(&'static str, u32, u32)>> = Mutex::new(BTreeSet::new());
 
 /// Begins to note the places that models reach.
 pub fn record() {
@@ -87,13 +87,13 @@ pub fn reached() -> Vec<String> {
     let reached = REACHED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let place = |(file, line, column): &(String, u32, u32)| format!("{file}:{line}:{column}");
+    let place = |(file, line, column): &(&str, u32, u32)| format!("{file}:{line}:{column}");
     reached.iter().map(place).collect()
 }
 
-fn replacement(argument: usize, place: &Location<'_>) -> Option<Replacement> {
+fn replacement(argument: usize, place: &'static Location<'static>) -> Option<Replacement> {
     if RECORDING.load(std::sync::atomic::Ordering::Relaxed) {
-        let place = (place.file().to_owned(), place.line(), place.column());
+        let place = (place.file(), place.line(), place.column());
         REACHED
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -1,0 +1,181 @@
+//! The models as a binary: what each reaches, how long it takes, and what it says of a weakening.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::Weakening;
+
+/// A model that takes so much longer than it does by itself has caught nothing.
+const PATIENCE: u32 = 6;
+
+/// How many models run at once.
+pub fn jobs() -> usize {
+    let given = std::env::var("ORDERINGS_JOBS").ok();
+    let given = given.map(|jobs| jobs.parse().expect("ORDERINGS_JOBS is a number"));
+    given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// `ORDERINGS_LIMIT`: models that take more seconds than this are left out, for a first look. What such a look does not
+/// catch must be tried again without it.
+fn limit() -> Option<Duration> {
+    let given = std::env::var("ORDERINGS_LIMIT").ok()?;
+    Some(Duration::from_secs(given.parse().expect("ORDERINGS_LIMIT is a number of seconds")))
+}
+
+/// Waits for a process, and ends it if it takes longer than this; `None` if it did.
+fn wait(mut child: Child, patience: Option<Duration>) -> Option<Output> {
+    let begin = Instant::now();
+    // The few lines that it prints never fill the pipe.
+    while child.try_wait().expect("a model ends").is_none() {
+        if patience.is_some_and(|patience| begin.elapsed() > patience) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Some(child.wait_with_output().expect("a model ends"))
+}
+
+pub enum Verdict {
+    Passed,
+    Failed,
+    TooLong,
+}
+
+/// What is known of one model.
+#[derive(Default)]
+struct Known {
+    reaches: BTreeSet<String>,
+    took: Duration,
+}
+
+/// The models over one scheme of reclamation.
+pub struct Models {
+    binary: PathBuf,
+    known: BTreeMap<String, Known>,
+}
+
+impl Models {
+    /// Builds them, and runs each once.
+    pub fn build(here: &Path, folder: &Path, portable: bool) -> Self {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["test", "--release", "--test", "models", "--no-run"]);
+        if portable {
+            command.args([
+                "--config",
+                ".cargo/portable.toml",
+                "--target-dir",
+                "target/portable",
+            ]);
+        }
+        let output = command.current_dir(here).env_remove("RUSTFLAGS").output();
+        let said = output.expect("cargo runs").stderr;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let path = said
+            .rsplit_once('(')
+            .and_then(|(_, rest)| rest.split_once(')'));
+        let path = path
+            .unwrap_or_else(|| panic!("no binary named in:\n{said}"))
+            .0;
+        // A copy, so that a later build changes nothing.
+        let binary = folder.join(if portable { "portable" } else { "asymmetric" });
+        let _ = fs::remove_file(&binary);
+        fs::copy(here.join(path), &binary).expect("the binary can be copied");
+        let mut models = Self {
+            binary,
+            known: BTreeMap::new(),
+        };
+        models.look();
+        models
+    }
+
+    fn look(&mut self) {
+        let list = Command::new(&self.binary).arg("--list").output();
+        let list = String::from_utf8_lossy(&list.expect("the models run").stdout).into_owned();
+        let names = list.lines().filter(|name| {
+            // The checker's own: they reach nothing of the library, and some must fail.
+            !name.starts_with("litmus::") && !name.starts_with("epoch::")
+        });
+        let queue = Mutex::new(names);
+        let known = Mutex::new(BTreeMap::new());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs() {
+                scope.spawn(|| {
+                    loop {
+                        let Some(name) = queue.lock().unwrap().next() else {
+                            return;
+                        };
+                        let begin = Instant::now();
+                        let child = Command::new(&self.binary)
+                            .args(["--exact", name, "--sites"])
+                            .stdout(Stdio::piped())
+                            .stderr(Stdio::null())
+                            .spawn()
+                            .expect("a model runs");
+                        let Some(output) = wait(child, limit()) else {
+                            println!("{name} is left out");
+                            continue;
+                        };
+                        assert!(output.status.success(), "{name} fails by itself");
+                        let said = String::from_utf8_lossy(&output.stdout);
+                        let reaches = said.lines().filter_map(|line| {
+                            let site = line.strip_prefix("site ")?;
+                            Some(site[site.rfind("/src/")? + 1..].to_owned())
+                        });
+                        let one = Known {
+                            reaches: reaches.collect(),
+                            took: begin.elapsed(),
+                        };
+                        known.lock().unwrap().insert(name.to_owned(), one);
+                    }
+                });
+            }
+        });
+        self.known = known.into_inner().unwrap();
+    }
+
+    /// The models that come to the weakening's place, the shortest first.
+    pub fn that_reach(&self, one: &Weakening) -> Vec<&str> {
+        let place = one.place();
+        let mut reaching: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.reaches.contains(&place))
+            .collect();
+        reaching.sort_by_key(|(_, known)| known.took);
+        reaching
+            .into_iter()
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    pub fn run(&self, model: &str, one: &Weakening) -> Verdict {
+        let child = Command::new(&self.binary)
+            .args(["--exact", model])
+            .env("WEAKEN", one.switch())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a model runs");
+        let patience = self.known[model].took * PATIENCE + Duration::from_secs(20);
+        let Some(output) = wait(child, Some(patience)) else {
+            return Verdict::TooLong;
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        if output.status.success() && said.contains(&format!("model {model} ... ok")) {
+            Verdict::Passed
+        } else if output.status.signal().is_some()
+            || said.contains(&format!("model {model} ... FAILED"))
+        {
+            Verdict::Failed
+        } else {
+            panic!("{model} was not run: {}\n{said}", output.status)
+        }
+    }
+}

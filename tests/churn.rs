@@ -1,0 +1,73 @@
+//! Threads that add, remove, look up, sweep and subscribe at once on a table of a few entries, so that entries are
+//! reused all the time. Miri and ThreadSanitizer run it over many schedules; they report what is wrong in memory, and
+//! the test what is wrong in the answers.
+
+use std::thread;
+use std::time::Duration;
+
+use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp};
+
+const NODES: u64 = 3;
+const ROUNDS: u64 = if cfg!(miri) { 12 } else { 4_000 };
+
+/// Keys on the heap: a key that is read after its entry was reused is memory that was freed.
+fn key(node: u64) -> String {
+    format!("node {node}")
+}
+
+/// The incarnations of a node are its number and multiples of ten above it.
+fn claim(node: u64, round: u64) -> Claim {
+    Claim::alive(10 * round + node)
+}
+
+fn tracker() -> IncarnationTracker<String> {
+    IncarnationTracker::builder()
+        .max_nodes(2)
+        .hard_limit(3)
+        .max_tombstones(2)
+        .dead_retention(Duration::from_nanos(1))
+        .reclaimer(Reclaimer::private())
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn readers_see_whole_entries_while_entries_are_reused() {
+    let tracker = tracker();
+    thread::scope(|scope| {
+        for writer in 0..2 {
+            let tracker = &tracker;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let node = (round + writer) % NODES;
+                    let now = Timestamp::from_nanos(round);
+                    let _ = tracker.update(&key(node), claim(node, round), now);
+                    let _ = tracker.remove(&key((node + 1) % NODES), now);
+                    if round % 4 == 0 {
+                        let _ = tracker.sweep(now);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut subscriber = tracker.subscribe();
+            for round in 0..ROUNDS {
+                let mut view = tracker.pin();
+                for (node, state) in view.iter() {
+                    let number: u64 = node.strip_prefix("node ").unwrap().parse().unwrap();
+                    assert_eq!(state.incarnation.get() % 10, number, "of another node");
+                }
+                view.repin();
+                let node = round % NODES;
+                if let Some(state) = view.get(&key(node)) {
+                    assert_eq!(state.incarnation.get() % 10, node, "of another node");
+                }
+                drop(view);
+                subscriber.drain(|_, _| {});
+            }
+        });
+    });
+    let _ = tracker.sweep(Timestamp::from_nanos(ROUNDS));
+    assert!(tracker.len() <= 3);
+    assert_eq!(tracker.pending_reclaim(), 0);
+}
