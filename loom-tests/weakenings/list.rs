@@ -131,8 +131,8 @@ pub const LIST: &[Weakening] = &[
         to: "let second = entry.next.load(Ordering::Relaxed);",
         also: &[(
             CHAIN,
-            "next = entry.next.load(Ordering::Acquire);",
-            "next = entry.next.load(Ordering::Relaxed);",
+            "place = entry.next.load(Ordering::Acquire) as usize;",
+            "place = entry.next.load(Ordering::Relaxed) as usize;",
         )],
         model: "tombstones::old_claim_against_burial_in_the_middle",
     },
@@ -467,6 +467,22 @@ pub const LIST: &[Weakening] = &[
         to: "        let mut top = list.load(Ordering::Relaxed);",
         also: &[],
         model: "recycling::the_free_list_goes_on_where_it_says",
+    },
+    Weakening {
+        name: "a place returns to the first class",
+        file: SLAB,
+        from: "let class = self.classes.of(index.get());",
+        to: "let class = self.classes.of(0);",
+        also: &[],
+        model: "recycling::a_place_returns_to_its_own_class",
+    },
+    Weakening {
+        name: "the highest of the marks is overwritten by a lower one",
+        file: SLAB,
+        from: "self.highest.fetch_max(index.get(), Ordering::Relaxed);",
+        to: "self.highest.store(index.get(), Ordering::Relaxed);",
+        also: &[],
+        model: "scans::a_scan_reaches_the_highest_of_two_marks",
     },
     Weakening {
         name: "the free list does not count",

@@ -77,7 +77,8 @@ impl PackedState {
     #[inline(always)]
     pub(crate) const fn of_entry(bits: u64) -> Option<Self> {
         debug_assert!(bits == 0 || bits == u64::MAX || Self::from_bits(bits).is_some());
-        if bits == u64::MAX {
+        // Both that are none, in one comparison.
+        if bits.wrapping_sub(1) >= u64::MAX - 1 {
             return None;
         }
         match NonZeroU64::new(bits) {

@@ -9,7 +9,9 @@
 mod imp {
     /// Atomics and fences.
     pub(crate) mod atomic {
-        pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+        pub(crate) use core::sync::atomic::{
+            AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
+        };
 
         /// Atomics that need no shadows under the model checker; see its arm of this facade.
         pub(crate) mod plain {

@@ -1,16 +1,21 @@
 //! The chains: finding, linking and unlinking entries.
 //!
-//! A chain only grows at its head and loses entries anywhere. Whoever stands on an unlinked entry
+//! A chain only grows at its head and loses entries anywhere. A reader that stands on an unlinked entry
 //! still finds its way: `next` stays frozen until the grace period is over, and points to an entry
-//! further on; nothing is ever inserted in between. Unlinking is for the holder of the shard's
-//! shard lock alone, so `next` needs no mark bits.
+//! further on; nothing is ever inserted in between. Only the holder of the shard's lock unlinks, so
+//! `next` needs no mark bits.
+//!
+//! A head names the first entry by its number within the head's [class](super::classes); `next` is an index.
+//! An empty head names a place that is never occupied. A walk may look at it as at any other: its packed state is that of
+//! no live entry, and its `next` is 0.
 
 use core::hint::select_unpredictable;
 
 use super::Table;
+use super::classes::rarely;
 use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU16, Ordering};
 
 /// What walking a chain came to.
 pub(super) enum Step<'t, K, D> {
@@ -21,60 +26,44 @@ pub(super) enum Step<'t, K, D> {
 }
 
 impl<K, D> Table<K, D> {
-    /// The entry that holds the key `is` recognises and whose life is not over, in the chain that
-    /// begins at `first`.
+    /// The entry that holds the key `is` recognises and whose life is not over, in the chain of a hash.
     ///
     /// Wait-free: one pass, no store. The caller is pinned.
-    ///
     #[inline(always)]
-    pub(super) fn walk(&self, first: u32, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K, D> {
-        let mut next = self.begin(first, hash);
-        while let Some(index) = Index::new(next) {
-            let entry = self.slab.entry(index);
-            // SAFETY: the entry was linked when the caller, who is pinned, came to it.
-            let matches = unsafe { entry.hash() == hash && is(entry.key()) };
-            // Of several entries with one key, all but one are evicted.
-            if matches {
-                let entry_state = entry.entry_state();
-                if entry_state != EntryState::Evicted {
-                    return Step::Found(entry, index, entry_state);
-                }
-            }
-            // Acquire: as for the second, further on.
-            next = entry.next.load(Ordering::Acquire);
-        }
-        Step::Missing
+    pub(super) fn find(&self, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K, D> {
+        // Before the Acquire, after which the compiler would have to read again where the array is.
+        let entries = self.slab.entries();
+        walk(entries, self.first(hash), hash, is)
     }
 
-    /// Where a walk begins: at the first entry of the chain, or at the second if the first is of another
-    /// hash. The caller is pinned.
-    ///
-    /// Which of the two holds a key is chance, which a branch would guess wrong too often, and find out
-    /// only when the entry has arrived from memory. So it is no branch.
-    #[inline(always)]
-    pub(super) fn begin(&self, first: u32, hash: u32) -> u32 {
-        // An empty chain begins at place 0, which nobody ever occupies: its `next` is 0.
-        let entry = self.slab.place(first);
-        // Acquire: whoever misses an entry because it was unlinked here must find its tombstone, which was
-        // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
-        // `tombstones::old_claim_against_burial_in_the_middle`.
-        let second = entry.next.load(Ordering::Acquire);
-        // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it is place 0,
-        // whose hash nobody ever writes.
-        let is_first = unsafe { entry.hash() } == hash;
-        select_unpredictable(is_first, first, second)
+    /// The same in the chain that begins at `first`.
+    pub(super) fn find_from(
+        &self,
+        first: usize,
+        hash: u32,
+        is: impl Fn(&K) -> bool,
+    ) -> Step<'_, K, D> {
+        walk(self.slab.entries(), first, hash, is)
     }
 
-    /// The first entry of a hash's chain.
+    /// Where a walk along a hash's chain begins: its first place or its second.
     #[inline(always)]
-    pub(super) fn first(&self, hash: u32) -> u32 {
+    pub(super) fn begin(&self, hash: u32) -> usize {
+        let entries = self.slab.entries();
+        begin(entries, self.first(hash), hash)
+    }
+
+    /// The first place of a hash's chain: an index, or a place that is never occupied.
+    #[inline(always)]
+    pub(super) fn first(&self, hash: u32) -> usize {
         // Acquire: with the Release in `link`, the entry is as its inserter left it. Pinned by
         // `inserts::a_linked_entry_is_whole`.
-        self.head(hash).load(Ordering::Acquire)
+        let local = self.head(hash).load(Ordering::Acquire);
+        self.slab.classes().place(local, hash)
     }
 
     #[inline(always)]
-    fn head(&self, hash: u32) -> &AtomicU32 {
+    fn head(&self, hash: u32) -> &AtomicU16 {
         let head = self.head_of(hash);
         debug_assert!(head < self.heads.len());
         // SAFETY: the mask leaves numbers below that of the heads, a power of two.
@@ -86,13 +75,17 @@ impl<K, D> Table<K, D> {
     ///
     /// Two entries of one key can't both be linked: both inserters walked the chain from the `first`
     /// that they swing. And `first` can't have come back as another: its inserter is pinned.
-    pub(super) fn link(&self, first: u32, hash: u32, index: Index) -> Result<(), u32> {
+    pub(super) fn link(&self, first: usize, hash: u32, index: Index) -> Result<(), usize> {
+        let classes = self.slab.classes();
+        let local = classes.local(first as u32);
+        // A chain ends with 0, whatever place its empty head names.
+        let next = classes.index(local, hash).map_or(0, Index::get);
         // Relaxed: published by the exchange.
-        self.slab.entry(index).next.store(first, Ordering::Relaxed);
+        self.slab.entry(index).next.store(next, Ordering::Relaxed);
         self.head(hash)
             .compare_exchange(
-                first,
-                index.get(),
+                local,
+                classes.local(index.get()),
                 // Release: publishes the entry. Pinned by `inserts::a_linked_entry_is_whole`.
                 // Acquire: since `first` was read, the key may have lived, died and been unlinked
                 // behind our back; its tombstone must be seen by the look that follows. Pinned by
@@ -102,21 +95,23 @@ impl<K, D> Table<K, D> {
                 Ordering::Acquire,
             )
             .map(drop)
+            .map_err(|local| classes.place(local, hash))
     }
 
     /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the shard lock's holder.
     pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Indexes) {
-        let head = &self.heads[head];
+        let (number, head) = (head as u32, &self.heads[head]);
+        let classes = self.slab.classes();
         let mut previous: Option<&Entry<K, D>> = None;
         // Acquire: as in `first`.
-        let mut next = head.load(Ordering::Acquire);
-        while let Some(index) = Index::new(next) {
+        let mut next = classes.index(head.load(Ordering::Acquire), number);
+        while let Some(index) = next {
             let entry = self.slab.entry(index);
             // Acquire: unlinkings made here before are passed on with the one we may make.
             let after = entry.next.load(Ordering::Acquire);
             if entry.entry_state() != EntryState::Evicted {
                 previous = Some(entry);
-                next = after;
+                next = Index::new(after);
                 continue;
             }
             match previous {
@@ -125,8 +120,8 @@ impl<K, D> Table<K, D> {
                 Some(previous) => previous.next.store(after, Ordering::Release),
                 None => {
                     let swung = head.compare_exchange(
-                        index.get(),
-                        after,
+                        classes.local(index.get()),
+                        classes.local(after),
                         // Release: as for the store above. Pinned by
                         // `tombstones::a_burial_at_the_head_is_handed_over`.
                         Ordering::Release,
@@ -134,14 +129,90 @@ impl<K, D> Table<K, D> {
                         Ordering::Acquire,
                     );
                     if let Err(newer) = swung {
-                        // Somebody linked in front: start over, the entry has a predecessor now.
-                        next = newer;
+                        // Another entry was linked in front: start over, this one has a predecessor now.
+                        next = classes.index(newer, number);
                         continue;
                     }
                 }
             }
             unlinked.push(index);
-            next = after;
+            next = Index::new(after);
         }
     }
+}
+
+/// The entry at an index, or at a place that is never occupied.
+#[inline(always)]
+fn at<K, D>(entries: &[Entry<K, D>], place: usize) -> &Entry<K, D> {
+    debug_assert!(place < entries.len());
+    // SAFETY: heads and chains name only indexes that came out of the slab, which are within the array, and
+    // the first places of the classes, which are always there.
+    unsafe { entries.get_unchecked(place) }
+}
+
+/// Places are `usize` here, so that each is an address by one shift.
+#[inline(always)]
+fn walk<K, D>(
+    entries: &[Entry<K, D>],
+    first: usize,
+    hash: u32,
+    is: impl Fn(&K) -> bool,
+) -> Step<'_, K, D> {
+    let mut place = begin(entries, first, hash);
+    loop {
+        let entry = at(entries, place);
+        // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it was never occupied, and
+        // nobody ever writes its hash.
+        if unsafe { entry.hash() } == hash {
+            let entry_state = entry.entry_state();
+            // Of several entries with one key, all but one are evicted.
+            if let EntryState::Live(_) = entry_state {
+                // SAFETY: it holds a key, and keeps it while the caller is pinned.
+                if is(unsafe { entry.key() }) {
+                    return found(entry, place, entry_state);
+                }
+            } else {
+                rarely();
+                // SAFETY: as above, where it is occupied.
+                if entry_state == EntryState::Vacant
+                    && entry.is_occupied()
+                    && is(unsafe { entry.key() })
+                {
+                    return found(entry, place, entry_state);
+                }
+            }
+        }
+        // Acquire: as for the second, further on.
+        place = entry.next.load(Ordering::Acquire) as usize;
+        if place == 0 {
+            return Step::Missing;
+        }
+        rarely();
+    }
+}
+
+#[inline(always)]
+fn found<K, D>(entry: &Entry<K, D>, place: usize, entry_state: EntryState) -> Step<'_, K, D> {
+    // SAFETY: the entry holds a key, and place 0 never does.
+    let index = unsafe { Index::new_unchecked(place as u32) };
+    Step::Found(entry, index, entry_state)
+}
+
+/// Where a walk begins: at the first entry of the chain, or at the second if the first is of another
+/// hash. The caller is pinned.
+///
+/// Which of the two holds a key is chance, which a branch would guess wrong too often, and find out
+/// only when the entry has arrived from memory. So it is no branch.
+#[inline(always)]
+fn begin<K, D>(entries: &[Entry<K, D>], first: usize, hash: u32) -> usize {
+    // The place of an empty head is never occupied: its `next` is 0.
+    let entry = at(entries, first);
+    // Acquire: a reader that misses an entry because it was unlinked here must find its tombstone, which was
+    // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
+    // `tombstones::old_claim_against_burial_in_the_middle`.
+    let second = entry.next.load(Ordering::Acquire);
+    // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it was never occupied, and
+    // nobody ever writes its hash.
+    let is_first = unsafe { entry.hash() } == hash;
+    select_unpredictable(is_first, first, second as usize)
 }

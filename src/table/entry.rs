@@ -131,9 +131,10 @@ impl<K, D> Entry<K, D> {
         });
     }
 
-    /// Whether the entry holds a key. Only for whoever has the whole table to itself.
+    /// Whether the entry holds a key. For callers that have the whole table to themselves, or that are pinned and came to
+    /// the entry through its head.
     pub(super) fn is_occupied(&self) -> bool {
-        // Relaxed: the caller is alone.
+        // Relaxed: the caller is alone, or the Acquire of the head ordered it.
         self.generation.load(Ordering::Relaxed) % 2 == 1
     }
 

@@ -1,7 +1,7 @@
 //! The table: heads, chains and entries, and what becomes of those that were removed.
 //!
 //! ```text
-//! hash(K) --high half--> heads[h] --> entry i --> entry j --> 0        one array of entries
+//! hash(K) --high half--> heads[h] --> entry i --> entry j --> 0        16-bit heads, one array of entries
 //! ```
 //!
 //! It knows keys and packed states, not policies: [`tracker`](crate::tracker) judges claims. It allocates
@@ -10,6 +10,7 @@
 //! [`Pinned`] is the only way in: what it hands out is protected until it is dropped.
 
 mod chain;
+mod classes;
 mod entry;
 mod indexes;
 mod pinned;
@@ -20,6 +21,8 @@ mod slab;
 mod stripe;
 mod zeroed;
 
+#[cfg(incarnation_loom)]
+pub use classes::model::with_two_classes;
 pub(crate) use entry::{EntryState, Index};
 pub(crate) use pinned::{Link, Node, Pinned, Retiring};
 pub(crate) use stripe::of_this_thread as stripe_of_this_thread;
@@ -30,27 +33,29 @@ use crate::reclaim::Domain;
 #[cfg(feature = "_bench_floor")]
 use crate::rule::PackedState;
 use crate::sync::Padded;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use crate::sync::thread::yield_now;
 
 #[cfg(feature = "_bench_floor")]
 use crate::time::Timestamp;
 
+use classes::Classes;
+use entry::Entry;
 use retired::RetiredList;
 use shard::Shard;
 use slab::Slab;
-use zeroed::{Zeroable, ZeroedArray};
+use zeroed::{Pages, Zeroable, ZeroedArray};
 
 /// Most heads one shard covers: few enough for its logically deleted entries to be found by looking at all of them.
 const HEADS_PER_SHARD: usize = 256;
 
 // SAFETY: an atomic integer of zeroes is valid, and needs no drop.
-unsafe impl Zeroable for AtomicU32 {}
+unsafe impl Zeroable for AtomicU16 {}
 
 #[derive(Debug)]
 pub(crate) struct Table<K, D> {
-    /// The first entry of each chain, or 0.
-    heads: ZeroedArray<AtomicU32>,
+    /// The first entry of each chain by its number within the head's class, or 0.
+    heads: ZeroedArray<AtomicU16>,
     /// Which bits of a hash are the number of its head.
     mask: u32,
     slab: Slab<K, D>,
@@ -73,23 +78,45 @@ pub(crate) struct Size {
     pub(crate) hard_limit: usize,
     /// How many entries there are: live ones, and those on their way in or out.
     pub(crate) entries: usize,
+    /// Whether a large table asks for huge pages.
+    pub(crate) huge_pages: bool,
 }
+
+/// Heads a node, at least; there are up to twice as many, so that most chains are one entry long. In a table that fits
+/// into the caches, more heads save second looks. In a larger one, the bytes of the heads decide.
+const HEADS_IN_CACHE: usize = 4;
+const HEADS_IN_MEMORY: usize = 2;
+
+/// Tables of so many bytes, heads included, ask for huge pages.
+const HUGE: usize = 8 << 20;
 
 impl<K, D> Table<K, D> {
     /// `None` if there can't be so many entries, or no memory for them.
     pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
-        // Between 2 and 4 heads a node, so that most chains are one entry long.
+        let classes = Classes::of_entries(size.entries)?;
+        let each = if classes.is_one() {
+            HEADS_IN_CACHE
+        } else {
+            HEADS_IN_MEMORY
+        };
         let heads = size
             .nodes
-            .checked_mul(2)?
-            .max(1)
+            .checked_mul(each)?
+            // A class without a head would be of no use.
+            .max(classes.count())
             .checked_next_power_of_two()?;
         let mask = u32::try_from(heads - 1).ok()?;
+        let bytes = size.entries.checked_mul(size_of::<Entry<K, D>>())? + heads * size_of::<u16>();
+        let pages = if size.huge_pages && bytes >= HUGE {
+            Pages::Huge
+        } else {
+            Pages::Ordinary
+        };
         let shards = heads.div_ceil(HEADS_PER_SHARD);
         Some(Self {
-            heads: ZeroedArray::new(heads)?,
+            heads: ZeroedArray::new(heads, pages)?,
             mask,
-            slab: Slab::new(size.entries)?,
+            slab: Slab::new(size.entries, pages)?,
             shards: (0..shards).map(|_| Shard::default()).collect(),
             retired: RetiredList::new(size.entries),
             domain,
@@ -170,6 +197,12 @@ impl<K, D> Table<K, D> {
         self.retired.pending_reclaim()
     }
 
+    /// Whether a key of a table that is not full may find no free entry because entries wait to be used again. Else
+    /// the class of its head is full.
+    pub(crate) fn may_wait_for_entries(&self) -> bool {
+        self.slab.classes().is_one() || self.pending_reclaim() > 0
+    }
+
     /// How many evicted entries are still in their chains.
     pub(crate) fn pending_unlink(&self) -> usize {
         // Relaxed: see the field. Who unlinked another's may have said so first.
@@ -227,19 +260,19 @@ impl<K, D> Table<K, D> {
     pub(crate) fn prefetch_first(&self, hash: u32) {
         // Relaxed: a hint; nothing is read through it.
         let first = self.heads[self.head_of(hash)].load(Ordering::Relaxed);
-        self.prefetch_place(first);
+        self.prefetch_place(self.slab.classes().place(first, hash));
     }
 
     /// Asks for the line of the second entry of a hash's chain if the first is of another hash: so it
     /// is for at most one node in five of a full table. The caller is pinned.
     #[inline(always)]
     pub(crate) fn prefetch_second(&self, hash: u32) {
-        self.prefetch_place(self.begin(self.first(hash), hash));
+        self.prefetch_place(self.begin(hash));
     }
 
     #[inline(always)]
-    fn prefetch_place(&self, place: u32) {
-        prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(place as usize));
+    fn prefetch_place(&self, place: usize) {
+        prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(place));
     }
 
     /// A lookup by a caller who vouches that nothing is removed meanwhile.
@@ -257,7 +290,7 @@ impl<K, D> Table<K, D> {
     where
         Q: ?Sized + equivalent::Equivalent<K>,
     {
-        match self.walk(self.first(hash), hash, |known| key.equivalent(known)) {
+        match self.find(hash, |known| key.equivalent(known)) {
             chain::Step::Found(entry, _, EntryState::Live(packed)) => {
                 Some((packed, entry.last_update()))
             }
@@ -281,12 +314,17 @@ pub struct Places(Slab<u8, ()>);
 #[allow(missing_docs, reason = "for the models")]
 impl Places {
     pub fn new(count: usize) -> Self {
-        Self(Slab::new(count).expect("a few"))
+        Self(Slab::new(count, Pages::Ordinary).expect("a few"))
     }
 
     /// Takes a free place, and has it hold a key.
     pub fn take(&self) -> Option<Index> {
-        let index = self.0.take()?;
+        self.take_for(0)
+    }
+
+    /// Takes a free place of the class of a hash, and has it hold a key.
+    pub fn take_for(&self, hash: u32) -> Option<Index> {
+        let index = self.0.take(hash)?;
         // SAFETY: just taken from the free places.
         unsafe { self.0.entry(index).occupy(0, 0, ()) };
         Some(index)

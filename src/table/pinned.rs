@@ -135,8 +135,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
     where
         Q: ?Sized + Equivalent<K>,
     {
-        let first = self.table.first(hash);
-        match self.table.walk(first, hash, |known| key.equivalent(known)) {
+        match self.table.find(hash, |known| key.equivalent(known)) {
             Step::Found(entry, index, entry_state) => Some((Node { entry, index }, entry_state)),
             Step::Missing => None,
         }
@@ -152,7 +151,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         // User code, all of it, before a place is taken.
         let copy = key.to_key();
         let data = data(&copy);
-        let Some(index) = self.take() else {
+        let Some(index) = self.take(hash) else {
             return Link::NoRoom;
         };
         let entry = table.slab.entry(index);
@@ -162,7 +161,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         let mut first = table.first(hash);
         loop {
             if let Step::Found(entry, index, entry_state) =
-                table.walk(first, hash, |known| key.equivalent(known))
+                table.find_from(first, hash, |known| key.equivalent(known))
             {
                 return Link::Found(Node { entry, index }, entry_state);
             }
@@ -179,13 +178,13 @@ impl<'t, K, D> Pinned<'t, K, D> {
         }
     }
 
-    /// A free place; collects what is ready if there is none.
-    fn take(&self) -> Option<Index> {
-        self.table.slab.take().or_else(|| {
+    /// A free place that the head of `hash` can name; collects what is ready if there is none.
+    fn take(&self, hash: u32) -> Option<Index> {
+        self.table.slab.take(hash).or_else(|| {
             if !self.table.retired.is_blocked(&self.table.domain) {
                 self.table.collect();
             }
-            self.table.slab.take()
+            self.table.slab.take(hash)
         })
     }
 

@@ -238,6 +238,7 @@ impl Drop for RetiredList {
 
 #[cfg(all(test, not(incarnation_loom)))]
 mod tests {
+    use super::super::zeroed::Pages;
     use super::*;
 
     impl RetiredList {
@@ -258,10 +259,10 @@ mod tests {
     fn however_many_entries_a_guard_holds_up_a_collection_looks_at_few_batches() {
         const ENTRIES: usize = 10_000;
         let (domain, retired) = (Domain::private(), RetiredList::new(ENTRIES));
-        let slab: Slab<u64, ()> = Slab::new(ENTRIES).unwrap();
+        let slab: Slab<u64, ()> = Slab::new(ENTRIES, Pages::Ordinary).unwrap();
         let guard = domain.pin();
         for number in 0..ENTRIES {
-            let index = slab.take().unwrap();
+            let index = slab.take(0).unwrap();
             // SAFETY: just taken.
             unsafe { slab.entry(index).occupy(0, number as u64, ()) };
             let mut entries = Indexes::default();
@@ -277,7 +278,7 @@ mod tests {
             }
         }
         assert_eq!(retired.pending_reclaim(), ENTRIES);
-        assert!(slab.take().is_none());
+        assert!(slab.take(0).is_none());
 
         drop(guard);
         // crossbeam-epoch hands out what is ready by and by.
@@ -286,10 +287,10 @@ mod tests {
         }
         assert_eq!(retired.pending_reclaim(), 0);
         for _ in 0..ENTRIES {
-            let index = slab.take().unwrap();
+            let index = slab.take(0).unwrap();
             // SAFETY: just taken, and to be dropped with the slab.
             unsafe { slab.entry(index).occupy(0, 0, ()) };
         }
-        assert!(slab.take().is_none());
+        assert!(slab.take(0).is_none());
     }
 }

@@ -1,27 +1,35 @@
-//! The one array of entries and the list of its free places.
+//! The one array of entries and the lists of its free places.
 //!
-//! Entries never move and are named by 32-bit indexes. A place is taken from the free lists first
-//! and from the untouched end of the array last, so that memory follows use. The free lists are
-//! stacks of indexes with a counter against ABA, one for a few threads each, so that churn does not
-//! bounce one line between all cores.
+//! Entries never move and are named by 32-bit indexes. Each belongs to a [class](super::classes), and a new entry is
+//! taken from the class of the head that will name it. Within a class a place is taken from the free lists first
+//! and from the untouched end last, so memory follows use. The free lists are stacks of indexes with a counter
+//! against ABA. A class of a large table has several, one for a few threads each, unless there are many
+//! classes: either way churn does not bounce one line between all cores.
 
+use super::classes::Classes;
 use super::entry::{Entry, Index};
-use super::zeroed::ZeroedArray;
+use super::zeroed::{Pages, ZeroedArray};
 use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering, plain};
 
-/// Free lists of a large table.
+/// Free lists of a large table, at least.
 const LISTS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
 /// Tables below this many entries have one free list.
 const LARGE: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Slab<K, D> {
-    /// Place 0 stays unused.
+    /// The first place of each class stays unused.
     entries: ZeroedArray<Entry<K, D>>,
-    /// The highest place that was ever taken.
-    mark: Padded<plain::AtomicU32>,
-    /// Tops of the free lists: a counter in the high half, an index (or 0) in the low one.
+    classes: Classes,
+    /// How many entries a class has.
+    locals: u32,
+    /// For each class, the highest local number that was ever taken.
+    marks: Box<[Padded<plain::AtomicU32>]>,
+    /// The highest place that was ever taken; not kept if there is one class, whose mark it is.
+    highest: Padded<plain::AtomicU32>,
+    /// Tops of the free lists: a counter in the high half, an index (or 0) in the low one. The lists of class c are
+    /// number c and every further one at a distance of the number of classes.
     free: Box<[Padded<AtomicU64>]>,
 }
 
@@ -36,39 +44,51 @@ const fn next_top(top: u64, index: u32) -> u64 {
 }
 
 impl<K, D> Slab<K, D> {
-    /// An array of `capacity` entries; `None` if there can't be that many.
-    pub(super) fn new(capacity: usize) -> Option<Self> {
-        u32::try_from(capacity).ok()?;
-        let lists = if capacity < LARGE { 1 } else { LISTS };
+    /// An array of at least `entries` entries; `None` if there can't be that many.
+    pub(super) fn new(entries: usize, pages: Pages) -> Option<Self> {
+        let classes = Classes::of_entries(entries)?;
+        let count = classes.count();
+        let locals = entries.div_ceil(count);
+        let lists = if entries < LARGE { 1 } else { LISTS };
         Some(Self {
-            entries: ZeroedArray::new(capacity.checked_add(1)?)?,
-            mark: Padded::default(),
-            free: (0..lists).map(|_| Padded::default()).collect(),
+            entries: ZeroedArray::new(locals.checked_add(1)?.checked_mul(count)?, pages)?,
+            classes,
+            locals: u32::try_from(locals).ok()?,
+            marks: (0..count).map(|_| Padded::default()).collect(),
+            highest: Padded::default(),
+            free: (0..lists.max(count)).map(|_| Padded::default()).collect(),
         })
     }
 
+    #[inline(always)]
+    pub(super) fn classes(&self) -> Classes {
+        self.classes
+    }
+
+    /// The highest index there is.
     pub(super) fn capacity(&self) -> usize {
         self.entries.len() - 1
     }
 
     /// The highest place that was ever taken: a scan need not look beyond.
     pub(super) fn mark(&self) -> u32 {
-        // Relaxed: a node known to be in the table was known through a chain of Acquires.
-        self.mark.load(Ordering::Relaxed)
+        let mark = if self.classes.is_one() {
+            &self.marks[0]
+        } else {
+            &self.highest
+        };
+        // Relaxed: a node known to be in the table was known through a chain of Acquires, and the mark was raised
+        // before the node was linked. Pinned by `scans::a_scan_reaches_the_highest_of_two_marks`.
+        mark.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
     pub(super) fn entry(&self, index: Index) -> &Entry<K, D> {
-        self.place(index.get())
-    }
-
-    /// The entry at an index, or that of place 0, which is never in use.
-    #[inline(always)]
-    pub(super) fn place(&self, place: u32) -> &Entry<K, D> {
-        debug_assert!((place as usize) < self.entries.len());
+        let entries = self.entries();
+        debug_assert!((index.get() as usize) < entries.len());
         // SAFETY: an index comes out of `take` (through a head, a chain, a handle of this table) or
-        // of a scan up to the mark, and neither goes beyond the array. Place 0 is always there.
-        unsafe { self.entries.get_unchecked(place as usize) }
+        // of a scan up to the mark, and neither goes beyond the array.
+        unsafe { entries.get_unchecked(index.get() as usize) }
     }
 
     #[inline(always)]
@@ -76,12 +96,22 @@ impl<K, D> Slab<K, D> {
         &self.entries
     }
 
-    /// A free place, which is then the caller's alone.
-    pub(super) fn take(&self) -> Option<Index> {
+    /// A free place that the head of `hash` can name. It is then the caller's alone.
+    pub(super) fn take(&self, hash: u32) -> Option<Index> {
+        let class = self.classes.of(hash);
         let start = super::stripe::of_this_thread();
-        (0..self.free.len())
-            .find_map(|step| self.pop(&self.free[(start + step) % self.free.len()]))
-            .or_else(|| self.take_fresh())
+        (0..self.lists_per_class())
+            .find_map(|step| self.pop(self.list(class, start + step)))
+            .or_else(|| self.take_fresh(class))
+    }
+
+    fn lists_per_class(&self) -> usize {
+        self.free.len() / self.classes.count()
+    }
+
+    /// A free list of a class: one of a few, by the thread's stripe.
+    fn list(&self, class: u32, stripe: usize) -> &AtomicU64 {
+        &self.free[class as usize + stripe % self.lists_per_class() * self.classes.count()]
     }
 
     fn pop(&self, list: &AtomicU64) -> Option<Index> {
@@ -107,26 +137,30 @@ impl<K, D> Slab<K, D> {
         }
     }
 
-    fn take_fresh(&self) -> Option<Index> {
+    fn take_fresh(&self, class: u32) -> Option<Index> {
+        let fresh = &self.marks[class as usize];
         // Relaxed: an untouched place is all zeroes since before the table was shared.
-        let mut mark = self.mark.load(Ordering::Relaxed);
+        let mut mark = fresh.load(Ordering::Relaxed);
         loop {
-            if mark as usize >= self.capacity() {
+            if mark >= self.locals {
                 return None;
             }
-            match self.mark.compare_exchange_weak(
-                mark,
-                mark + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Index::new(mark + 1),
+            match fresh.compare_exchange_weak(mark, mark + 1, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => break,
                 Err(newer) => mark = newer,
             }
         }
+        let index = self.classes.index((mark + 1) as u16, class)?;
+        // Relaxed, both: the link of this place publishes it. A mark that is as high already was read here, so
+        // the link publishes that, too. Mostly another class has raised it.
+        if !self.classes.is_one() && self.highest.load(Ordering::Relaxed) < index.get() {
+            self.highest.fetch_max(index.get(), Ordering::Relaxed);
+        }
+        Some(index)
     }
 
-    /// Gives a place back.
+    /// Gives a place back to its class.
     ///
     /// # Safety
     ///
@@ -135,7 +169,8 @@ impl<K, D> Slab<K, D> {
         let entry = self.entry(index);
         // SAFETY: by the caller's packed state.
         unsafe { entry.vacate() };
-        let list = &self.free[super::stripe::of_this_thread() % self.free.len()];
+        let class = self.classes.of(index.get());
+        let list = self.list(class, super::stripe::of_this_thread());
         // Relaxed: only the counter and index are used, nothing behind them.
         let mut top = list.load(Ordering::Relaxed);
         loop {

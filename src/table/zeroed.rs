@@ -1,7 +1,7 @@
 //! An array that the operating system zeroes, so that only what is touched costs memory.
 //!
-//! Large zeroed allocations come as untouched pages. But asking the allocator for a large alignment
-//! makes it zero by hand, touching them all: so this asks for an ordinary one and aligns by itself.
+//! Large zeroed allocations come as untouched pages. But an allocator that is asked for a large alignment
+//! zeroes by hand, and touches them all. So this asks for an ordinary alignment and aligns by itself.
 
 #[cfg(not(incarnation_loom))]
 pub(crate) use real::ZeroedArray;
@@ -16,14 +16,38 @@ pub(crate) use model::ZeroedArray;
 /// A value of zero bytes must be valid, and must need no drop.
 pub(crate) unsafe trait Zeroable: Default {}
 
+/// Which pages an array asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    Ordinary,
+    /// Of 2 MiB, where the system has them and the array is that large: fewer misses of the address translation's
+    /// caches. The system may refuse; then the pages are ordinary ones.
+    Huge,
+}
+
 #[cfg(not(incarnation_loom))]
 mod real {
-    use super::Zeroable;
+    use super::{Pages, Zeroable};
     use core::marker::PhantomData;
     use core::ops::Deref;
     use core::ptr::NonNull;
     use core::slice;
     use std::alloc::{Layout, alloc_zeroed, dealloc};
+
+    /// The size of a huge page, and what it must be aligned to.
+    const HUGE_PAGE: usize = 2 << 20;
+
+    /// Asks the system to back whole huge pages of the range with such. An error is no harm: the pages are
+    /// ordinary ones then. The tail that fills no huge page is left as it is.
+    #[cfg(target_os = "linux")]
+    fn ask_for_huge_pages(first: NonNull<u8>, bytes: usize) {
+        let bytes = bytes - bytes % HUGE_PAGE;
+        // SAFETY: the range lies within one allocation of ours. The advice changes no content.
+        let _ = unsafe { libc::madvise(first.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn ask_for_huge_pages(_first: NonNull<u8>, _bytes: usize) {}
 
     /// A boxed slice of zeroed `T`, whose elements are never dropped.
     #[derive(Debug)]
@@ -42,18 +66,23 @@ mod real {
 
     impl<T: Zeroable> ZeroedArray<T> {
         /// `None` if the array would not fit into the address space, or the system refuses it.
-        pub(crate) fn new(len: usize) -> Option<Self> {
+        pub(crate) fn new(len: usize, pages: Pages) -> Option<Self> {
             const { assert!(size_of::<T>() > 0) };
-            let slack = align_of::<T>();
-            let size = len.max(1).checked_mul(size_of::<T>())?.checked_add(slack)?;
+            let bytes = len.max(1).checked_mul(size_of::<T>())?;
+            let is_huge = pages == Pages::Huge && bytes >= HUGE_PAGE;
+            let slack = if is_huge { HUGE_PAGE } else { align_of::<T>() };
+            let size = bytes.checked_add(slack)?;
             let layout = Layout::from_size_align(size, align_of::<usize>()).ok()?;
             // SAFETY: the size is not zero.
             let allocation = NonNull::new(unsafe { alloc_zeroed(layout) })?;
             let offset = allocation.align_offset(slack);
             // SAFETY: aligning moves by less than the slack that was asked for on top.
-            let first = unsafe { allocation.add(offset) }.cast();
+            let first = unsafe { allocation.add(offset) };
+            if is_huge {
+                ask_for_huge_pages(first, bytes);
+            }
             Some(Self {
-                first,
+                first: first.cast(),
                 len,
                 allocation,
                 layout,
@@ -82,7 +111,7 @@ mod real {
 
 #[cfg(incarnation_loom)]
 mod model {
-    use super::Zeroable;
+    use super::{Pages, Zeroable};
     use core::ops::Deref;
 
     /// The model checker's atomics are not made of zeroes: an ordinary boxed slice.
@@ -90,7 +119,7 @@ mod model {
     pub(crate) struct ZeroedArray<T>(Box<[T]>);
 
     impl<T: Zeroable> ZeroedArray<T> {
-        pub(crate) fn new(len: usize) -> Option<Self> {
+        pub(crate) fn new(len: usize, _pages: Pages) -> Option<Self> {
             Some(Self((0..len).map(|_| T::default()).collect()))
         }
     }

@@ -75,6 +75,7 @@ pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
     tombstone_retention: Option<Duration>,
     reclaimer: Option<Reclaimer>,
     hasher: S,
+    huge_pages: bool,
     make_data: MakeData<K, D>,
 }
 
@@ -181,6 +182,7 @@ impl<K> Default for Builder<K> {
             tombstone_retention: None,
             reclaimer: None,
             hasher: RandomState::new(),
+            huge_pages: true,
             make_data: MakeData::new(|_| ()),
         }
     }
@@ -345,8 +347,32 @@ impl<K, D, S> Builder<K, D, S> {
         self
     }
 
-    /// Hashes keys with `hasher` instead of a randomly seeded ahash. Keys come from the network, so
-    /// it should be seeded at random and resist collisions; its high bits choose the chain.
+    /// Whether a table of 8 MiB or more asks the system for pages of 2 MiB (on Linux, by `madvise`). On by default.
+    ///
+    /// Huge pages make lookups in a large table faster: fewer accesses wait for the translation of an address. But
+    /// the system zeroes 2 MiB at the first use of each, which makes the slowest joins slower, and memory is used in such
+    /// steps. A smaller table never asks. If the system refuses, the pages are ordinary ones.
+    ///
+    /// ```
+    /// use incarnation::IncarnationTracker;
+    /// let tracker = IncarnationTracker::<u64>::builder()
+    ///     .max_nodes(1_000_000)
+    ///     .huge_pages(false)
+    ///     .build()?;
+    /// # Ok::<(), incarnation::BuildError>(())
+    /// ```
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.huge_pages = yes;
+        self
+    }
+
+    /// Hashes keys with `hasher` instead of the randomly seeded [`RandomState`].
+    ///
+    /// Keys come from the network, so it should be seeded at random and resist collisions. All bits of the high half
+    /// of the 64-bit hash must spread. The low ones of that half choose the chain. In a table of 65,535 entries or
+    /// more (`hard_limit` and a quarter) they also choose the part of the entries that a node may use. With a hasher
+    /// that does not spread them, such a table may refuse nodes with `AtCapacity` before `hard_limit` nodes are
+    /// live. No hasher makes a table hold more than `hard_limit`.
     pub fn hasher<T>(self, hasher: T) -> Builder<K, D, T> {
         self.retyped(|_, make_data| (hasher, make_data))
     }
@@ -403,6 +429,7 @@ impl<K, D, S> Builder<K, D, S> {
             tombstone_retention: self.tombstone_retention,
             reclaimer: self.reclaimer,
             hasher,
+            huge_pages: self.huge_pages,
             make_data,
         }
     }
@@ -426,6 +453,7 @@ where
             hard_limit,
             // Room for entries on their way in, and for removed ones that wait for a view.
             entries: hard_limit.saturating_add(spare(hard_limit)),
+            huge_pages: self.huge_pages,
         };
         let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
         let table = Table::new(size, domain).ok_or(BuildError::TooManyNodes { hard_limit })?;

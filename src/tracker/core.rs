@@ -107,8 +107,8 @@ pub(crate) struct Core<K, D, S> {
 
 /// The high half of a key's hash.
 ///
-/// Not by [`BuildHasher::hash_one`]: ahash has it depend on the key's *type* where the compiler allows
-/// specialization, and then an integer would not be found by what is equivalent to it.
+/// Not by [`BuildHasher::hash_one`]: a hasher may have that depend on the key's *type* (ahash does), and then an integer
+/// would not be found by what is equivalent to it.
 #[allow(clippy::manual_hash_one, reason = "see above")]
 #[inline(always)]
 pub(crate) fn table_hash<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u32 {
@@ -122,7 +122,7 @@ where
     K: Eq + Hash + Clone,
     S: BuildHasher,
 {
-    /// The high half of the hash: its own high bits choose the chain, all of it is compared.
+    /// The high half of the hash: its low bits choose the chain, all of it is compared.
     #[inline(always)]
     pub(crate) fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u32 {
         table_hash(&self.hasher, key)
@@ -344,7 +344,11 @@ where
         self.table.collect();
         match self.attempt(hash, key, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),
-            None => self.noted(self.no_room(Rejection::PendingReclaim)),
+            None if self.table.may_wait_for_entries() => {
+                self.noted(self.no_room(Rejection::PendingReclaim))
+            }
+            // The class of the key's head is full: the hasher does not spread.
+            None => self.noted(self.no_room(Rejection::AtCapacity)),
         }
     }
 

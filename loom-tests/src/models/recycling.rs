@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 
-use incarnation::model::Places;
+use incarnation::model::{Places, with_two_classes};
 use incarnation::{Claim, SweepScope};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
@@ -11,6 +11,24 @@ use crate::{Bounds, Model, USUAL};
 
 /// Places, and those that are taken.
 type Shared = (Places, Mutex<Vec<NonZeroU32>>);
+
+/// A place that a head of the class can name.
+fn take_of_class(places: &Places, class: u32) -> Option<NonZeroU32> {
+    let place = places.take_for(class)?;
+    assert_eq!(place.get() % 2, class);
+    Some(place)
+}
+
+/// Gives a place of one class back, and takes one of each class.
+fn use_two_classes((places, taken): &Shared, class: u32) {
+    let first = take_of_class(places, class).unwrap();
+    places.give_back(first);
+    for class in [class, 1 - class] {
+        // Before the lock, which no switch of threads must happen under.
+        let place = take_of_class(places, class);
+        taken.lock().unwrap().extend(place);
+    }
+}
 
 pub fn models() -> Vec<Model> {
     vec![
@@ -169,6 +187,24 @@ pub fn models() -> Vec<Model> {
                 assert_eq!(taken.len(), 3);
                 taken.dedup();
                 assert_eq!(taken.len(), 3, "no place is anybody's twice");
+            },
+        ),
+        Model::new(
+            "recycling::a_place_returns_to_its_own_class",
+            USUAL,
+            || (with_two_classes(|| Places::new(4)), Mutex::default()),
+            &[
+                |shared: &Shared| use_two_classes(shared, 0),
+                |shared: &Shared| use_two_classes(shared, 1),
+            ],
+            |(places, taken): &Shared| {
+                let mut taken = taken.lock().unwrap();
+                for class in [0, 1] {
+                    taken.extend(std::iter::from_fn(|| take_of_class(places, class)));
+                }
+                taken.sort_unstable();
+                taken.dedup();
+                assert_eq!(taken.len(), 4, "each place once, and none is lost");
             },
         ),
         // What was settled before the batches were taken says nothing of those that came in between.

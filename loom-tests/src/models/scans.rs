@@ -1,8 +1,9 @@
 //! Scans come to entries without a head: the packed state alone must make them whole.
 
 use incarnation::Claim;
+use incarnation::model::with_two_classes;
 
-use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, world};
 use crate::{Model, USUAL};
 
 /// Each key only ever with its own packed states.
@@ -55,6 +56,24 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |_| {},
+        ),
+        Model::new(
+            "scans::a_scan_reaches_the_highest_of_two_marks",
+            USUAL,
+            // The two nodes are of different heads, and so of different classes.
+            || with_two_classes(|| world(builder().hasher(Chains::Two), &[])),
+            &[
+                |w: &World| {
+                    let _ = w.tracker.update(&NODE, Claim::alive(1), BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                    if w.state(NODE).is_some() {
+                        assert_eq!(w.tracker.pin().iter().count(), 2);
+                    }
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.iter().count(), 2),
         ),
     ]
 }
