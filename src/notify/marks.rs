@@ -39,8 +39,8 @@ use std::sync::OnceLock;
 
 use super::wake_list::{Ticket, WakeList};
 use crate::reclaim::Domain;
-use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering, plain};
+use crate::sync::{Padded, try_boxed};
 use crate::table::Index;
 
 /// Entries of one range: a look at a marked one reads so many.
@@ -102,16 +102,17 @@ pub(crate) struct Look {
 pub(crate) struct NoOwner;
 
 impl Notify {
-    pub(crate) fn new(places: usize) -> Self {
+    /// `None` if there is no memory for the marks.
+    pub(crate) fn new(places: usize) -> Option<Self> {
         // Index 0 is no entry's, but the last one is.
         let ranges = places / RANGE as usize + 1;
-        Self {
+        Some(Self {
             shared: Padded::default(),
-            marks: (0..ranges).map(|_| AtomicU64::new(0)).collect(),
+            marks: try_boxed(ranges, AtomicU64::default)?,
             waiters: WakeList::default(),
             node_waits: OnceLock::new(),
             owners: plain::AtomicU64::new(0),
-        }
+        })
     }
 
     /// To be called after every change of the packed state at an index; `joined` if a node entered the

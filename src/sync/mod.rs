@@ -103,6 +103,7 @@ mod catch_panic;
 #[cfg(not(incarnation_loom))]
 mod hashed_key;
 mod map;
+mod try_boxed;
 
 pub(crate) use catch_panic::catch_panic;
 #[allow(
@@ -112,6 +113,7 @@ pub(crate) use catch_panic::catch_panic;
 )]
 pub use imp::*;
 pub(crate) use map::Map;
+pub(crate) use try_boxed::try_boxed;
 
 /// A value on cache lines of its own: 128 bytes, since processors prefetch lines in pairs.
 #[derive(Debug, Default)]

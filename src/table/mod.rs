@@ -32,9 +32,9 @@ use core::sync::atomic::AtomicI64;
 use crate::reclaim::Domain;
 #[cfg(feature = "_bench_floor")]
 use crate::rule::PackedState;
-use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use crate::sync::thread::yield_now;
+use crate::sync::{Padded, try_boxed};
 
 #[cfg(feature = "_bench_floor")]
 use crate::time::Timestamp;
@@ -117,7 +117,7 @@ impl<K, D> Table<K, D> {
             heads: ZeroedArray::new(heads, pages)?,
             mask,
             slab: Slab::new(size.entries, pages)?,
-            shards: (0..shards).map(|_| Shard::default()).collect(),
+            shards: try_boxed(shards, Shard::default)?,
             retired: RetiredList::new(size.entries),
             domain,
             pending_unlink: AtomicI64::new(0),

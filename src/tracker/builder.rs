@@ -92,7 +92,7 @@ pub enum BuildError {
         /// What a sweep restores.
         max_nodes: usize,
     },
-    /// More entries than 32-bit indexes can name, or than the system reserves memory for.
+    /// More entries than 32-bit indexes can name, or than the system has memory for.
     TooManyNodes {
         /// The limit on live nodes.
         hard_limit: usize,
@@ -133,7 +133,8 @@ impl fmt::Display for BuildError {
             Self::TooManyNodes { hard_limit } => {
                 write!(
                     f,
-                    "hard_limit {hard_limit} (twice max_nodes unless set) is more than can be laid out"
+                    "hard_limit {hard_limit} (twice max_nodes unless set) exceeds the maximum table size, or the memory \
+                     that the system has"
                 )
             }
             Self::MaxIncarnationTooLarge { max_incarnation } => write!(
@@ -456,7 +457,9 @@ where
             huge_pages: self.huge_pages,
         };
         let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
-        let table = Table::new(size, domain).ok_or(BuildError::TooManyNodes { hard_limit })?;
+        let no_room = BuildError::TooManyNodes { hard_limit };
+        let table = Table::new(size, domain).ok_or_else(|| no_room.clone())?;
+        let notify = Notify::new(table.capacity()).ok_or(no_room)?;
         let local_hash = self
             .local_key
             .as_ref()
@@ -471,7 +474,7 @@ where
         };
         Ok(IncarnationTracker::new(Arc::new(Core {
             make_data: self.make_data,
-            notify: Notify::new(table.capacity()),
+            notify,
             table,
             tombstones: Tombstones::new(
                 self.max_tombstones.unwrap_or(self.max_nodes),
