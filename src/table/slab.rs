@@ -9,8 +9,8 @@
 use super::classes::Classes;
 use super::entry::{Entry, Index};
 use super::zeroed::{Pages, ZeroedArray};
-use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering, plain};
+use crate::sync::{Padded, try_boxed};
 
 /// Free lists of a large table, at least.
 const LISTS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
@@ -54,9 +54,9 @@ impl<K, D> Slab<K, D> {
             entries: ZeroedArray::new(locals.checked_add(1)?.checked_mul(count)?, pages)?,
             classes,
             locals: u32::try_from(locals).ok()?,
-            marks: (0..count).map(|_| Padded::default()).collect(),
+            marks: try_boxed(count, Padded::default)?,
             highest: Padded::default(),
-            free: (0..lists.max(count)).map(|_| Padded::default()).collect(),
+            free: try_boxed(lists.max(count), Padded::default)?,
         })
     }
 
