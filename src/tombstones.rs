@@ -3,7 +3,7 @@
 //! When a Dead or Left entry leaves the table, its last packed state and the time of its death are buried
 //! here *before* the eviction: there is no instant at which the node is in neither place. Only the
 //! insertion of an unknown node looks, and not even that while a count says that there are none.
-//! Bounded: past its limit the oldest go.
+//! Bounded: past the limit the oldest go. While threads write at once, each may exceed it by one.
 #![forbid(unsafe_code)]
 
 use core::cell::Cell;
@@ -15,7 +15,6 @@ use equivalent::Equivalent;
 use crate::rule::PackedState;
 use crate::sync::Map;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::thread::yield_now;
 use crate::time::Timestamp;
 
 /// What is remembered of one death.
@@ -113,6 +112,18 @@ impl<K: Eq + Hash> Tombstones<K> {
         self.map.get(key)
     }
 
+    /// A node's tombstone, and what `look` sees while that can't change: it is neither written nor cleared
+    /// nor expired meanwhile. Takes a lock even if there are no tombstones, unless none are kept.
+    pub(crate) fn find_locked<Q, R>(&self, key: &Q, look: impl FnOnce() -> R) -> (Option<Found>, R)
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        if !self.are_kept() {
+            return (None, look());
+        }
+        self.map.look(key, |found| (found.copied(), look()))
+    }
+
     /// What counts of it by `now`.
     #[inline]
     pub(crate) fn current(&self, found: Option<Found>, now: Timestamp) -> Option<Tombstone> {
@@ -153,14 +164,15 @@ impl<K: Eq + Hash> Tombstones<K> {
         if self.map.modify(key, deepen) {
             return outcome.get();
         }
-        // Before a place is counted: while this key's code runs, others may be waiting for a place, and that code may bury
-        // somebody itself.
         let key = self.map.prepare(key.clone());
-        // Given back unless the tombstone is created, also if the key's `Hash` or `Eq` panics: a count that is
-        // never so low again would have everybody make room for ever.
-        let reserved = self.reserve();
+        // Given back unless the tombstone is created, also if the key's `Eq` panics.
+        let counted = self.count_one();
         if self.map.upsert(key, new, deepen) {
-            core::mem::forget(reserved);
+            core::mem::forget(counted);
+            // Threads that counted at once had nothing to remove yet.
+            if self.len() as u64 > self.max {
+                self.trim(self.max);
+            }
         }
         outcome.get()
     }
@@ -186,40 +198,29 @@ impl<K: Eq + Hash> Tombstones<K> {
         }
     }
 
-    fn reserve(&self) -> Reserved<'_, K> {
-        // Relaxed, all: who must find the count raised has seen the eviction that follows it.
-        let mut count = self.count.load(Ordering::Relaxed);
-        loop {
-            if count >= self.max {
-                if !self.trim() {
-                    // Others have counted theirs and are about to dig them.
-                    yield_now();
-                }
-                count = self.count.load(Ordering::Relaxed);
-                continue;
-            }
-            match self.count.compare_exchange_weak(
-                count,
-                count + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Reserved(self),
-                Err(now) => count = now,
-            }
+    /// Counts a tombstone that is about to be created; at the limit the oldest eighth makes room (at least
+    /// one), so that a flood of deaths pays for a look at all of them once in many writes.
+    ///
+    /// Waits for nobody: a thread that has counted and stands still takes up room, and no more.
+    fn count_one(&self) -> Counted<'_, K> {
+        // Relaxed: a thread that must find the count raised has seen the eviction that follows it.
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(self);
+        if before >= self.max {
+            self.trim(self.max + 1 - (self.max / 8).max(1));
         }
+        counted
     }
 
-    /// Makes room: the oldest eighth goes (at least one), so that a flood of deaths pays for a
-    /// look at all of them once in many writes. Threads at it at once share the work. False if there is nobody to go.
-    fn trim(&self) -> bool {
-        let goal = self.max - (self.max / 8).max(1);
+    /// Removes the oldest until no more than `goal` are counted. Tombstones that are counted and not yet
+    /// written count, but can't be removed. Threads that do this at once share the work.
+    fn trim(&self, goal: u64) {
         let mut deaths = Vec::with_capacity(self.len());
         self.map
             .for_each(|_, found| deaths.push(found.tombstone.died));
-        let surplus = deaths.len().saturating_sub(goal as usize);
+        let surplus = self.len().saturating_sub(goal as usize).min(deaths.len());
         if surplus == 0 {
-            return false;
+            return;
         }
         let (_, youngest_to_go, _) = deaths.select_nth_unstable(surplus - 1);
         let youngest_to_go = *youngest_to_go;
@@ -227,7 +228,6 @@ impl<K: Eq + Hash> Tombstones<K> {
             |found| found.tombstone.died <= youngest_to_go && self.len() as u64 > goal,
             || self.uncount(),
         );
-        true
     }
 
     /// A node lives again at `packed state`: the tombstone that it was found to have ends, if it lies below.
@@ -268,6 +268,20 @@ impl<K: Eq + Hash> Tombstones<K> {
         }
     }
 
+    /// Brings back the times of deaths that are later than `latest`, and says how many.
+    pub(crate) fn bring_back(&self, latest: Timestamp) -> usize {
+        if self.len() == 0 {
+            return 0;
+        }
+        self.map.change_each(|found| {
+            let is_ahead = found.tombstone.died > latest;
+            if is_ahead {
+                found.tombstone.died = latest;
+            }
+            is_ahead
+        })
+    }
+
     /// Ends the tombstones whose time is over, and says how many.
     pub(crate) fn purge(&self, now: Timestamp) -> usize {
         if self.len() == 0 {
@@ -302,10 +316,10 @@ impl<K> Tombstones<K> {
     }
 }
 
-/// A place counted for a tombstone that is not created yet.
-struct Reserved<'a, K>(&'a Tombstones<K>);
+/// A tombstone that is counted and not created yet.
+struct Counted<'a, K>(&'a Tombstones<K>);
 
-impl<K> Drop for Reserved<'_, K> {
+impl<K> Drop for Counted<'_, K> {
     fn drop(&mut self) {
         self.0.uncount();
     }
@@ -355,6 +369,27 @@ mod tests {
             kept.sort_unstable();
             let oldest = death + 1 - kept.len() as u64;
             assert_eq!(kept, (oldest..=death).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_burial_that_stands_still_holds_up_no_other() {
+        for max in [1, 2, 15, 16] {
+            let tombstones = std::sync::Arc::new(Tombstones::new(max, LONG));
+            let others = tombstones.clone();
+            let (done, back) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                // A thread that has counted its tombstone, and does not get on.
+                let stands_still = others.count_one();
+                for key in 0..100_u64 {
+                    others.write(&key, tombstone(1, key), NOW);
+                }
+                drop(stands_still);
+                let _ = done.send(());
+            });
+            let patience = Duration::from_secs(20);
+            assert_eq!(back.recv_timeout(patience), Ok(()), "{max}");
+            assert!(tombstones.len() <= max);
         }
     }
 

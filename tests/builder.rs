@@ -150,3 +150,33 @@ fn the_errors_say_what_contradicts_what() {
     let error: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
     assert!(error.source().is_none());
 }
+
+#[test]
+fn a_zombie_window_longer_than_tombstones_are_kept_is_refused() {
+    let (window, retention) = (Duration::from_secs(60), Duration::from_secs(59));
+    let limited = || {
+        builder()
+            .zombie_window(window)
+            .tombstone_retention(retention)
+    };
+    let refusal = BuildError::ZombieWindowAboveRetention {
+        zombie_window: window,
+        tombstone_retention: retention,
+    };
+    assert_eq!(refused(limited()), refusal);
+    let message = refusal.to_string();
+    for part in ["60s", "59s", "max_tombstones 0"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(limited().tombstone_retention(window).build().is_ok());
+    assert!(limited().max_tombstones(0).build().is_ok());
+    // The default retention is a day, or twice `dead_retention`.
+    let day = Duration::from_secs(86_400);
+    assert!(builder().zombie_window(day).build().is_ok());
+    let longer = || builder().zombie_window(day * 2);
+    assert!(matches!(
+        refused(longer()),
+        BuildError::ZombieWindowAboveRetention { .. }
+    ));
+    assert!(longer().dead_retention(day).build().is_ok());
+}

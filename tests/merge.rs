@@ -305,6 +305,7 @@ fn stamps_are_now_minus_the_age_and_never_fall() {
 fn tombstones_whose_time_is_over_are_not_kept_and_do_not_refuse() {
     let tracker: Tracker = Tracker::builder()
         .tombstone_retention(SECOND * 9)
+        .zombie_window(SECOND * 9)
         .build()
         .unwrap();
     let report = tracker.merge(&rows(&[], &[(0, Claim::dead(5))]), NOW);

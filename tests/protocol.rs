@@ -188,8 +188,9 @@ fn an_accusation_is_refuted_above_it_and_only_once() {
         assert!(!out.is_empty());
         assert_eq!(node.tracker().local().current(), now);
     }
-    // Nobody honest can have seen that one.
-    gossip(&node, peer.me(), &[(node.me(), Claim::suspect(5000))], T0);
+    // Beyond `refute_limit`.
+    let far = Claim::suspect(1 << 40);
+    gossip(&node, peer.me(), &[(node.me(), far)], T0);
     assert_eq!(
         (
             node.tracker().local().current().get(),

@@ -125,7 +125,7 @@ fn joins_and_each_way_out_are_counted() {
     assert_eq!((stats.evictions.removed, stats.evictions.forgotten), (2, 1));
     // Two too many.
     for node in 10..16 {
-        let _ = tracker.update(&node, Claim::suspect(1), after(31));
+        let _ = tracker.update(&node, Claim::unconfirmed(1), after(31));
     }
     let _ = tracker.sweep_with(SweepScope::Capacity, after(31), |_| {});
     let stats = tracker.stats();

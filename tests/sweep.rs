@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use incarnation::{
-    Builder, Claim, IncarnationTracker, Reclaimer, Status, SweepCursor, SweepReason, SweepReport,
-    SweepScope, Timestamp, Verdict,
+    Builder, Claim, IncarnationTracker, Reclaimer, Rejection, Status, SweepCursor, SweepReason,
+    SweepReport, SweepScope, Timestamp, Verdict,
 };
 
 const BEGAN: Timestamp = Timestamp::from_millis(5_000);
@@ -157,6 +157,7 @@ fn a_scope_limits_a_sweep() {
     // Too many by far, and all times over.
     let crowded = || {
         let builder = builder().max_nodes(1).hard_limit(10).evict_alive(true);
+        let builder = builder.zombie_window(DEAD);
         one_of_each(builder.max_tombstones(10).tombstone_retention(DEAD))
     };
     let untouched = |tracker: &IncarnationTracker<u32>, statuses: &[Status]| {
@@ -196,7 +197,7 @@ fn a_scope_limits_a_sweep() {
         (SweepScope::Expiry, 2),
         (SweepScope::Everything, 2),
     ] {
-        let tracker = one_of_each(builder().tombstone_retention(DEAD));
+        let tracker = one_of_each(builder().tombstone_retention(DEAD).zombie_window(DEAD));
         for gone in [Dead, Left] {
             assert!(tracker.remove(&(gone as u32), BEGAN).is_some());
         }
@@ -259,15 +260,55 @@ fn capacity_takes_the_least_valuable_and_of_those_the_oldest() {
 }
 
 #[test]
-fn the_living_go_only_if_that_is_asked_for() {
+fn capacity_takes_running_nodes_only_with_evict_alive() {
     let tracker = hundred(builder().max_nodes(1));
     let (report, told) = swept(&tracker, SweepScope::Capacity, BEGAN);
-    assert_eq!(report.capacity_evicted, 80);
+    assert_eq!(report.capacity_evicted, 60);
     let told: Vec<u32> = told.into_iter().map(|(node, ..)| node).collect();
-    assert_eq!(told, oldest_first(&ORDER[..3]));
-    assert_eq!(tracker.counts().alive, 20);
+    assert_eq!(told, oldest_first(&ORDER[..2]));
+    assert_eq!((tracker.counts().suspect, tracker.counts().alive), (20, 20));
     let again = swept(&tracker, SweepScope::Capacity, BEGAN).0;
     assert_eq!(again, SweepReport::default(), "nobody else may go");
+}
+
+/// A table of 100 that holds 103 running nodes, of which one is suspected a moment ago.
+#[test]
+fn a_suspicion_above_max_nodes_is_not_swept_away() {
+    let tracker = builder().evict_alive(false).build().unwrap();
+    for node in 0..103 {
+        let _ = tracker.update(&node, Claim::alive(5), BEGAN);
+    }
+    let suspected = Claim::suspect(5);
+    assert!(tracker.update(&0, suspected, BEGAN).accepted());
+    let report = tracker.sweep(BEGAN + Duration::from_secs(1));
+    assert_eq!(report.evicted(), 0, "every node runs");
+    assert_eq!(
+        tracker.update(&0, Claim::alive(4), BEGAN),
+        Verdict::Stale { current: suspected }
+    );
+}
+
+#[test]
+fn a_full_table_whose_limits_are_equal_is_swept_for_room() {
+    for headroom in [0, 1, 3] {
+        let tracker: IncarnationTracker<u32> = builder()
+            .max_nodes(10)
+            .hard_limit(10)
+            .eviction_headroom(headroom)
+            .build()
+            .unwrap();
+        for node in 0..10 {
+            let _ = tracker.add_unconfirmed(&node, BEGAN);
+        }
+        let full = Verdict::Rejected(Rejection::AtCapacity);
+        assert_eq!(tracker.confirm(&10, 1, BEGAN), full);
+        let report = tracker.sweep(BEGAN);
+        assert_eq!(report.capacity_evicted, headroom.max(1));
+        assert_eq!(tracker.confirm(&10, 1, BEGAN), Verdict::Joined);
+        // With room again, nothing more is taken.
+        tracker.remove(&9, BEGAN);
+        assert_eq!(tracker.sweep(BEGAN).evicted(), 0);
+    }
 }
 
 #[test]
@@ -401,4 +442,57 @@ fn a_full_sweep_of_many_slices_misses_nobody() {
     assert_eq!(told, (0..NODES).collect::<Vec<_>>());
     assert_eq!((tracker.len(), tracker.iter().count()), (0, 0));
     assert_eq!(tracker.tombstones(), NODES as usize);
+}
+
+const TWENTY_YEARS: Duration = Duration::from_secs(20 * 365 * 86_400);
+const LEAD: Duration = Duration::from_secs(60);
+
+/// One packet is stamped 20 years ahead; the clock is right again for all that follows.
+#[test]
+fn a_last_update_far_ahead_of_the_clock_is_brought_back_and_its_node_expires() {
+    for scope in [SweepScope::Everything, SweepScope::Expiry, SweepScope::Dead] {
+        let tracker = tracker();
+        let _ = tracker.update(&1, Claim::dead(1), BEGAN + TWENTY_YEARS);
+        let report = tracker.sweep_with(scope, BEGAN, |_| {});
+        assert_eq!((report.clock_leads, report.evicted()), (1, 0));
+        let brought_back = tracker.get(&1).unwrap().last_update;
+        assert_eq!(brought_back, BEGAN + LEAD, "never below");
+        let report = tracker.sweep_with(scope, BEGAN + LEAD + DEAD, |_| {});
+        assert_eq!((report.clock_leads, report.evicted()), (0, 0));
+        let over = BEGAN + LEAD + DEAD + INSTANT;
+        assert_eq!(tracker.sweep_with(scope, over, |_| {}).dead_evicted, 1);
+    }
+}
+
+#[test]
+fn a_last_update_within_the_clock_lead_stays() {
+    let tracker = tracker();
+    let _ = tracker.update(&1, Claim::alive(1), BEGAN + LEAD);
+    assert_eq!(tracker.sweep(BEGAN).clock_leads, 0);
+    assert_eq!(tracker.get(&1).unwrap().last_update, BEGAN + LEAD);
+    let _ = tracker.update(&2, Claim::alive(1), BEGAN + LEAD + INSTANT);
+    assert_eq!(tracker.sweep(BEGAN).clock_leads, 1);
+    assert_eq!(tracker.get(&2).unwrap().last_update, BEGAN + LEAD);
+}
+
+#[test]
+fn a_death_far_ahead_of_the_clock_is_brought_back_in_its_tombstone() {
+    let tracker = tracker();
+    let ahead = BEGAN + TWENTY_YEARS;
+    let _ = tracker.update(&1, Claim::dead(1), ahead);
+    assert!(tracker.remove(&1, ahead).is_some());
+    assert_eq!(tracker.sweep(BEGAN).clock_leads, 1);
+    assert_eq!(tracker.tombstone(&1).unwrap().last_update, BEGAN + LEAD);
+    let day_later = BEGAN + LEAD + Duration::from_secs(86_400);
+    assert_eq!(tracker.sweep(day_later).tombstones_expired, 0);
+    assert_eq!(tracker.sweep(day_later + INSTANT).tombstones_expired, 1);
+}
+
+#[test]
+fn without_a_limit_on_the_clock_lead_every_last_update_stays() {
+    let tracker = builder().max_clock_lead(None).build().unwrap();
+    let ahead = BEGAN + TWENTY_YEARS;
+    let _ = tracker.update(&1, Claim::dead(1), ahead);
+    assert_eq!(tracker.sweep(BEGAN).clock_leads, 0);
+    assert_eq!(tracker.get(&1).unwrap().last_update, ahead);
 }

@@ -230,3 +230,72 @@ fn a_keys_drop_may_use_the_tracker() {
         "a sweep waits for itself"
     );
 }
+
+/// While the thread writes a tombstone for node 1, cloning the key has that node removed elsewhere, and
+/// dropping the clone, which is not needed any more, has node 2 removed.
+#[test]
+fn a_key_that_removes_nodes_while_it_is_cloned_and_dropped_waits_for_nobody() {
+    use std::cell::Cell;
+    use std::hash::{Hash, Hasher};
+    use std::sync::OnceLock;
+
+    thread_local! {
+        static STAGE: Cell<u8> = const { Cell::new(0) };
+    }
+    static TRACKER: OnceLock<IncarnationTracker<Key>> = OnceLock::new();
+
+    /// A number, and whether it is the clone that talks back.
+    struct Key(u64, bool);
+
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Key {}
+
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    impl Clone for Key {
+        fn clone(&self) -> Self {
+            if STAGE.get() == 1 {
+                STAGE.set(2);
+                assert!(TRACKER.get().unwrap().remove(&Key(1, false), NOW).is_some());
+                return Self(self.0, true);
+            }
+            Self(self.0, false)
+        }
+    }
+
+    impl Drop for Key {
+        fn drop(&mut self) {
+            if self.1 && STAGE.get() == 2 {
+                STAGE.set(3);
+                assert!(TRACKER.get().unwrap().remove(&Key(2, false), NOW).is_some());
+            }
+        }
+    }
+
+    let tracker = IncarnationTracker::builder()
+        .max_tombstones(2)
+        .reclaimer(Reclaimer::private())
+        .build()
+        .unwrap();
+    let tracker = TRACKER.get_or_init(|| tracker);
+    for node in [1, 2] {
+        let _ = tracker.update(&Key(node, false), Claim::dead(1), NOW);
+    }
+    let back = comes_back(move || {
+        STAGE.set(1);
+        // Removed already, by its own clone.
+        assert!(tracker.remove(&Key(1, false), NOW).is_none());
+        assert_eq!(STAGE.get(), 3);
+    });
+    assert!(back, "a removal waits for itself");
+    assert!((1..=2).contains(&tracker.tombstones()));
+}

@@ -384,3 +384,59 @@ fn reports_and_counts_say_what_they_count() {
     );
     assert_eq!(tracker.local_node(), None);
 }
+
+mod hooked {
+    use std::cell::RefCell;
+    use std::hash::{Hash, Hasher};
+
+    thread_local! {
+        /// Runs at each `Hash` of node 0 on this thread.
+        pub(crate) static AT_HASH: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct Key(pub(crate) u64);
+
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            if self.0 == 0
+                && let Some(mut work) = AT_HASH.take()
+            {
+                work();
+                AT_HASH.set(Some(work));
+            }
+            self.0.hash(state);
+        }
+    }
+}
+
+/// Each look at node 0's tombstone lets another node join.
+#[test]
+fn a_judgement_does_not_start_anew_for_joins_of_other_nodes() {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use hooked::{AT_HASH, Key};
+    let tracker: IncarnationTracker<Key> = IncarnationTracker::builder()
+        .max_nodes(500)
+        .build()
+        .unwrap();
+    // So that there are tombstones to look at.
+    let _ = tracker.update(&Key(u64::MAX), Claim::dead(1), NOW);
+    assert!(tracker.remove(&Key(u64::MAX), NOW).is_some());
+    let judges: [fn(&IncarnationTracker<Key>); 2] = [
+        |tracker| assert!(tracker.judge(&Key(0), Claim::alive(1), NOW).accepted()),
+        |tracker| assert!(tracker.required_incarnation(&Key(0), NOW).is_some()),
+    ];
+    for judge in judges {
+        let looks = Rc::new(Cell::new(0_u64));
+        let (counted, others) = (looks.clone(), tracker.clone());
+        AT_HASH.set(Some(Box::new(move || {
+            counted.set(counted.get() + 1);
+            let _ = others.update(&Key(1_000 + others.stats().joins), Claim::alive(1), NOW);
+        })));
+        judge(&tracker);
+        AT_HASH.set(None);
+        assert!(looks.get() <= 4, "{} looks", looks.get());
+    }
+}

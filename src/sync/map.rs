@@ -3,11 +3,13 @@
 //! A lock that the checker can't see would hide the races around it.
 
 use core::hash::Hash;
+#[cfg(not(incarnation_loom))]
+use core::{borrow::Borrow, hash::BuildHasher};
 
 use equivalent::Equivalent;
 
 #[cfg(not(incarnation_loom))]
-use super::hashed_key::{HashedKey, KeyLookup, NumberLookup};
+use super::hashed_key::{HashedKey, KeyLookup, LookupKey, NumberLookup};
 
 #[cfg(not(incarnation_loom))]
 pub(crate) type Prepared<K> = HashedKey<K>;
@@ -102,6 +104,34 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
         }
     }
 
+    /// Calls `look` with the value of a key while its part of the map is locked: no value changes, and none is
+    /// inserted, meanwhile.
+    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(Option<&V>) -> R) -> R
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let lookup = self.lookup(key);
+        let dynamic: &dyn LookupKey<K> = lookup.dynamic();
+        let map = &self.0.map;
+        let hash = map.hasher().hash_one(dynamic);
+        let shard = map.shards()[map.determine_shard(hash as usize)].read();
+        let found = shard.get(hash, |(known, _)| {
+            let known: &dyn LookupKey<K> = known.borrow();
+            known == dynamic
+        });
+        look(found.map(|(_, value)| value.get()))
+    }
+
+    /// Changes values where they are; how many `change` says it changed. A value that comes meanwhile is met or
+    /// not.
+    pub(crate) fn change_each(&self, mut change: impl FnMut(&mut V) -> bool) -> usize {
+        let mut changed = 0;
+        for mut pair in self.0.map.iter_mut() {
+            changed += usize::from(change(pair.value_mut()));
+        }
+        changed
+    }
+
     /// Removes a key if its value is so; whether it did.
     pub(crate) fn remove_if<Q>(&self, key: &Q, is: impl FnOnce(&V) -> bool) -> bool
     where
@@ -185,6 +215,25 @@ impl<K: Eq + Hash, V: Copy> Map<K, V> {
                 pairs.push((key, value));
                 true
             }
+        })
+    }
+
+    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(Option<&V>) -> R) -> R
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.locked(|pairs| {
+            let found = pairs.iter().find(|pair| key.equivalent(&pair.0));
+            look(found.map(|pair| &pair.1))
+        })
+    }
+
+    pub(crate) fn change_each(&self, mut change: impl FnMut(&mut V) -> bool) -> usize {
+        self.locked(|pairs| {
+            pairs
+                .iter_mut()
+                .map(|pair| usize::from(change(&mut pair.1)))
+                .sum()
         })
     }
 

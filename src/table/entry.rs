@@ -165,6 +165,21 @@ impl<K, D> Entry<K, D> {
         Timestamp::from_nanos(self.last_update.load(Ordering::Relaxed))
     }
 
+    /// Brings the last update back from `seen` to `to`, if it is still `seen`; whether it did.
+    pub(crate) fn bring_back(&self, seen: Timestamp, to: Timestamp) -> bool {
+        // Relaxed, both: a claim that found `seen` high enough for itself is dated `to` or earlier, or
+        // so far ahead that nothing is promised about it. Pinned by
+        // `claims::a_claim_against_a_last_update_brought_back`.
+        self.last_update
+            .compare_exchange(
+                seen.as_nanos(),
+                to.as_nanos(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
     /// Replaces exactly the packed state that was judged (`None`: vacant), or says what is there instead.
     ///
     /// The last update goes first, so that whoever reads the packed state never reads an older one. A claim that

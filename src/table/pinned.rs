@@ -279,6 +279,11 @@ impl<'p, K, D> Node<'p, K, D> {
         self.entry.last_update()
     }
 
+    /// Brings the last update back from `seen` to `to`, if it is still `seen`; whether it did.
+    pub(crate) fn bring_back(self, seen: Timestamp, to: Timestamp) -> bool {
+        self.entry.bring_back(seen, to)
+    }
+
     #[inline(always)]
     pub(crate) fn generation(self) -> u64 {
         self.entry.generation()

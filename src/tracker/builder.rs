@@ -68,6 +68,7 @@ pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
     hard_limit: Option<usize>,
     eviction_headroom: Option<usize>,
     evict_alive: bool,
+    max_clock_lead: Option<Duration>,
     dead_retention: Duration,
     unconfirmed_timeout: Option<Duration>,
     suspect_timeout: Option<Duration>,
@@ -116,6 +117,14 @@ pub enum BuildError {
         /// What a rejoin needs.
         min_rejoin_bump: u64,
     },
+    /// `zombie_window` is longer than tombstones are kept: in between, a node that left the table could
+    /// rejoin without the raised incarnation that the window demands.
+    ZombieWindowAboveRetention {
+        /// The window.
+        zombie_window: Duration,
+        /// `tombstone_retention`.
+        tombstone_retention: Duration,
+    },
     /// The durable incarnation can't be begun with: the disk refuses, its block contradicts the
     /// limits, or the range is used up.
     #[cfg(feature = "persist")]
@@ -156,6 +165,13 @@ impl fmt::Display for BuildError {
                 f,
                 "max_incarnation_jump {max_incarnation_jump} is below min_rejoin_bump {min_rejoin_bump}"
             ),
+            Self::ZombieWindowAboveRetention {
+                zombie_window,
+                tombstone_retention,
+            } => write!(
+                f,
+                "zombie_window {zombie_window:?} is above tombstone_retention {tombstone_retention:?}; lengthen the retention, shorten the window, or keep no tombstones (max_tombstones 0)"
+            ),
             #[cfg(feature = "persist")]
             Self::Durable(error) => write!(f, "durable incarnation: {error}"),
         }
@@ -176,6 +192,7 @@ impl<K> Default for Builder<K> {
             hard_limit: None,
             eviction_headroom: None,
             evict_alive: false,
+            max_clock_lead: Some(Duration::from_secs(60)),
             dead_retention: Duration::from_secs(60 * 60),
             unconfirmed_timeout: Some(Duration::from_secs(5 * 60)),
             suspect_timeout: None,
@@ -234,11 +251,39 @@ impl<K, D, S> Builder<K, D, S> {
         self
     }
 
-    /// Whether an eviction by capacity may take Alive nodes once there are no others. Off by
-    /// default: the stablest live nodes have the oldest last updates, and a flood of invented ones would
-    /// push them out.
+    /// Whether an eviction by capacity may take running nodes once there are no others: first Suspect,
+    /// then Alive. Off by default: the stablest live nodes have the oldest last updates, and a flood of
+    /// invented ones would push them out; and a suspicion that is swept away is never resolved.
     pub fn evict_alive(mut self, yes: bool) -> Self {
         self.evict_alive = yes;
+        self
+    }
+
+    /// How far ahead of a sweep's clock a last update may be; `None`: any distance. Default one minute.
+    ///
+    /// One claim that is stamped years ahead, by a clock that was wrong once, would keep its node from ever
+    /// expiring. A sweep brings such a last update back to its own `now` plus this. Make it longer than a
+    /// thread that sweeps may be held up in the middle of it, and than clocks of different threads may
+    /// disagree: a node whose last update is brought back though it is right expires too early.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+    ///     .max_clock_lead(Duration::from_secs(30))
+    ///     .build()?;
+    /// let (now, years_ahead) = (Timestamp::from_millis(0), Timestamp::from_millis(1 << 40));
+    /// let _ = tracker.update(&7, Claim::dead(3), years_ahead);
+    /// assert_eq!(tracker.sweep(now).clock_leads, 1);
+    /// assert_eq!(
+    ///     tracker.get(&7).map(|state| state.last_update),
+    ///     Some(now + Duration::from_secs(30)),
+    /// );
+    /// # Ok(()) }
+    /// ```
+    pub fn max_clock_lead(mut self, lead: impl Into<Option<Duration>>) -> Self {
+        self.max_clock_lead = lead.into();
         self
     }
 
@@ -330,7 +375,8 @@ impl<K, D, S> Builder<K, D, S> {
         self
     }
 
-    /// How long after its death a node must rejoin at a raised incarnation, inclusive. Default 60 s.
+    /// How long after its death a node must rejoin at a raised incarnation, inclusive. Default 60 s. Where
+    /// tombstones are kept, at most `tombstone_retention`.
     pub fn zombie_window(mut self, window: Duration) -> Self {
         self.policy.zombie_window = window;
         self
@@ -423,6 +469,7 @@ impl<K, D, S> Builder<K, D, S> {
             hard_limit: self.hard_limit,
             eviction_headroom: self.eviction_headroom,
             evict_alive: self.evict_alive,
+            max_clock_lead: self.max_clock_lead,
             dead_retention: self.dead_retention,
             unconfirmed_timeout: self.unconfirmed_timeout,
             suspect_timeout: self.suspect_timeout,
@@ -456,6 +503,7 @@ where
             entries: hard_limit.saturating_add(spare(hard_limit)),
             huge_pages: self.huge_pages,
         };
+        let tombstones = Tombstones::new(self.tombstones_kept(), self.tombstones_kept_for());
         let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
         let no_room = BuildError::TooManyNodes { hard_limit };
         let table = Table::new(size, domain).ok_or_else(|| no_room.clone())?;
@@ -476,17 +524,15 @@ where
             make_data: self.make_data,
             notify,
             table,
-            tombstones: Tombstones::new(
-                self.max_tombstones.unwrap_or(self.max_nodes),
-                self.tombstone_retention
-                    .unwrap_or_else(|| DAY.max(self.dead_retention.saturating_mul(2))),
-            ),
+            tombstones,
             policy: self.policy,
             sweep_policy: SweepPolicy {
                 unconfirmed_timeout: self.unconfirmed_timeout,
                 suspect_timeout: self.suspect_timeout,
                 dead_retention: self.dead_retention,
                 max_nodes: self.max_nodes,
+                hard_limit,
+                max_clock_lead: self.max_clock_lead,
                 eviction_headroom: self.eviction_headroom.unwrap_or(self.max_nodes / 100),
                 evict_alive: self.evict_alive,
             },
@@ -542,6 +588,23 @@ where
                 min_rejoin_bump,
             });
         }
+        let (zombie_window, tombstone_retention) =
+            (self.policy.zombie_window, self.tombstones_kept_for());
+        if self.tombstones_kept() > 0 && zombie_window > tombstone_retention {
+            return Err(BuildError::ZombieWindowAboveRetention {
+                zombie_window,
+                tombstone_retention,
+            });
+        }
         Ok(hard_limit)
+    }
+
+    fn tombstones_kept(&self) -> usize {
+        self.max_tombstones.unwrap_or(self.max_nodes)
+    }
+
+    fn tombstones_kept_for(&self) -> Duration {
+        self.tombstone_retention
+            .unwrap_or_else(|| DAY.max(self.dead_retention.saturating_mul(2)))
     }
 }

@@ -6,9 +6,12 @@
 
 use core::hash::{BuildHasher, Hash};
 
+use equivalent::Equivalent;
+
 use super::core::Exit;
 use super::{IncarnationTracker, NodeState, View};
 use crate::counters::event_counters::Event;
+use crate::key::ToKey;
 use crate::rule::{
     Claim, Incarnation, Judgement, PackedState, Proposal, Rejection, Situation, Verdict, judge,
 };
@@ -69,12 +72,15 @@ where
     /// assert!(matches!(old, Verdict::Rejected(Rejection::Tombstone { .. })));
     /// # Ok(()) }
     /// ```
-    pub fn bury(
+    pub fn bury<Q>(
         &self,
-        node: &K,
+        node: &Q,
         incarnation: impl Into<Incarnation>,
         now: Timestamp,
-    ) -> BuryOutcome {
+    ) -> BuryOutcome
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         let outcome = self.pin().bury(node, incarnation, now);
         self.core().table.collect_if_due();
         outcome
@@ -87,7 +93,10 @@ where
     /// Cost: without tombstones one load; else the lock of a part of them. For an example see
     /// [`bury`](Self::bury).
     #[must_use]
-    pub fn tombstone(&self, node: &K) -> Option<NodeState> {
+    pub fn tombstone<Q>(&self, node: &Q) -> Option<NodeState>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
         let found = self.core().tombstones.find(node)?;
         let Tombstone { packed, died } = found.tombstone;
         Some(NodeState::new(packed, died))
@@ -101,12 +110,15 @@ where
     S: BuildHasher,
 {
     /// As [`IncarnationTracker::bury`].
-    pub fn bury(
+    pub fn bury<Q>(
         &self,
-        node: &K,
+        node: &Q,
         incarnation: impl Into<Incarnation>,
         now: Timestamp,
-    ) -> BuryOutcome {
+    ) -> BuryOutcome
+    where
+        Q: ?Sized + ToKey<K>,
+    {
         let core = self.core;
         let death = Claim::dead(incarnation).trusted();
         let hash = core.hash(node);
@@ -123,6 +135,7 @@ where
         if !core.tombstones.are_kept() {
             return BuryOutcome::NotKept;
         }
+        let key = node.to_key();
         let mut recorded = false;
         loop {
             let doomed = match self.pinned.find(hash, node) {
@@ -136,7 +149,7 @@ where
             // A node that left at this incarnation is remembered as such.
             let packed = doomed.map_or(dead, |(_, packed)| packed.max(dead));
             let tombstone = Tombstone { packed, died: now };
-            let written = core.tombstones.write(node, tombstone, now);
+            let written = core.tombstones.write(&key, tombstone, now);
             recorded |= matches!(written, WriteOutcome::New(_) | WriteOutcome::Raised(_));
             let Some((entry, packed)) = doomed else {
                 // It may have joined before the tombstone could stop it.
@@ -158,7 +171,10 @@ where
         }
     }
 
-    fn is_live_at_or_below(&self, hash: u32, node: &K, dead: PackedState) -> bool {
+    fn is_live_at_or_below<Q>(&self, hash: u32, node: &Q, dead: PackedState) -> bool
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
         matches!(
             self.pinned.find(hash, node),
             Some((_, EntryState::Live(packed))) if packed.incarnation() <= dead.incarnation()

@@ -55,6 +55,8 @@ pub(crate) struct SweepPolicy {
     pub(crate) suspect_timeout: Option<Duration>,
     pub(crate) dead_retention: Duration,
     pub(crate) max_nodes: usize,
+    pub(crate) hard_limit: usize,
+    pub(crate) max_clock_lead: Option<Duration>,
     pub(crate) eviction_headroom: usize,
     pub(crate) evict_alive: bool,
 }
@@ -197,9 +199,18 @@ where
             let judgement = self.within_capacity(self.judge_unknown(key, proposal, now));
             // If the node joined between the two looks, it may have ended the tombstone that the second
             // one missed: then it was never as unknown as this judgement says. It may even be gone
-            // again, into another tombstone; but who joins is counted before a tombstone is ended.
+            // again, into another tombstone. But a join is counted before it ends a tombstone.
             if known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {
                 return judgement;
+            }
+            // Some node joined, which happens all the time and need not be this one. While its tombstone is
+            // locked, this node can neither end it by joining nor be evicted into another: if it is not
+            // in the table, this is its tombstone.
+            let (found, is_known) = self
+                .tombstones
+                .find_locked(key, || known(pinned, hash, key).is_some());
+            if !is_known {
+                return self.within_capacity(self.judge_by_tombstone(found, proposal, now));
             }
         }
     }

@@ -17,7 +17,8 @@ pub enum SweepScope {
     Expiry,
     /// Only Dead and Left nodes past their retention; ends tombstones.
     Dead,
-    /// Only what is too many: above `max_nodes`, down to `max_nodes - eviction_headroom`.
+    /// Only what is too many: above `max_nodes` (or at `hard_limit`, where that is the same), down to
+    /// `max_nodes - eviction_headroom`.
     Capacity,
 }
 
@@ -64,6 +65,9 @@ pub struct SweepReport {
     pub capacity_evicted: usize,
     /// Tombstones ended after `tombstone_retention`.
     pub tombstones_expired: usize,
+    /// Last updates of nodes, and times of deaths in tombstones, that were more than `max_clock_lead` ahead
+    /// of the sweep's clock and were brought back. Not 0: some clock is or was wrong.
+    pub clock_leads: usize,
     /// Another sweep was selecting by capacity at the time, so this one left it to that.
     pub capacity_contended: bool,
 }

@@ -32,9 +32,12 @@ where
     /// - Suspect for longer than `suspect_timeout`: declared Dead. A refutation that arrives first wins.
     /// - Dead or Left for longer than `dead_retention`: evicted, and buried.
     /// - Then, if more than `max_nodes` are left, all above `max_nodes - eviction_headroom` go:
-    ///   Unconfirmed first, then Dead and Left, then Suspect, and Alive only with `evict_alive`; the
-    ///   oldest last updates first.
+    ///   Unconfirmed first, then Dead and Left; with `evict_alive` then Suspect, then Alive; the oldest last
+    ///   updates first. Where `hard_limit` equals `max_nodes` this happens *at* the limit, and makes room for
+    ///   one node at least.
     /// - Tombstones older than `tombstone_retention` end.
+    /// - A last update, or the time of a death in a tombstone, that is later than `now` plus
+    ///   [`max_clock_lead`](crate::Builder::max_clock_lead) is brought back to that time.
     ///
     /// Cost: a walk over the array of entries; for the capacity rule a second one, and a selection
     /// among the candidates. Nobody waits for it.
@@ -94,7 +97,7 @@ where
                     break;
                 }
             }
-            report.tombstones_expired = core.tombstones.purge(now);
+            core.expire_tombstones(now, &mut report);
         }
         if matches!(scope, SweepScope::Everything | SweepScope::Capacity) {
             core.trim(now, &mut report, &mut on_swept);
@@ -138,7 +141,7 @@ where
             &mut on_swept,
         );
         if cursor.is_at_start() {
-            report.tombstones_expired = core.tombstones.purge(now);
+            core.expire_tombstones(now, &mut report);
         }
         core.table.collect_if_due();
         if cursor.is_at_start() {
@@ -204,14 +207,27 @@ impl SweepPolicy {
         match status {
             Status::Unconfirmed => Some(0),
             Status::Dead | Status::Left => Some(1),
-            Status::Suspect => Some(2),
+            // A Suspect node runs, until it is declared Dead.
+            Status::Suspect => self.evict_alive.then_some(2),
             Status::Alive => self.evict_alive.then_some(3),
         }
     }
 
+    /// Whether so many nodes are too many: above `max_nodes`, or so many that no other can join.
+    fn is_too_many(&self, nodes: usize) -> bool {
+        nodes > self.max_nodes || nodes >= self.hard_limit
+    }
+
     /// How many nodes an eviction by capacity leaves.
     fn goal(&self) -> usize {
-        self.max_nodes.saturating_sub(self.eviction_headroom)
+        self.max_nodes
+            .saturating_sub(self.eviction_headroom)
+            .min(self.hard_limit - 1)
+    }
+
+    /// The latest time that is not too far ahead of a sweep's `now`; `None`: any time may be right.
+    fn latest(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(now + self.max_clock_lead?)
     }
 }
 
@@ -256,10 +272,12 @@ where
         let mark = pinned.mark();
         let start = start.max(1);
         let last = start.saturating_add(u32::try_from(places - 1).unwrap_or(u32::MAX));
+        let latest = self.sweep_policy.latest(now);
         let mut retiring = pinned.retiring();
         let mut done = Vec::new();
         pinned.scan(start, last.min(mark), |node, packed| {
-            let state = NodeState::new(packed, node.last_update());
+            let last_update = self.bring_back(node, latest, report);
+            let state = NodeState::new(packed, last_update);
             let reason = match self
                 .sweep_policy
                 .fate(scope, packed, state.last_update, now)
@@ -283,6 +301,32 @@ where
         drop(retiring);
         tell(done, on_swept);
         if last >= mark { 0 } else { last + 1 }
+    }
+
+    /// The last update of a node, brought back if it is later than `latest`.
+    fn bring_back(
+        &self,
+        node: Node<'_, K, D>,
+        latest: Option<Timestamp>,
+        report: &mut SweepReport,
+    ) -> Timestamp {
+        let seen = node.last_update();
+        match latest {
+            // A claim may have raised it further meanwhile: the next sweep sees to that.
+            Some(latest) if seen > latest && node.bring_back(seen, latest) => {
+                report.clock_leads += 1;
+                latest
+            }
+            _ => seen,
+        }
+    }
+
+    /// The time rule of the tombstones.
+    fn expire_tombstones(&self, now: Timestamp, report: &mut SweepReport) {
+        if let Some(latest) = self.sweep_policy.latest(now) {
+            report.clock_leads += self.tombstones.bring_back(latest);
+        }
+        report.tombstones_expired = self.tombstones.purge(now);
     }
 
     /// Declares exactly this suspicion a death.
@@ -311,7 +355,7 @@ where
         report: &mut SweepReport,
         on_swept: &mut impl FnMut(Swept<'_, K, D>),
     ) {
-        if self.table.live() <= self.sweep_policy.max_nodes {
+        if !self.sweep_policy.is_too_many(self.table.live()) {
             return;
         }
         let pinned = self.table.pin();
@@ -322,7 +366,7 @@ where
                 return;
             };
             // Once more, now that no other sweep is at it.
-            if self.table.live() <= self.sweep_policy.max_nodes {
+            if !self.sweep_policy.is_too_many(self.table.live()) {
                 return;
             }
             let goal = self.sweep_policy.goal();
@@ -330,7 +374,7 @@ where
             let most = self.table.live().saturating_sub(goal);
             let (known, mut candidates) = self.candidates(&pinned, most);
             // `live` runs ahead of the packed states: it counts what is reserved, and what is evicted a moment longer.
-            if known <= self.sweep_policy.max_nodes {
+            if !self.sweep_policy.is_too_many(known) {
                 return;
             }
             candidates.truncate(known - goal);

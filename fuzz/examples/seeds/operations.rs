@@ -10,6 +10,7 @@ type Setup = [u8; SETUP_BYTES];
 
 // What a step's first byte begins to mean where; see `ops::Step::from_bytes`.
 const CLAIM: u8 = 0;
+const HEAR: u8 = 72;
 const CONFIRM: u8 = 96;
 const REJOIN: u8 = 108;
 const INTRODUCE: u8 = 128;
@@ -211,6 +212,39 @@ pub fn seeds() -> Seeds {
         with(1, [REMOVE_IF, 3, 1, 0, 9, 1, 0, 1]),
         with(4, step(REMOVE_IF, 1)),
     ];
+    let heard = |node, status, incarnation| [HEAR, node, status, PLAIN, incarnation, 1, 0, 0];
+    let hearsay = vec![
+        heard(1, ALIVE, 5),
+        heard(1, SUSPECT, 5),
+        heard(2, DEAD, 1),
+        at(CONFIRM, 1, 2),
+        heard(1, TRUSTED + SUSPECT, 2),
+        heard(1, DEAD, 3),
+        after(SOON, sweep(0)),
+        heard(1, ALIVE, 3),
+        heard(1, LEFT, 9),
+        heard(1, SUSPECT, 4),
+        claim(1, ALIVE, 3),
+        step(GRAB, 1),
+        through(HANDLE, heard(1, ALIVE, 9)),
+        at(REJOIN, 1, 8),
+        of(FAR, heard(1, ALIVE, 9)),
+        of(HUGE, heard(3, ALIVE, 0)),
+        heard(0, DEAD, 4),
+        through(VIEW, heard(4, UNCONFIRMED, 1)),
+        after(LATER, sweep(1)),
+        heard(4, DEAD, 1),
+    ];
+    // Claims far ahead of the clock of the sweep that follows.
+    let mut ahead: Vec<_> = (0..6)
+        .map(|node| after(LATER, claim(node, node % 5, 2)))
+        .collect();
+    for back in 0..4 {
+        ahead.push(after(203, claim(back, DEAD, 3)));
+        ahead.push(after(219, step(REMOVE, back)));
+        ahead.push(after(219, sweep(back)));
+        ahead.push(after(LATER, sweep(1)));
+    }
     // Times that go back a little, as when threads read clocks for themselves.
     let mut back = entry_state.clone();
     for step in back.iter_mut().step_by(3) {
@@ -254,6 +288,17 @@ pub fn seeds() -> Seeds {
         ("views-and-equal-hashes", input(setup(&[(15, 1)]), &views)),
         ("burials", input(setup(&[(8, 5)]), &burials)),
         ("burials-one-tombstone", input(setup(&[(8, 2)]), &burials)),
+        ("hearsay", input(ROOMY, &hearsay)),
+        (
+            "hearsay-of-the-local-node",
+            input(setup(&[(4, 2), (8, 5)]), &hearsay),
+        ),
+        (
+            "hearsay-in-a-full-table",
+            input(setup(&[(1, 0), (2, 1)]), &hearsay),
+        ),
+        ("clocks-ahead", input(setup(&[(15, 8)]), &ahead)),
+        ("clocks-a-little-ahead", input(setup(&[(15, 12)]), &ahead)),
         ("slices", input(ROOMY, &slices)),
         ("slices-at-once", input(setup(&[(6, 4), (7, 4)]), &slices)),
         ("batch", input(setup(&[(15, 2)]), &batch)),

@@ -115,7 +115,7 @@ pub fn models() -> Vec<Model> {
             "tombstones::a_burial_while_other_tombstones_end",
             USUAL,
             || {
-                let builder = builder().max_tombstones(2).tombstone_retention(SHORT);
+                let builder = builder().max_tombstones(2).tombstone_retention(SHORT).zombie_window(SHORT);
                 let w = world(builder, &[(NODE, Claim::dead(5))]);
                 // Remembered for longer than the other one.
                 let _ = w.tracker.update(&OTHER, Claim::dead(5), BEGIN + SHORT);
@@ -274,7 +274,7 @@ pub fn models() -> Vec<Model> {
             "tombstones::a_burial_over_a_tombstone_whose_time_is_over",
             USUAL,
             || {
-                let builder = builder().max_tombstones(2).tombstone_retention(SHORT);
+                let builder = builder().max_tombstones(2).tombstone_retention(SHORT).zombie_window(SHORT);
                 let w = world(builder, &[(NODE, Claim::dead(9))]);
                 w.tracker.remove(&NODE, BEGIN);
                 // Of another life, lower than what the old tombstone says, since nobody looks at that.

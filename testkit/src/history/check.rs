@@ -286,7 +286,8 @@ impl<'h> Search<'h> {
 
     fn swept(&self, node: Node, reason: SweepReason, last: Held, now: Timestamp) -> Option<Node> {
         if reason == SweepReason::Capacity {
-            let may_go = self.rules.evict_alive || last.packed.status() != Status::Alive;
+            let runs = matches!(last.packed.status(), Status::Suspect | Status::Alive);
+            let may_go = self.rules.evict_alive || !runs;
             return may_go.then(|| self.buried(node, now));
         }
         // By the last update that the sweep itself read.

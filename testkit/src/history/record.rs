@@ -119,9 +119,13 @@ impl<T: Subject> Worker<'_, T> {
     fn operate(&mut self) {
         let node = self.random.usize(..self.told.len()) as Key;
         match self.random.u64(..100) {
-            0..42 => {
+            0..28 => {
                 let claim = self.claim(node);
                 self.submit(node, Proposal::claim(claim));
+            }
+            28..42 => {
+                let claim = self.claim(node);
+                self.submit(node, Proposal::hear(claim));
             }
             42..46 => {
                 let incarnation = self.incarnation(node);
@@ -180,7 +184,7 @@ impl<T: Subject> Worker<'_, T> {
                 self.told[usize::from(node)] = current.incarnation().get();
             }
             Verdict::Joined | Verdict::Applied { .. } => {
-                if let ProposalKind::Claim(claim) = proposal.kind() {
+                if let ProposalKind::Claim(claim) | ProposalKind::Hear(claim) = proposal.kind() {
                     self.told[usize::from(node)] = claim.incarnation().get();
                 }
             }

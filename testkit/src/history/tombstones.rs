@@ -175,7 +175,9 @@ fn death(what: &What) -> Option<(PackedState, Timestamp)> {
             now,
             verdict,
         } if verdict.accepted() => match proposal.kind() {
-            ProposalKind::Claim(claim) => (PackedState::of(claim)?, now),
+            ProposalKind::Claim(claim) | ProposalKind::Hear(claim) => {
+                (PackedState::of(claim)?, now)
+            }
             _ => return None,
         },
         What::Swept {

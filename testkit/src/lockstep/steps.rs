@@ -198,6 +198,7 @@ impl<'t> Lockstep<'t> {
         let Sweep {
             swept: expected,
             tombstones_ended,
+            clock_leads,
         } = self.model.sweep(scope, self.now, &swept);
         let count = |reason| expected.iter().filter(|done| done.reason == reason).count();
         let sum = |of: fn(&SweepReport) -> usize| reports.iter().map(of).sum::<usize>();
@@ -209,6 +210,7 @@ impl<'t> Lockstep<'t> {
                 count(SweepReason::DeadRetention),
                 count(SweepReason::Capacity),
                 tombstones_ended,
+                clock_leads,
             ],
             [
                 sum(|report| report.unconfirmed_expired),
@@ -216,6 +218,7 @@ impl<'t> Lockstep<'t> {
                 sum(|report| report.dead_evicted),
                 sum(|report| report.capacity_evicted),
                 sum(|report| report.tombstones_expired),
+                sum(|report| report.clock_leads),
             ],
         )?;
         same("swept", expected, swept)

@@ -19,6 +19,8 @@ pub struct Rules {
     pub eviction_headroom: usize,
     /// Whether it may evict Alive nodes.
     pub evict_alive: bool,
+    /// How far ahead of a sweep a last update may be.
+    pub max_clock_lead: Option<Duration>,
     /// How long Dead and Left nodes stay.
     pub dead_retention: Duration,
     /// How long Unconfirmed ones do.
@@ -40,6 +42,7 @@ impl Default for Rules {
             hard_limit: 20_000,
             eviction_headroom: 100,
             evict_alive: false,
+            max_clock_lead: Some(Duration::from_secs(60)),
             dead_retention: Duration::from_secs(60 * 60),
             unconfirmed_timeout: Some(Duration::from_secs(5 * 60)),
             suspect_timeout: None,
@@ -64,6 +67,7 @@ impl Rules {
             .hard_limit(self.hard_limit)
             .eviction_headroom(self.eviction_headroom)
             .evict_alive(self.evict_alive)
+            .max_clock_lead(self.max_clock_lead)
             .dead_retention(self.dead_retention)
             .unconfirmed_timeout(self.unconfirmed_timeout)
             .suspect_timeout(self.suspect_timeout)

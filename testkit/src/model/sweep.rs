@@ -5,7 +5,7 @@
 
 use incarnation::{Status, SweepReason, SweepScope, Timestamp};
 
-use super::{Held, Model, Rules};
+use super::{Held, Model, Node, Rules};
 
 /// A node that a sweep evicted or declared Dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Sweep<K> {
     pub swept: Vec<Swept<K>>,
     /// How many tombstones it ended.
     pub tombstones_ended: usize,
+    /// How many times it brought back: last updates and deaths.
+    pub clock_leads: usize,
 }
 
 impl<K: Ord + Clone> Model<K> {
@@ -33,9 +35,12 @@ impl<K: Ord + Clone> Model<K> {
         let mut sweep = Sweep {
             swept: Vec::new(),
             tombstones_ended: 0,
+            clock_leads: 0,
         };
         if scope != SweepScope::Capacity {
+            sweep.clock_leads = self.bring_back(now, |node| node.entry_state.as_mut());
             self.expire(scope, now, really, &mut sweep.swept);
+            sweep.clock_leads += self.bring_back(now, |node| node.tombstone.as_mut());
             sweep.tombstones_ended = self.end_tombstones(now);
         }
         if matches!(scope, SweepScope::Everything | SweepScope::Capacity) {
@@ -78,18 +83,34 @@ impl<K: Ord + Clone> Model<K> {
         }
     }
 
+    /// Brings back the times that are too far ahead, and says how many.
+    fn bring_back(
+        &mut self,
+        now: Timestamp,
+        mut time: impl FnMut(&mut Node) -> Option<&mut Held>,
+    ) -> usize {
+        let Some(lead) = self.rules.max_clock_lead else {
+            return 0;
+        };
+        let held = self.nodes.values_mut().filter_map(&mut time);
+        let ahead = held.filter(|held| held.at > now + lead);
+        ahead.map(|held| held.at = now + lead).count()
+    }
+
     /// The least valuable go first, among them the oldest.
     fn trim(&mut self, now: Timestamp, really: &[Swept<K>], swept: &mut Vec<Swept<K>>) {
         let Rules {
             max_nodes,
+            hard_limit,
             eviction_headroom,
             ..
         } = self.rules;
         let known = self.len();
-        if known <= max_nodes {
+        if known <= max_nodes && known < hard_limit {
             return;
         }
-        let surplus = known - max_nodes.saturating_sub(eviction_headroom);
+        let stay = max_nodes.saturating_sub(eviction_headroom);
+        let surplus = known - stay.min(hard_limit - 1);
         let mut candidates: Vec<_> = self
             .iter()
             .filter_map(|(key, last)| {
@@ -135,7 +156,7 @@ fn class(rules: &Rules, status: Status) -> Option<u8> {
     match status {
         Status::Unconfirmed => Some(0),
         Status::Dead | Status::Left => Some(1),
-        Status::Suspect => Some(2),
+        Status::Suspect => rules.evict_alive.then_some(2),
         Status::Alive => rules.evict_alive.then_some(3),
     }
 }

@@ -63,6 +63,10 @@ impl Setup {
             1 => 0,
             _ => 1 + usize::from(tombstones / 3 % 4),
         };
+        let tombstone_retention = nanos(&[1_000_000, 0, 50, 200], tombstone_retention);
+        if max_tombstones > 0 {
+            policy.zombie_window = policy.zombie_window.min(tombstone_retention);
+        }
         Self {
             rules: Rules {
                 policy,
@@ -70,13 +74,18 @@ impl Setup {
                 hard_limit: max_nodes + pick(&[12, 0, 1, 3], above),
                 eviction_headroom: pick(&[0, 1, 2, 20], headroom),
                 evict_alive: flags & 1 == 1,
+                max_clock_lead: match hash / 4 % 4 {
+                    0 => Some(Duration::from_secs(60)),
+                    1 => None,
+                    other => Some(nanos(&[0, 300], other)),
+                },
                 dead_retention: nanos(&[20, 0, 100, 1_000_000], retention),
                 unconfirmed_timeout: (unconfirmed % 4 > 0)
                     .then(|| nanos(&[0, 20, 5, 100], unconfirmed)),
                 suspect_timeout: (suspect % 4 > 0 && !few_tombstones)
                     .then(|| nanos(&[0, 20, 5, 100], suspect)),
                 max_tombstones,
-                tombstone_retention: nanos(&[1_000_000, 0, 50, 200], tombstone_retention),
+                tombstone_retention,
             },
             nodes,
             has_local: flags & 2 == 2,
@@ -105,7 +114,8 @@ impl Step {
             via,
         };
         let op = match kind {
-            0..96 => submit(Proposal::claim(claim)),
+            0..72 => submit(Proposal::claim(claim)),
+            72..96 => submit(Proposal::hear(claim)),
             96..108 => submit(Proposal::confirm(incarnation)),
             108..128 => submit(Proposal::rejoin(incarnation)),
             128..138 => submit(Proposal::introduce()),
