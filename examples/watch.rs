@@ -1,11 +1,11 @@
-//! Two subscribers of a table that never rests: one looks whenever something changes, the other wakes up
-//! once in a while. Each keeps a picture of the cluster; in the end both pictures equal the table.
+//! Two subscribers of a table that changes all the time: one drains after each change, the other wakes up once in a while.
+//! Each keeps a picture of the cluster; in the end both pictures equal the table.
 //!
 //! ```console
 //! cargo run --release --example watch
 //! ```
 //!
-//! Exit status 1 if a picture differs from the table, or from the other one.
+//! The exit status is 1 if a picture differs from the table, or from the other one.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

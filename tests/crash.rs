@@ -1,10 +1,9 @@
-//! Killed at any moment: a node that refutes without pause is killed (SIGKILL) hundreds of times and
-//! started again, and never uses an incarnation twice, nor comes back less than the bump above
-//! anything it used.
+//! A node that refutes without pause is killed (SIGKILL) at random moments, hundreds of times, and started again. It never
+//! uses an incarnation twice, and begins at least `min_rejoin_bump` above every one it used.
 //!
 //! The node is this very test, run again in a process of its own. It uses an incarnation by writing it
-//! to a log, as a real one sends it to peers: whatever is in the log was used, and the kernel keeps it
-//! when the process dies. Power failures are another matter: see `durable_sync.rs`.
+//! to a log, as a real one sends it to peers: every incarnation in the log was used, and the kernel keeps the log when the
+//! process dies. For power failures see `durable_sync.rs`.
 #![cfg(all(feature = "persist", unix))]
 
 use std::collections::BTreeSet;

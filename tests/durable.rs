@@ -47,7 +47,7 @@ fn a_missing_file_is_a_first_start() {
 }
 
 #[test]
-fn a_restart_comes_back_at_least_the_bump_above_all_that_was_given_out() {
+fn a_restart_begins_at_least_min_rejoin_bump_above_every_incarnation_given_out() {
     for (block, bump) in [(1, 0), (1, 1), (1, 5), (2, 5), (7, 50), (64, 5), (120, 5)] {
         let (_directory, path) = place();
         let mut highest = None;
@@ -75,7 +75,7 @@ fn a_restart_comes_back_at_least_the_bump_above_all_that_was_given_out() {
 }
 
 #[test]
-fn a_restart_heeds_a_higher_start_but_never_a_lower_one() {
+fn a_restart_takes_local_incarnation_only_if_it_is_higher_than_the_mark() {
     let (_directory, path) = place();
     let start = |first: u64| {
         let tracker: IncarnationTracker = IncarnationTracker::builder()
@@ -139,7 +139,7 @@ fn eight_threads_refuting_across_blocks_get_distinct_incarnations_all_of_them_re
 }
 
 #[test]
-fn a_file_in_use_is_locked_until_the_last_user_is_gone() {
+fn a_file_stays_locked_until_the_last_clone_of_its_tracker_is_dropped() {
     let (_directory, path) = place();
     let locked = || {
         matches!(
@@ -162,7 +162,7 @@ fn a_file_in_use_is_locked_until_the_last_user_is_gone() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_in_use_is_locked_by_whatever_name_it_is_opened() {
+fn a_file_in_use_is_locked_under_every_name_that_leads_to_it() {
     let (directory, path) = place();
     let _tracker = run(&path, 1);
     let link = directory.path().join("link");
@@ -228,7 +228,7 @@ fn a_block_that_could_make_a_restart_look_suspicious_is_refused() {
 }
 
 #[test]
-fn a_run_of_restarts_that_nobody_saw_never_looks_suspicious_by_default() {
+fn several_restarts_in_a_row_never_look_suspicious_by_default() {
     let (_directory, path) = place();
     let restart = || {
         let tracker: IncarnationTracker = IncarnationTracker::builder()
@@ -244,7 +244,7 @@ fn a_run_of_restarts_that_nobody_saw_never_looks_suspicious_by_default() {
 }
 
 #[test]
-fn at_the_end_of_the_range_a_node_comes_back_at_max_incarnation_and_then_no_more() {
+fn at_the_end_of_the_range_a_node_begins_once_at_max_incarnation_and_then_building_fails() {
     let (_directory, path) = place();
     let start = || {
         let built: Result<IncarnationTracker, _> = IncarnationTracker::builder()

@@ -1,5 +1,5 @@
-//! Disks that refuse: whatever they do, no incarnation is given out that they don't remember, the
-//! file stays as it was, and everything goes on once they work again.
+//! Disks that refuse: no incarnation is given out that is not on the disk, the file stays as it was, and the node goes on
+//! once the disk works again.
 //!
 //! Some refusals (a full disk, a file system mounted read-only, directories without permission) can't
 //! be had in this process, not as root or only as root. For these the test runs itself again, under
@@ -116,7 +116,7 @@ fn a_running_node_whose_directory_is_gone_refuses_even_if_another_one_takes_its_
 }
 
 #[test]
-fn a_running_node_whose_lock_file_was_tidied_away_refuses() {
+fn a_running_node_whose_lock_file_was_removed_refuses() {
     let (directory, path) = place();
     let tracker = start(&path).unwrap();
     fs::remove_file(directory.path().join("incarnation.lock")).unwrap();
@@ -127,7 +127,7 @@ fn a_running_node_whose_lock_file_was_tidied_away_refuses() {
 }
 
 #[test]
-fn what_a_killed_process_left_half_written_is_cleared_away() {
+fn a_half_written_temporary_file_of_a_killed_process_is_removed() {
     let (directory, path) = place();
     let leftover = directory.path().join(".incarnation.incarnation-tmp");
     for content in [&b""[..], b"\x89INC\r\n", &[7; 5000]] {

@@ -1,5 +1,5 @@
-//! What is not exactly a file that this crate wrote is a typed error and stays as it is: a node
-//! never starts low because its file is damaged.
+//! A file that is not exactly what this crate wrote is a typed error and stays as it is: a node never begins low because
+//! its file is damaged.
 #![cfg(feature = "persist")]
 
 use std::fs;
@@ -78,7 +78,7 @@ fn the_file_is_laid_out_as_documented() {
 }
 
 #[test]
-fn an_empty_file_is_no_first_start() {
+fn an_empty_file_is_refused_and_not_taken_for_a_first_start() {
     assert!(matches!(
         place().refusal_of(b""),
         FormatError::Truncated { len: 0, .. }
@@ -134,7 +134,7 @@ fn another_version_or_content_is_refused_as_such() {
 }
 
 #[test]
-fn an_undamaged_file_that_says_the_impossible_is_refused() {
+fn an_undamaged_file_with_an_impossible_mark_is_refused() {
     let place = place();
     let above_all = (1_u64 << 61).to_le_bytes();
     for payload in [&above_all[..], &[0xff; 8], &[], &[1], &[0; 7]] {
@@ -149,7 +149,7 @@ fn an_undamaged_file_that_says_the_impossible_is_refused() {
 }
 
 #[test]
-fn somebody_elses_file_is_refused() {
+fn a_file_of_another_program_is_refused() {
     let place = place();
     for foreign in [
         &b"42\n"[..],
@@ -162,7 +162,7 @@ fn somebody_elses_file_is_refused() {
 }
 
 #[test]
-fn text_transfers_are_betrayed_by_the_magic() {
+fn a_file_that_was_transferred_as_text_is_refused() {
     let place = place();
     let text: Vec<u8> = good().into_iter().filter(|&byte| byte != b'\r').collect();
     assert_eq!(place.refusal_of(&text), FormatError::Foreign);
@@ -213,7 +213,7 @@ fn a_pipe_in_the_lock_files_place_is_refused_without_waiting_for_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_nothing_is_no_first_start() {
+fn a_link_to_nothing_is_refused_and_not_taken_for_a_first_start() {
     let place = place();
     std::os::unix::fs::symlink("not mounted yet/incarnation", &place.path).unwrap();
     assert!(matches!(

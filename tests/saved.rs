@@ -1,5 +1,5 @@
-//! Snapshots as bytes, files and text: what was saved comes back as it was, and what is not exactly
-//! what was saved is a typed error; nothing of it gets into a table.
+//! Snapshots as bytes, files and text: a snapshot is read as it was written, and bytes that are not exactly what was
+//! written are a typed error.
 #![cfg(feature = "persist")]
 
 use std::fs;
@@ -68,7 +68,7 @@ fn the_bytes_are_laid_out_as_documented() {
 }
 
 #[test]
-fn what_was_saved_comes_back_and_ages_while_it_lies() {
+fn a_saved_snapshot_is_loaded_as_it_was_and_can_be_aged() {
     let (_directory, path) = place();
     assert_eq!(
         Snapshot::<u32>::load(&path).unwrap(),
@@ -151,7 +151,7 @@ fn truncated_flipped_extended_or_foreign_bytes_are_refused_and_stay() {
 }
 
 #[test]
-fn undamaged_bytes_that_say_the_impossible_are_refused() {
+fn undamaged_bytes_with_impossible_content_are_refused() {
     let (_directory, path) = place();
     let alive = [1, 2, 1, 0, 0];
     let dead = [1, 4, 1, 0, 0];
