@@ -17,7 +17,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyList, PyTuple};
 
 use crate::deaths::Deaths;
 use crate::fork::detached;
@@ -337,25 +337,28 @@ impl Tracker {
         ending.map_or(Ok(()), Err)
     }
 
-    /// The tuples of all nodes, or of those whose state `is` so.
+    /// The tuples of the nodes whose state `is` so.
     fn tuples<'py>(
         &self,
         py: Python<'py>,
         mut is: impl FnMut(incarnation::NodeState) -> bool,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut tuples: Vec<Py<PyTuple>> = Vec::with_capacity(self.table.len());
+        let mut tuples: Vec<Py<PyAny>> = Vec::new();
         let mut failed = None;
         self.table.with(|view| {
             view.iter()
                 .filter(|(_, state)| is(*state))
                 .for_each(|(key, _)| match key.tuple(py) {
-                    Ok(tuple) => tuples.push(tuple.clone_ref(py)),
+                    Ok(tuple) => tuples.push(tuple.clone_ref(py).into_any()),
                     Err(error) => failed = Some(error),
                 });
         });
         match failed {
             Some(error) => Err(error),
-            None => new_list(py, tuples.into_iter().map(Py::into_any)),
+            None => new_list(py, tuples.len(), |each| {
+                tuples.into_iter().for_each(each);
+                Ok(())
+            }),
         }
     }
 
@@ -383,21 +386,36 @@ fn overflow() -> PyErr {
     ))
 }
 
-/// A list of exactly these objects, without a second copy.
+/// A list that `fill` fills, with room for `expected` objects from the start.
 fn new_list<'py>(
     py: Python<'py>,
-    objects: impl ExactSizeIterator<Item = Py<PyAny>>,
+    expected: usize,
+    fill: impl FnOnce(&mut dyn FnMut(Py<PyAny>)) -> PyResult<()>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let length = ffi::Py_ssize_t::try_from(objects.len())?;
-    // SAFETY: attached; the list is filled before anyone else sees it, each place once, and
-    // `PyList_SetItem` takes over the reference.
-    unsafe {
-        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))?;
-        for (place, object) in objects.enumerate() {
-            ffi::PyList_SetItem(list.as_ptr(), place as ffi::Py_ssize_t, object.into_ptr());
+    let room = ffi::Py_ssize_t::try_from(expected)?;
+    // SAFETY: attached. Nobody else sees the list before it is whole.
+    let list: Bound<'py, PyList> =
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyList_New(room))?.cast_into_unchecked() };
+    let mut filled = 0;
+    let mut more = Vec::new();
+    let result = fill(&mut |object| {
+        if filled < room {
+            // SAFETY: a place within the list, set once; the list takes over the reference.
+            unsafe { ffi::PyList_SetItem(list.as_ptr(), filled, object.into_ptr()) };
+            filled += 1;
+        } else {
+            more.push(object);
         }
-        Ok(list.cast_into_unchecked())
+    });
+    if filled < room {
+        // SAFETY: cuts off the places that were not set, which the interpreter allows to be empty here.
+        unsafe { ffi::PyList_SetSlice(list.as_ptr(), filled, room, std::ptr::null_mut()) };
     }
+    result?;
+    for object in more {
+        list.append(object)?;
+    }
+    Ok(list)
 }
 
 /// Tracks the status and the incarnation of every node of a cluster.
@@ -682,10 +700,17 @@ impl Tracker {
         if verdicts {
             return PyList::new(py, answers.into_iter().map(Verdict));
         }
-        let objects = answers
-            .into_iter()
-            .map(|verdict| pyo3::types::PyBool::new(py, verdict.accepted()).to_owned());
-        new_list(py, objects.map(|object| object.into_any().unbind()))
+        new_list(py, answers.len(), |each| {
+            for verdict in answers {
+                each(
+                    PyBool::new(py, verdict.accepted())
+                        .to_owned()
+                        .into_any()
+                        .unbind(),
+                );
+            }
+            Ok(())
+        })
     }
 
     /// What a message is to this tracker. Changes nothing.
@@ -820,12 +845,13 @@ impl Tracker {
     /// All nodes with copies of their states: a list of (node, NodeState).
     fn get_all_nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let rows = self.rows();
-        let mut objects = Vec::with_capacity(rows.len());
-        for (node, state) in rows {
-            let row = (node.tuple(py)?.clone_ref(py), NodeState::of(state));
-            objects.push(row.into_pyobject(py)?.into_any().unbind());
-        }
-        new_list(py, objects.into_iter())
+        new_list(py, rows.len(), |each| {
+            for (node, state) in rows {
+                let row = (node.tuple(py)?.clone_ref(py), NodeState::of(state));
+                each(row.into_pyobject(py)?.into_any().unbind());
+            }
+            Ok(())
+        })
     }
 
     /// The nodes of one status.
@@ -1119,7 +1145,16 @@ impl Tracker {
     }
 
     fn _nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.tuples(py, |_| true)
+        new_list(py, self.table.len(), |each| {
+            let mut failed = Ok(());
+            self.table.with(|view| {
+                view.iter().for_each(|(key, _)| match key.tuple(py) {
+                    Ok(tuple) => each(tuple.clone_ref(py).into_any()),
+                    Err(error) => failed = Err(error),
+                });
+            });
+            failed
+        })
     }
 
     fn _states<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
