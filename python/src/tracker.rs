@@ -490,6 +490,8 @@ impl Tracker {
             )?)
             .suspect_timeout(span(suspect_timeout_seconds, "suspect_timeout_seconds")?)
             .max_tombstones(0)
+            // As in the original, a time stays as the caller told it.
+            .max_clock_lead(None)
             // Messages are checked against MAX_INCARNATION here; calls that do not validate may go beyond.
             .max_incarnation(Incarnation::MAX)
             .max_incarnation_jump(MAX_INCARNATION_JUMP)

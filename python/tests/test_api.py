@@ -228,3 +228,13 @@ def test_the_asynchronous_class_has_the_originals_coroutines():
         "increment_self_incarnation", "cleanup_dead_nodes", "evict_if_needed",
         "cleanup_death_records", "cleanup",
     }
+
+
+def test_a_cleanup_leaves_times_as_they_were_told_even_far_ahead_of_its_clock(clock):
+    tracker = IncarnationTracker(clock=clock, dead_node_retention_seconds=1.0)
+    tracker.update_node(A, b"DEAD", 1, 1.7e9)
+    tracker.update_node(B, b"OK", 1, 1.7e9)
+    clock.now = 100.0
+    assert tracker.cleanup() == {"dead_removed": 0, "evicted": 0, "total_nodes": 2}
+    assert tracker.get_node_state(A).last_update_time == 1.7e9
+    assert tracker.get_node_state(B).last_update_time == 1.7e9
