@@ -198,3 +198,47 @@ fn heavy_loss_kills_nobody_for_good() {
     world.network.heal();
     assert!(world.run_periods(60, |world| world.agrees()).is_some());
 }
+
+#[test]
+fn a_rolling_restart_without_memory_after_a_lossy_day_heals() {
+    let mut world = cluster(16, 6);
+    world.network.loss = 0.2;
+    world.run_periods(8 * 3600, |_| false);
+    let incarnation = (0..16)
+        .map(|node| world.node(node).unwrap().tracker().local().current())
+        .max();
+    println!("incarnation {incarnation:?}");
+    world.network.heal();
+    for node in 0..16 {
+        world.kill(node);
+        world.run_periods(3, |_| false);
+        let seed = (node + 1) % 16;
+        world.start(node, Memory::Lost, &[seed, (node + 2) % 16]);
+        world.run_periods(3, |_| false);
+    }
+    let healed = world.run_periods(60, |world| world.agrees());
+    println!("healed after {healed:?}, agreement {}", world.agreement());
+    assert!(healed.is_some_and(|periods| periods <= 20), "{healed:?}, agreement {}", world.agreement());
+}
+
+#[test]
+fn a_half_deaf_node_has_hardly_any_healthy_one_held_dead() {
+    let mut world = cluster(24, 7);
+    world.network.deafen(23, 0);
+    let mut dead = std::collections::BTreeSet::new();
+    let mut events = 0;
+    world.run_periods(3600, |world| {
+        let now: std::collections::BTreeSet<_> = world
+            .disagreements()
+            .filter(|wrong| wrong.observer != 23 && wrong.subject != 23 && wrong.seen.is_some_and(|seen| seen.status.is_gone()))
+            .map(|wrong| (wrong.observer, wrong.subject))
+            .collect();
+        events += now.difference(&dead).count();
+        dead = now;
+        false
+    });
+    println!("{events} times; {} suspicions, {} deaths, {} refutations", world.total(|s| s.suspicions), world.total(|s| s.deaths), world.total(|s| s.refutations));
+    let deaf = world.node(23).unwrap();
+    println!("{deaf:?} {:?}", deaf.stats());
+    assert!(events <= 30, "{events} times");
+}

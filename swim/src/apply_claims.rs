@@ -1,40 +1,58 @@
-//! How what is heard gets into the tracker: what a peer says by speaking at all, and what it says of
+//! How claims get into the tracker: what a peer says by speaking at all, and what it says of
 //! others. The tracker decides; here its verdicts become news, corrections and refutations.
 //!
-//! Hearsay of a node that was never heard from makes it Unconfirmed and no more, so that only
-//! contact makes a member, and only members can be suspected. Nothing here needs a lock to be right.
+//! How much is believed depends on the sender. An ack of this node's own number is first-hand: the peer is there, at its
+//! incarnation. A member's claims are hearsay, and follow the tracker's rule for that. A stranger is believed one thing: that
+//! a member may be in trouble, which the member can refute. Nothing here needs a lock to be right.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use incarnation::{Answer as Reply, Claim, Incarnation, Rejection, Status, Timestamp, Verdict};
 
-use crate::protocol::{Members, Phase, Protocol};
+use crate::protocol::{Members, Phase, Protocol, is_member, lock};
 use crate::wire::Item;
+
+/// How many accusations a node answers in a period; each may cost a write to its disk. The others are heard again.
+const REFUTATIONS_PER_PERIOD: u32 = 16;
+
+/// What the sender of a datagram is to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It answered with a number that only it can have.
+    FirstHand,
+    /// Alive or Suspect, by its address.
+    Member,
+    /// Anybody else: unknown, Unconfirmed, gone.
+    Stranger,
+}
 
 /// What a datagram's claims call for.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct Findings {
+    /// Whether this is a whole state that this node asked for: all may enter of which it speaks.
+    pub(crate) is_complete: bool,
+    /// Whether it is that of a seed which lets this node in: it tells of deaths before this node's time.
+    pub(crate) is_welcome: bool,
     /// What the sender must be told, since it is out of date.
     pub(crate) corrections: Vec<Item>,
-    /// The sender is out of date about this node itself: any datagram tells it.
-    pub(crate) introduce: bool,
-    /// The sender takes this node for dead, and it has not joined yet: it must ask to be let in.
-    pub(crate) knock: bool,
-    /// The sender asked to rejoin, and may at this incarnation.
-    pub(crate) refuse: Option<Incarnation>,
+    /// The highest claim about this node itself, and whether a member accuses it.
+    accused: Option<(Claim, bool)>,
+    /// Whether a node waits for contact because of this datagram. One of each is enough.
+    wants_contact: bool,
 }
 
 impl Protocol {
-    /// A peer spoke: it is there, at this incarnation.
-    pub(crate) fn heard_from(
+    /// A peer answered with this node's own number: it is there, at this incarnation.
+    pub(crate) fn contacted(
         &self,
         view: &Members<'_>,
         peer: SocketAddr,
+        process: u64,
         incarnation: Incarnation,
         joins: bool,
         now: Timestamp,
-        answer: &mut Answer,
-    ) {
+    ) -> Verdict {
         let verdict = if joins {
             view.rejoin(&peer, incarnation, now)
         } else {
@@ -43,129 +61,184 @@ impl Protocol {
         self.count(verdict);
         if verdict.accepted() {
             self.announce(peer);
-            return;
         }
-        let outdated = outdated(Claim::alive(incarnation), verdict);
-        if joins && (is_zombie(verdict) || outdated.is_some_and(|claim| claim.status().is_gone())) {
-            answer.refuse = view.required_incarnation(&peer, now);
-        } else {
-            answer
-                .corrections
-                .extend(outdated.map(|claim| Item { node: peer, claim }));
+        let before = lock(&self.processes).insert(peer, process);
+        let is_same = matches!(verdict, Verdict::Duplicate { current } if current.incarnation() == incarnation);
+        if is_same && before.is_some_and(|before| before != process) {
+            self.counters.same_incarnation_restarts.add(1);
         }
+        verdict
     }
 
-    /// A peer says something of a node; `learns`: it tells a new node of all that was.
-    pub(crate) fn hear(
+    /// A datagram says that its sender is there, at this incarnation; the sender may be another.
+    pub(crate) fn hear_of_sender(
         &self,
         view: &Members<'_>,
-        item: Item,
-        learns: bool,
+        peer: SocketAddr,
+        incarnation: Incarnation,
+        standing: Standing,
         now: Timestamp,
-        answer: &mut Answer,
+        found: &mut Findings,
     ) {
-        let Item { node, claim } = item;
-        let known = view.get(&node).map(|state| state.status);
-        let verdict = match (known, claim.status()) {
-            (None, Status::Dead | Status::Left) if node != self.me => {
+        let claim = Claim::alive(incarnation);
+        match (standing, view.get(&peer)) {
+            (Standing::Stranger, None) => self.introduce(view, peer, Item::new(peer, claim), now),
+            // A number of this node's own must come back before that changes.
+            (Standing::Stranger, Some(_)) => {}
+            _ => self.hear(view, Item::new(peer, claim), now, found),
+        }
+    }
+
+    /// A peer says something of a node.
+    pub(crate) fn apply(
+        &self,
+        view: &Members<'_>,
+        from: SocketAddr,
+        standing: Standing,
+        item: Item,
+        now: Timestamp,
+        found: &mut Findings,
+    ) {
+        let Item { node, claim, .. } = item;
+        if node == self.me {
+            if standing != Standing::Stranger {
+                let by_member = item.accusers.iter().any(|accuser| self.may_accuse(view, accuser, node));
+                let (highest, accused) = found.accused.unwrap_or((claim, false));
+                let rank = |claim: Claim| (claim.incarnation(), claim.status());
+                let highest = if rank(claim) > rank(highest) { claim } else { highest };
+                found.accused = Some((highest, accused || by_member));
+            }
+            return;
+        }
+        match (standing, view.get(&node).map(|state| state.status), claim.status()) {
+            (Standing::Stranger, ..) => self.doubt(view, node, claim, now),
+            (_, None, Status::Dead | Status::Left) => {
                 // No news: it is no member here. If it were entered whenever somebody still tells of
                 // it, peers would pass it to and fro, long after each has swept it out. Only a new node
-                // takes it, so that whatever comes back from the dead is known to it too.
+                // takes it, so that whatever comes back from the dead is known to it too; and only of others than the
+                // one that speaks.
                 self.counters.unknown_dead.add(1);
-                if learns {
-                    let verdict = view.update(&node, claim, now);
-                    self.count(verdict);
-                    // Remembered as a tombstone, which is not passed on: an entry would be, and so begin its time anew with
-                    // each newcomer.
-                    if verdict.accepted() {
-                        let _ = view.remove_if(&node, claim, now);
+                if found.is_welcome && node != from {
+                    self.bury(view, node, claim, now);
+                }
+            }
+            (_, None, _) if !found.is_complete => self.introduce(view, from, item, now),
+            _ => self.hear(view, item, now, found),
+        }
+    }
+
+    /// An unknown node is spoken of. It enters as Unconfirmed while the table has room and `sender` has not introduced too
+    /// many.
+    fn introduce(&self, view: &Members<'_>, sender: SocketAddr, item: Item, now: Timestamp) {
+        let room = self.tracker.len() < self.tracker.capacity() / 4 * 3;
+        if room && lock(&self.introductions).allow(sender, item.node) {
+            self.hear(view, item, now, &mut Findings::default());
+        } else {
+            self.counters.turned_away.add(1);
+        }
+    }
+
+    /// Hearsay of a node other than this one.
+    fn hear(&self, view: &Members<'_>, item: Item, now: Timestamp, found: &mut Findings) {
+        let Item { node, claim, accusers } = item;
+        let verdict = self.hearsay(view, node, claim, now);
+        self.count(verdict);
+        // A node that was introduced is passed on when it was heard from.
+        let mut is_news = matches!(verdict, Verdict::Applied { .. });
+        match verdict {
+            Verdict::Applied { .. } | Verdict::Duplicate { .. } if claim.status() == Status::Suspect => {
+                let suspected = view.get(&node).is_some_and(|state| {
+                    (state.status, state.incarnation) == (Status::Suspect, claim.incarnation())
+                });
+                for accuser in accusers {
+                    if suspected && self.may_accuse(view, &accuser, node) {
+                        is_news |= lock(&self.suspicions).accuse(node, claim.incarnation(), accuser);
                     }
                 }
-                return;
             }
-            (None, _) => self.introduce(view, item, now),
-            // It counts when it is heard from.
-            (Some(Status::Unconfirmed), Status::Alive | Status::Suspect) => return,
-            (Some(_), _) => self.believe(view, item, now),
-        };
-        self.count(verdict);
-        if let Verdict::AboutSelf { accused } = verdict {
-            self.accused(accused, answer);
-        } else if verdict.accepted() {
-            // An introduced one is passed on once it was heard from.
-            if known.is_some() {
-                self.announce(node);
+            Verdict::Rejected(Rejection::SuspiciousJump { .. })
+                if claim.status() == Status::Alive && !found.wants_contact =>
+            {
+                // It may be true all the same: the node was accused that high. Its own word settles it.
+                found.wants_contact = true;
+                lock(&self.probing).want_contact(node);
             }
+            _ => {}
+        }
+        if is_news {
+            self.announce(node);
         } else if let Some(current) = outdated(claim, verdict) {
-            answer.corrections.push(Item {
-                node,
-                claim: current,
-            });
+            let item = match view.get(&node) {
+                Some(state) if state.claim() == current => self.item(node, state),
+                _ => Item::new(node, current),
+            };
+            found.corrections.push(item);
         }
     }
 
-    /// An unknown node is said to live: it enters as Unconfirmed, unless it is buried. In two steps,
-    /// of which the second never touches a node that came to be known meanwhile.
-    fn introduce(&self, view: &Members<'_>, item: Item, now: Timestamp) -> Verdict {
-        let hearsay = Claim::unconfirmed(item.claim.incarnation());
-        match view.judge(&item.node, hearsay, now) {
-            Verdict::Joined => view.add_unconfirmed(&item.node, now),
-            Verdict::AboutSelf { .. } => Verdict::AboutSelf {
-                accused: item.claim,
-            },
-            verdict => verdict,
+    /// Whether an accuser of a node counts: a member, or this node itself.
+    fn may_accuse(&self, view: &Members<'_>, accuser: &SocketAddr, of: SocketAddr) -> bool {
+        *accuser != of && (*accuser == self.me || view.can_suspect(accuser))
+    }
+
+    /// A stranger says that a member is in trouble. It is suspected at the incarnation it has, which it can refute, and
+    /// no accuser shortens the suspicion. All else that strangers say of others is no evidence at all.
+    fn doubt(&self, view: &Members<'_>, node: SocketAddr, claim: Claim, now: Timestamp) {
+        let accuses = claim.status() > Status::Alive;
+        let Some(state) = view.get(&node).filter(|state| accuses && state.status == Status::Alive) else {
+            return;
+        };
+        if claim.incarnation() < state.incarnation {
+            return;
+        }
+        let verdict = self.hearsay(view, node, Claim::suspect(state.incarnation), now);
+        self.count(verdict);
+        if verdict.accepted() {
+            self.announce(node);
         }
     }
 
-    /// A claim about a known node, for this life of it only: were it evicted at this very moment, the
-    /// claim would enter it anew without its having been heard from.
-    fn believe(&self, view: &Members<'_>, item: Item, now: Timestamp) -> Verdict {
-        // Most gossip is no news, and then nothing needs an owned handle.
-        let verdict = view.judge(&item.node, item.claim, now);
-        if !verdict.accepted() {
-            return verdict;
-        }
-        self.tracker
-            .handle(&item.node)
-            .and_then(|entry_state| entry_state.update(item.claim, now))
-            .unwrap_or_else(|| self.introduce(view, item, now))
-    }
-
-    /// Somebody says something of this node itself.
-    fn accused(&self, accused: Claim, answer: &mut Answer) {
-        let phase = self.phase();
+    /// Answers the highest claim of a datagram about this node itself, once.
+    pub(crate) fn answer_accusation(&self, found: &Findings) {
+        let Some((accused, by_member)) = found.accused else {
+            return;
+        };
         let local = self.tracker.local();
         let own = local.current();
-        if phase == Phase::Leaving && accused.incarnation() <= own {
+        let settled = match self.phase() {
             // That it left outranks whatever they say.
+            Phase::Leaving => accused.incarnation() <= own,
+            // It did die, in an earlier run; a seed that does not let it in says what it takes.
+            Phase::Joining => accused.status().is_gone(),
+            Phase::Member => false,
+        };
+        if settled || (accused.incarnation(), accused.status()) <= (own, Status::Alive) {
             return;
         }
-        if accused.incarnation() < own {
-            answer.introduce = true;
+        // Relaxed: a number that orders nothing.
+        if self.refutations.fetch_add(1, Ordering::Relaxed) >= REFUTATIONS_PER_PERIOD {
             return;
         }
-        if phase == Phase::Joining && accused.status().is_gone() {
-            // It did die, in an earlier life; how to come back is said by those who let it in.
-            answer.knock = true;
-            return;
-        }
-        match local.answer(accused) {
+        self.refute(accused, by_member);
+    }
+
+    fn refute(&self, accused: Claim, by_member: bool) {
+        match self.tracker.local().answer(accused) {
             // It is as they say.
             Ok(Reply::Refuted(_) | Reply::Overtaken(_)) => {
                 self.counters.refutations.add(1);
-                if accused.status() != Status::Alive {
+                if by_member {
                     self.health.worse();
                 }
                 self.announce(self.me);
-                answer.introduce = true;
             }
             Ok(_) => {}
             Err(_) => self.counters.unrefuted.add(1),
         }
     }
 
-    /// A member that did not let this node in says what it takes. True if it was met.
-    pub(crate) fn refused(&self, required: Incarnation) -> bool {
+    /// A seed that did not let this node in says what it takes. True if that is met from now on.
+    pub(crate) fn raise_to(&self, required: Incarnation) -> bool {
         if self.phase() != Phase::Joining {
             return false;
         }
@@ -184,6 +257,40 @@ impl Protocol {
         }
     }
 
+    fn hearsay(&self, view: &Members<'_>, node: SocketAddr, claim: Claim, now: Timestamp) -> Verdict {
+        let introduce = || {
+            let hearsay = Claim::unconfirmed(claim.incarnation());
+            match view.judge(&node, hearsay, now) {
+                Verdict::Joined => view.add_unconfirmed(&node, now),
+                verdict => verdict,
+            }
+        };
+        match view.get(&node).map(|state| state.status) {
+            None => introduce(),
+            Some(Status::Unconfirmed) => Verdict::Rejected(Rejection::Unconfirmed),
+            Some(_) => {
+                let verdict = view.judge(&node, claim, now);
+                if !verdict.accepted() {
+                    return verdict;
+                }
+                self.tracker
+                    .handle(&node)
+                    .and_then(|entry| entry.update(claim, now))
+                    .unwrap_or_else(introduce)
+            }
+        }
+    }
+
+    /// Remembers a death before this node's time as a tombstone, which is not passed on: an entry would be, and so
+    /// begin its time anew with each newcomer.
+    fn bury(&self, view: &Members<'_>, node: SocketAddr, claim: Claim, now: Timestamp) {
+        let verdict = view.update(&node, claim, now);
+        self.count(verdict);
+        if verdict.accepted() {
+            let _ = view.remove_if(&node, claim, now);
+        }
+    }
+
     fn count(&self, verdict: Verdict) {
         self.counters.claims.add(1);
         if verdict.accepted() {
@@ -197,11 +304,7 @@ impl Protocol {
     }
 }
 
-fn is_zombie(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Rejected(Rejection::Zombie { .. }))
-}
-
-/// What somebody must be told who makes a claim that gets this verdict.
+/// What a member that makes a claim must be told if it gets this verdict.
 fn outdated(claim: Claim, verdict: Verdict) -> Option<Claim> {
     match verdict {
         Verdict::Stale { current } => Some(current),
@@ -211,5 +314,5 @@ fn outdated(claim: Claim, verdict: Verdict) -> Option<Claim> {
         _ => None,
     }
     // Never of one that was not heard from itself.
-    .filter(|current| current.status() != Status::Unconfirmed)
+    .filter(|current| is_member(current.status()) || current.status().is_gone())
 }

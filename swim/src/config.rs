@@ -1,5 +1,5 @@
 //! What a node of the protocol is set up with, and how its times follow from the size of the group
-//! and from its own health. Made by whoever runs a node; read by the rest of this crate.
+//! and from its own health. Made by the program that runs a node; read by the rest of this crate.
 
 use core::fmt;
 use core::time::Duration;
@@ -10,31 +10,34 @@ pub struct Config {
     /// Which cluster this is: datagrams of another one are dropped. A guard against mistakes, not
     /// against attackers.
     pub cluster: u32,
-    /// The protocol period: each node probes one member in each (SWIM, section 3). Default 1 s.
+    /// The protocol period: each node probes one member in each (SWIM, section 3). At most a day. Default 1 s.
     pub period: Duration,
     /// How long to wait for an ack before others are asked to probe: a bit more than a round trip
     /// takes. At most a third of the period, so that the indirect probe fits in. Default 300 ms.
     pub probe_timeout: Duration,
-    /// How many members are asked to probe one that did not answer (SWIM's k). Default 3.
+    /// How many members are asked to probe one that did not answer (SWIM's k), at most 64. Default 3.
     pub indirect_probes: usize,
-    /// A suspicion lasts so many periods times ln(n + 1) for n members, before it becomes a death
-    /// (SWIM, section 4.2; the logarithm is the time that the refutation needs). Default 3.
+    /// A suspicion by several independent accusers lasts so many periods times ln(n + 1) for n members, before it
+    /// becomes a death (SWIM, section 4.2; the logarithm is the time that the refutation needs). 1 to 1000. Default 3.
     pub suspicion_factor: u32,
+    /// How many times longer a suspicion by one accuser lasts (Lifeguard's β, section IV-B): it may be the accuser that
+    /// is faulty. 1 to 100; 1 turns it off. Default 6.
+    pub lone_suspicion_factor: u32,
     /// A piece of news is passed on so many times ln(n + 1) times (SWIM, section 4.1: λ log n).
-    /// Default 3.
+    /// 1 to 1000. Default 3.
     pub gossip_factor: u32,
-    /// The longest datagram to send, and to accept. Default 1400 bytes, which fits an Ethernet frame.
+    /// The longest datagram to send, and to accept: 256 to 65,507 bytes. Default 1400, which fits an Ethernet frame.
     pub max_datagram: usize,
-    /// How many members that were heard of, but not from, are contacted in each period. Default 16.
+    /// How many nodes that were heard of, but not from, are contacted in each period; and how many one member may
+    /// introduce in a period. Default 16.
     pub introductions: usize,
-    /// After how many periods a node exchanges its whole state with a random member. Default 30.
+    /// After how many periods a node exchanges its whole state with a random member. 1 to 1,000,000. Default 30.
     pub sync_periods: u32,
-    /// How many times in a period whole states are sent on request; who asks beyond that gets
-    /// one datagram of it. Default 32.
+    /// How many times in a period whole states are sent on request; requests beyond that get no answer. Default 32.
     pub syncs_per_period: u32,
     /// After how many periods the tracker is swept. 0: never, since the program does it. Default 5.
     pub sweep_periods: u32,
-    /// How many times slower a node in bad health probes (Lifeguard's S, section IV-A). Default 8.
+    /// How many times slower a node in bad health probes (Lifeguard's S, section IV-A). At most 1000. Default 8.
     pub max_health: u32,
 }
 
@@ -46,6 +49,7 @@ impl Default for Config {
             probe_timeout: Duration::from_millis(300),
             indirect_probes: 3,
             suspicion_factor: 3,
+            lone_suspicion_factor: 6,
             gossip_factor: 3,
             max_datagram: 1400,
             introductions: 16,
@@ -62,48 +66,109 @@ impl Default for Config {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The probe timeout is zero, or more than a third of the period.
-    ProbeTimeout,
-    /// Datagrams shorter than 128 bytes, or longer than UDP's 65,507.
-    MaxDatagram,
-    /// A suspicion that ends, or news that is dropped, at once: a factor of zero.
-    ZeroFactor,
-    /// The tracker does not hold the protocol's own address for its local node.
+    ProbeTimeout {
+        /// The timeout.
+        probe_timeout: Duration,
+        /// The period.
+        period: Duration,
+    },
+    /// A period of more than a day.
+    Period {
+        /// The period.
+        period: Duration,
+    },
+    /// A number that is out of its range.
+    OutOfRange {
+        /// The field of [`Config`].
+        field: &'static str,
+        /// Its value.
+        value: u64,
+        /// The lowest that it may be.
+        min: u64,
+        /// The highest that it may be.
+        max: u64,
+    },
+    /// The protocol's own address is not the tracker's local node, or can't be a node's.
     NotTheLocalNode,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ProbeTimeout => "probe timeout must be above zero, at most a third of the period",
-            Self::MaxDatagram => "datagrams must have room for 128 to 65,507 bytes",
-            Self::ZeroFactor => "suspicion, gossip and sync must last at least a period",
-            Self::NotTheLocalNode => "the tracker's local node is not the protocol's own address",
-        })
+        match self {
+            Self::ProbeTimeout {
+                probe_timeout,
+                period,
+            } => write!(
+                f,
+                "probe_timeout is {probe_timeout:?}; with a period of {period:?} it must be above zero and at most {:?}",
+                *period / 3
+            ),
+            Self::Period { period } => {
+                write!(f, "period is {period:?}; it must be at most a day")
+            }
+            Self::OutOfRange {
+                field,
+                value,
+                min,
+                max,
+            } => write!(f, "{field} is {value}; it must be from {min} to {max}"),
+            Self::NotTheLocalNode => f.write_str(
+                "the protocol's own address must be the tracker's local node, one address that peers can send to, \
+                 and an IPv4 address as such instead of mapped into IPv6",
+            ),
+        }
     }
 }
 
 impl core::error::Error for ConfigError {}
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.probe_timeout.is_zero() || self.probe_timeout.saturating_mul(3) > self.period {
-            return Err(ConfigError::ProbeTimeout);
+        let period = self.period;
+        if period > DAY {
+            return Err(ConfigError::Period { period });
         }
-        if !(128..=65_507).contains(&self.max_datagram) {
-            return Err(ConfigError::MaxDatagram);
+        if self.probe_timeout.is_zero() || self.probe_timeout > period / 3 {
+            return Err(ConfigError::ProbeTimeout {
+                probe_timeout: self.probe_timeout,
+                period,
+            });
         }
-        if self.suspicion_factor == 0 || self.gossip_factor == 0 || self.sync_periods == 0 {
-            return Err(ConfigError::ZeroFactor);
+        for (field, value, min, max) in [
+            ("max_datagram", self.max_datagram as u64, 256, 65_507),
+            ("indirect_probes", self.indirect_probes as u64, 0, 64),
+            ("suspicion_factor", self.suspicion_factor.into(), 1, 1000),
+            ("lone_suspicion_factor", self.lone_suspicion_factor.into(), 1, 100),
+            ("gossip_factor", self.gossip_factor.into(), 1, 1000),
+            ("sync_periods", self.sync_periods.into(), 1, 1_000_000),
+            ("max_health", self.max_health.into(), 0, 1000),
+        ] {
+            if !(min..=max).contains(&value) {
+                return Err(ConfigError::OutOfRange {
+                    field,
+                    value,
+                    min,
+                    max,
+                });
+            }
         }
         Ok(())
     }
 
-    /// How long a group of `members` leaves a suspected one to refute. Never less than the factor's
+    /// How long a group of `members` leaves a node that several others suspect to refute. Never less than the factor's
     /// own number of periods.
     #[must_use]
     pub fn suspicion_timeout(&self, members: usize) -> Duration {
         self.period
             .mul_f64(f64::from(self.suspicion_factor) * log(members))
+    }
+
+    /// How long it leaves a node that one other suspects.
+    #[must_use]
+    pub fn lone_suspicion_timeout(&self, members: usize) -> Duration {
+        self.suspicion_timeout(members) * self.lone_suspicion_factor
     }
 
     /// How often a piece of news is passed on in a group of `members`.
@@ -137,23 +202,59 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn a_configuration_out_of_range_is_refused_by_name() {
         let good = Config::default();
         assert_eq!(good.check(), Ok(()));
         let slow = Config {
             probe_timeout: good.period,
             ..good.clone()
         };
-        assert_eq!(slow.check(), Err(ConfigError::ProbeTimeout));
-        let small = Config {
-            max_datagram: 100,
+        let error = slow.check().unwrap_err();
+        assert!(matches!(error, ConfigError::ProbeTimeout { .. }));
+        assert!(error.to_string().contains("at most 333.33"), "{error}");
+        let endless = Config {
+            period: Duration::MAX,
             ..good.clone()
         };
-        assert_eq!(small.check(), Err(ConfigError::MaxDatagram));
+        assert!(matches!(endless.check(), Err(ConfigError::Period { .. })));
+        let named = |config: Config| match config.check() {
+            Err(ConfigError::OutOfRange { field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        let small = Config {
+            max_datagram: 255,
+            ..good.clone()
+        };
+        assert_eq!(named(small), "max_datagram");
         let never = Config {
             suspicion_factor: 0,
+            ..good.clone()
+        };
+        assert_eq!(named(never), "suspicion_factor");
+        let eager = Config {
+            indirect_probes: 65,
             ..good
         };
-        assert_eq!(never.check(), Err(ConfigError::ZeroFactor));
+        assert_eq!(named(eager), "indirect_probes");
+    }
+
+    #[test]
+    fn no_configuration_that_is_accepted_overflows() {
+        let extreme = Config {
+            period: DAY,
+            probe_timeout: DAY / 3,
+            suspicion_factor: 1000,
+            lone_suspicion_factor: 100,
+            gossip_factor: 1000,
+            sync_periods: 1_000_000,
+            max_health: 1000,
+            introductions: usize::MAX,
+            syncs_per_period: u32::MAX,
+            sweep_periods: u32::MAX,
+            ..Config::default()
+        };
+        assert_eq!(extreme.check(), Ok(()));
+        assert!(extreme.lone_suspicion_timeout(usize::MAX - 1) > DAY);
+        assert!(extreme.transmissions(1_000_000) > 1000);
     }
 }

@@ -1,7 +1,7 @@
 //! A SWIM failure detector over an [`IncarnationTracker`](incarnation::IncarnationTracker): datagrams
 //! and timers in, datagrams out. It opens no socket, reads no clock, and holds no membership state:
-//! every status, incarnation and last update is read from the tracker and written to it, so whoever shares
-//! the tracker sees all that the protocol knows, at once.
+//! every status, incarnation and last update is read from the tracker and written to it, so all holders of
+//! the tracker see at once what the protocol knows.
 //!
 //! ```
 //! use incarnation::{IncarnationTracker, Status, Timestamp};
@@ -32,11 +32,22 @@
 //!   Protocol*, 2002: probe, ack and indirect probe (3.1), piggybacked gossip (4.1), suspicion and
 //!   refutation (4.2), round-robin probes in random order (4.3).
 //! - Dadgar, Phillips, Currey, *Lifeguard: Local Health Awareness for More Accurate Failure
-//!   Detection*, 2018: local health and nacks (IV-A), telling a suspected member first (IV-C). Its
-//!   shortening of suspicions by the number of accusers (IV-B) is left out: who accused is a second
-//!   copy of what the tracker holds.
-//! - Beyond both: a member must be heard from before it counts (Unconfirmed), joins and whole states,
-//!   leaving on purpose, and contact with the dead, so that a partition heals.
+//!   Detection*, 2018: local health and nacks (IV-A), suspicions that independent accusers shorten (IV-B), telling a
+//!   suspected member first (IV-C).
+//! - Beyond both: a member must answer a number that only it was sent before it counts (Unconfirmed), joins and whole
+//!   states, leaving on purpose, and contact with the dead, so that a partition heals.
+//!
+//! # What it trusts
+//!
+//! Nothing is signed. What an attacker who forges datagrams can do, and what not, is in `docs/wire.md`: a stranger's
+//! datagram causes at most one datagram to a non-member and a bounded number among members, and dies out.
+//!
+//! # Without a disk
+//!
+//! A node that restarts must come back above the incarnation it had. With [`local_durable`](incarnation::Builder) it
+//! does. Without a disk, start it at the seconds since 1970
+//! (`.local_incarnation(now.as_secs())`, [`max_incarnation_jump`](incarnation::Builder::max_incarnation_jump) as wide as a node may
+//! be away): each restart is above the last. A node that starts at 0 is told by the seed that lets it in what it takes, which is one more exchange.
 //!
 //! # Threads
 //!
@@ -44,17 +55,22 @@
 //! tracker, lock-free. Small mutexes guard the rest, each for less than a datagram's work.
 #![forbid(unsafe_code)]
 
+mod address;
 mod apply_claims;
 mod config;
 pub mod fuzz;
 mod gossip;
 mod health;
+mod introductions;
+mod numbers;
 mod probing;
 mod protocol;
 mod receive;
+mod schedule;
 pub mod sim;
 mod state;
 mod stats;
+mod suspicions;
 pub mod test_datagrams;
 mod timer;
 mod wire;

@@ -1,22 +1,27 @@
 //! A node of the protocol: what it is made of, how it joins and leaves, and how its datagrams are
-//! filled. What it does with datagrams is in `receive` and `hearing`, with time in `timer`.
+//! filled. What it does with datagrams is in `receive` and `apply_claims`, with time in `timer`.
 
 use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict, View};
+use incarnation::{Claim, IncarnationTracker, NodeState, Status, Timestamp, Verdict, View};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use crate::address;
 use crate::config::{Config, ConfigError};
 use crate::gossip::{Gossip, Sent};
 use crate::health::Health;
+use crate::introductions::Introductions;
+use crate::numbers::{Numbers, Purpose};
 use crate::probing::Probing;
+use crate::schedule::Schedule;
 use crate::stats::{Stats, StatusCounts};
-use crate::timer::Timers;
-use crate::wire::{Item, Message, Writer, is_addressable};
+use crate::suspicions::Suspicions;
+use crate::wire::{Item, Message, Writer};
 
 /// The tracker's view, by the keys of this protocol.
 pub(crate) type Members<'a> = View<'a>;
@@ -24,7 +29,7 @@ pub(crate) type Members<'a> = View<'a>;
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// To whom.
+    /// Where to.
     pub to: SocketAddr,
     /// At most [`Config::max_datagram`] of them.
     pub bytes: Vec<u8>,
@@ -34,7 +39,7 @@ pub struct Datagram {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// Waiting for a member to let it in. It already answers whoever speaks to it.
+    /// No seed has let it in yet. It answers peers, and asks again in each period; it accuses nobody.
     Joining,
     /// A member.
     Member,
@@ -42,25 +47,40 @@ pub enum Phase {
     Leaving,
 }
 
+/// The nodes that this one was told to join by way of.
+#[derive(Debug, Default)]
+struct Seeds {
+    addresses: Vec<SocketAddr>,
+    /// Seeds that this member asked for since they were lost: when one answers, states are exchanged.
+    sought: BTreeSet<SocketAddr>,
+}
+
 /// A node of the protocol. See the [crate's documentation](crate).
 ///
-/// What it holds besides its tracker: probes under way, times, a random number generator, the
-/// addresses it was configured with, and for each node of which there is news, how often it was sent.
+/// What it holds besides its tracker: probes under way, times, numbers, the addresses it was configured with, the
+/// accusers of suspected nodes, and for each node of which there is news, how often it was sent.
 pub struct Protocol {
     pub(crate) tracker: IncarnationTracker<SocketAddr>,
     pub(crate) me: SocketAddr,
     pub(crate) config: Config,
+    /// Chosen when this node was made: its own datagrams carry it.
+    pub(crate) process: u64,
     phase: AtomicU8,
-    seeds: Mutex<Vec<SocketAddr>>,
-    /// Until when it is new, in nanoseconds.
-    new_until: AtomicU64,
+    seeds: Mutex<Seeds>,
     gossip: Mutex<Gossip>,
     pub(crate) probing: Mutex<Probing>,
-    pub(crate) timers: Mutex<Timers>,
+    pub(crate) schedule: Mutex<Schedule>,
+    pub(crate) introductions: Mutex<Introductions>,
+    pub(crate) suspicions: Mutex<Suspicions>,
+    /// The process number that each peer had when it was last heard from first-hand.
+    pub(crate) processes: Mutex<BTreeMap<SocketAddr, u64>>,
+    pub(crate) numbers: Numbers,
     random: Mutex<Pcg64Mcg>,
     pub(crate) health: Health,
     /// Whole states sent on request in this period.
     pub(crate) syncs: AtomicU32,
+    /// Accusations answered in this period.
+    pub(crate) refutations: AtomicU32,
     pub(crate) counters: StatusCounts,
 }
 
@@ -70,14 +90,24 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a node runs, as far as is known: only such a node is a member.
+pub(crate) const fn is_member(status: Status) -> bool {
+    matches!(status, Status::Alive | Status::Suspect)
+}
+
+/// How many periods a number that is made of an address counts at least.
+const NUMBERS_HOLD: u32 = 8;
+
 impl Protocol {
     /// A node at the address `me`, which must be the tracker's local node: the address at which
-    /// peers reach it, and from which its datagrams come. `seed` makes its random choices; give each
-    /// node another.
+    /// peers reach it, and from which its datagrams come.
+    ///
+    /// `seed` makes its random choices and the numbers of its probes. Where an attacker may be, take it from the
+    /// operating system's randomness: with the seed, answers can be forged. Give each node another.
     ///
     /// # Errors
     ///
-    /// What contradicts what in the configuration.
+    /// The value of the configuration that is out of its range, and the range.
     pub fn new(
         tracker: IncarnationTracker<SocketAddr>,
         me: SocketAddr,
@@ -86,20 +116,30 @@ impl Protocol {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let about_me = tracker.judge(&me, Claim::alive(0), Timestamp::ZERO);
-        if !matches!(about_me, Verdict::AboutSelf { .. }) || !is_addressable(me) {
+        let is_usable = address::is_addressable(me) && address::canonical(me) == me;
+        if !matches!(about_me, Verdict::AboutSelf { .. }) || !is_usable {
             return Err(ConfigError::NotTheLocalNode);
         }
         let mut random = Pcg64Mcg::seed_from_u64(seed);
+        let key = (random.next_u64(), random.next_u64());
+        let numbers = Numbers::new(key, config.period * NUMBERS_HOLD);
         Ok(Self {
+            process: numbers.fresh(),
             phase: AtomicU8::new(Phase::Member as u8),
             seeds: Mutex::default(),
-            new_until: AtomicU64::new(0),
             gossip: Mutex::new(Gossip::new()),
-            probing: Mutex::new(Probing::new(random.next_u32())),
-            timers: Mutex::new(Timers::new(tracker.probe_order())),
+            probing: Mutex::default(),
+            schedule: Mutex::new(Schedule::new(tracker.probe_order())),
+            introductions: Mutex::new(Introductions::new(
+                u32::try_from(config.introductions).unwrap_or(u32::MAX),
+            )),
+            suspicions: Mutex::default(),
+            processes: Mutex::default(),
+            numbers,
             random: Mutex::new(random),
             health: Health::new(config.max_health),
             syncs: AtomicU32::new(0),
+            refutations: AtomicU32::new(0),
             counters: StatusCounts::default(),
             tracker,
             me,
@@ -115,37 +155,52 @@ impl Protocol {
         now: Timestamp,
         out: &mut Vec<Datagram>,
     ) {
-        let usable = |seed: &SocketAddr| *seed != self.me && is_addressable(*seed);
-        *lock(&self.seeds) = seeds.into_iter().filter(usable).collect();
-        let alone = lock(&self.seeds).is_empty();
-        let new_until = now + self.config.period * self.config.sync_periods.saturating_mul(2);
-        self.new_until
-            .store(new_until.as_nanos(), Ordering::Relaxed);
+        let usable = |seed| address::sender(self.me, seed).filter(|seed| *seed != self.me);
+        let addresses: Vec<_> = seeds.into_iter().filter_map(usable).collect();
+        let alone = addresses.is_empty();
+        *lock(&self.seeds) = Seeds {
+            addresses,
+            sought: BTreeSet::new(),
+        };
         self.enter(if alone { Phase::Member } else { Phase::Joining });
-        self.knock(now, out);
+        self.ask_seeds(now, out);
     }
 
     /// Sends a join to each seed.
-    pub(crate) fn knock(&self, now: Timestamp, out: &mut Vec<Datagram>) {
-        let seeds = lock(&self.seeds).clone();
+    pub(crate) fn ask_seeds(&self, now: Timestamp, out: &mut Vec<Datagram>) {
+        let seeds = lock(&self.seeds).addresses.clone();
         for seed in seeds {
-            // A seed that died long ago gets another chance: it was configured, not gossiped.
-            let _ = self.tracker.add_unconfirmed(&seed, now);
-            self.send(seed, Message::Join, &[], out);
+            self.ask(seed, now, out);
         }
     }
 
-    /// Knocks on one seed that is no member.
-    pub(crate) fn knock_on_lost(&self, now: Timestamp, out: &mut Vec<Datagram>) {
-        let seeds = lock(&self.seeds).clone();
-        let mut lost = seeds;
+    /// Sends a join to a seed that is no member.
+    pub(crate) fn ask_lost_seed(&self, now: Timestamp, out: &mut Vec<Datagram>) {
+        let mut lost = lock(&self.seeds).addresses.clone();
         lost.retain(|seed| !self.tracker.can_suspect(seed));
         if lost.is_empty() || self.phase() == Phase::Leaving {
             return;
         }
-        let seed = lost[(self.random() % lost.len() as u64) as usize];
+        self.ask(lost[(self.random() % lost.len() as u64) as usize], now, out);
+    }
+
+    /// Sends a join to a seed.
+    pub(crate) fn ask(&self, seed: SocketAddr, now: Timestamp, out: &mut Vec<Datagram>) {
+        // A seed that died long ago gets another chance: it was configured, not gossiped.
         let _ = self.tracker.add_unconfirmed(&seed, now);
+        if self.phase() == Phase::Member {
+            lock(&self.seeds).sought.insert(seed);
+        }
         self.send(seed, Message::Join, &[], out);
+    }
+
+    pub(crate) fn is_seed(&self, node: SocketAddr) -> bool {
+        lock(&self.seeds).addresses.contains(&node)
+    }
+
+    /// Whether this member asked for that seed since it was lost; it is found now.
+    pub(crate) fn was_sought(&self, node: SocketAddr) -> bool {
+        lock(&self.seeds).sought.remove(&node)
     }
 
     /// Leaves on purpose: tells some members, which tell the others. Keep handling datagrams and
@@ -155,7 +210,6 @@ impl Protocol {
         self.enter(Phase::Leaving);
         self.announce(self.me);
         let told = self.config.transmissions(self.members()) as usize;
-        let is_member = |status| matches!(status, Status::Alive | Status::Suspect);
         for (member, _) in self.sample(told, |_, status| is_member(status)) {
             self.send(member, Message::Gossip, &[], out);
         }
@@ -183,12 +237,7 @@ impl Protocol {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Whether it joined not long ago: two exchanges of whole states are due in that time.
-    pub(crate) fn is_new(&self, now: Timestamp) -> bool {
-        now.as_nanos() < self.new_until.load(Ordering::Relaxed)
-    }
-
-    /// A member has let this node in.
+    /// A seed has let this node in.
     pub(crate) fn joined(&self) {
         let _ = self.phase.compare_exchange(
             Phase::Joining as u8,
@@ -276,8 +325,19 @@ impl Protocol {
             .collect()
     }
 
-    /// Sends a message with as many claims as fit: those it is asked to tell first, then what the
-    /// receiver must know of itself (Lifeguard's buddy system, section IV-C), then news.
+    /// What a node is told of another: its claim and, of a suspicion, who accuses.
+    pub(crate) fn item(&self, node: SocketAddr, state: NodeState) -> Item {
+        let mut item = Item::new(node, state.claim());
+        if state.status == Status::Suspect {
+            let suspicions = lock(&self.suspicions);
+            item.accusers = suspicions.accusers(&node, state.incarnation).to_vec();
+        }
+        item
+    }
+
+    /// Sends a message with as many claims as fit: what the receiver must know of itself (Lifeguard's buddy system,
+    /// section IV-C), then those it is asked to tell, then news. A receiver that is no member is told of itself only: it
+    /// may be a victim, or a spy.
     pub(crate) fn send(
         &self,
         to: SocketAddr,
@@ -286,55 +346,52 @@ impl Protocol {
         out: &mut Vec<Datagram>,
     ) {
         let mut writer = self.writer(message);
-        for item in first {
-            if !writer.push(*item) {
-                break;
-            }
-        }
         let view = self.tracker.pin();
-        if let Some(state) = view.get(&to)
+        let known = view.get(&to);
+        if let Some(state) = known
             && state.status > Status::Alive
-            && !first.iter().any(|item| item.node == to)
         {
-            writer.push(Item {
-                node: to,
-                claim: state.claim(),
+            writer.push(&self.item(to, state));
+        }
+        if known.is_some_and(|state| is_member(state.status)) {
+            for item in first {
+                if !writer.push(item) {
+                    break;
+                }
+            }
+            let limit = self.config.transmissions(self.members());
+            lock(&self.gossip).fill(limit, |node| match self.news_of(&view, node) {
+                None => Sent::Void,
+                Some(_) if node == to => Sent::Skipped,
+                Some(item) if writer.push(&item) => Sent::Yes,
+                Some(_) => Sent::NoRoom,
             });
         }
-        let limit = self.config.transmissions(self.members());
-        lock(&self.gossip).fill(limit, |node| match self.news_of(&view, node) {
-            None => Sent::Void,
-            Some(_) if node == to => Sent::Skipped,
-            Some(claim) if writer.push(Item { node, claim }) => Sent::Yes,
-            Some(_) => Sent::NoRoom,
-        });
         drop(view);
         self.post(to, writer, out);
     }
 
-    /// The latest of a node, if it may be passed on: who was never heard from is not, or peers would
+    /// The latest of a node, if it may be passed on. A node that was never heard from is not, or peers would
     /// tell each other of nodes that none of them ever reached.
-    fn news_of(&self, view: &Members<'_>, node: SocketAddr) -> Option<Claim> {
+    fn news_of(&self, view: &Members<'_>, node: SocketAddr) -> Option<Item> {
         if node == self.me {
-            return Some(self.own_claim());
+            return Some(Item::new(node, self.own_claim()));
         }
         let state = view.get(&node)?;
-        (state.status != Status::Unconfirmed).then(|| state.claim())
+        (state.status != Status::Unconfirmed).then(|| self.item(node, state))
     }
 
     pub(crate) fn writer(&self, message: Message) -> Writer {
         let own = self.own_claim();
         let mut writer = Writer::new(
             self.config.cluster,
+            self.process,
             own.incarnation(),
             message,
             self.config.max_datagram,
         );
         if own.status() == Status::Left {
-            writer.push(Item {
-                node: self.me,
-                claim: own,
-            });
+            writer.push(&Item::new(self.me, own));
         }
         writer
     }
@@ -345,6 +402,11 @@ impl Protocol {
             to,
             bytes: writer.finish(),
         });
+    }
+
+    /// The number for a probe of a node that may be no member. Its ack needs no memory here.
+    pub(crate) fn contact_number(&self, node: SocketAddr, now: Timestamp) -> u64 {
+        self.numbers.of(Purpose::Contact, node, now)
     }
 }
 

@@ -1,13 +1,18 @@
-//! A datagram comes in: any number of threads may be here at once.
+//! A datagram comes in: any number of threads may be here at once. What its claims do is in `apply_claims`; here is who
+//! is believed what, and what is answered.
+//!
+//! What bounds a stranger (`docs/wire.md`): only `Ping` and `Join` of one are answered, each with one datagram that is no longer
+//! than a `Join`, and `Gossip`, `State` and `Welcome` are never answered at all.
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 
-use incarnation::{Incarnation, Timestamp};
+use incarnation::{Incarnation, Rejection, Timestamp, Verdict};
 
-use crate::apply_claims::Answer;
+use crate::address;
+use crate::apply_claims::{Findings, Standing};
+use crate::numbers::Purpose;
 use crate::probing::{Answered, Relay};
-use crate::protocol::{Datagram, Protocol, lock};
+use crate::protocol::{Datagram, Members, Phase, Protocol, lock};
 use crate::wire::{self, Dropped, Message, Packet};
 
 impl Protocol {
@@ -26,98 +31,197 @@ impl Protocol {
         now: Timestamp,
         out: &mut Vec<Datagram>,
     ) -> Result<(), Dropped> {
-        let packet = self.read(from, bytes).inspect_err(|reason| {
+        let (from, packet) = self.read(from, bytes).inspect_err(|reason| {
             self.counters.drop_datagram(*reason);
         })?;
         self.counters.received.add(1);
-        let mut answer = Answer::default();
-        self.tracker.with(|view| {
-            let joins = packet.message == Message::Join;
-            let learns = matches!(packet.message, Message::Sync { .. }) && self.is_new(now);
-            self.heard_from(view, from, packet.incarnation, joins, now, &mut answer);
-            for item in packet.items {
-                self.hear(view, item, learns, now, &mut answer);
-            }
-        });
-        if !answer.corrections.is_empty() {
-            self.counters.corrections.add(1);
-        }
-        self.reply(from, packet.message, &answer, now, out);
+        self.tracker.with(|view| self.handle(view, from, packet, now, out));
         Ok(())
     }
 
-    fn read(&self, from: SocketAddr, bytes: &[u8]) -> Result<Packet, Dropped> {
-        let packet = wire::decode(bytes, self.config.cluster, self.config.max_datagram)?;
-        if from == self.me || !wire::is_addressable(from) {
+    /// Reads a datagram, with all addresses in it as this node knows them.
+    fn read(&self, from: SocketAddr, bytes: &[u8]) -> Result<(SocketAddr, Packet), Dropped> {
+        let mut packet = wire::decode(bytes, self.config.cluster, self.config.max_datagram)?;
+        let from = address::sender(self.me, from).ok_or(Dropped::Sender)?;
+        if packet.process == self.process {
+            return Err(Dropped::Own);
+        }
+        if from == self.me {
             return Err(Dropped::Sender);
         }
-        Ok(packet)
+        let peer = |address| address::peer(self.me, from, address);
+        if let Message::PingReq { target, .. } = &mut packet.message {
+            *target = peer(*target).ok_or(Dropped::Malformed)?;
+        }
+        packet.items.retain_mut(|item| match peer(item.node) {
+            Some(node) => {
+                item.node = node;
+                item.accusers = item.accusers.iter().filter_map(|accuser| peer(*accuser)).collect();
+                true
+            }
+            None => {
+                self.counters.unusable_addresses.add(1);
+                false
+            }
+        });
+        Ok((from, packet))
     }
 
+    fn handle(&self, view: &Members<'_>, from: SocketAddr, packet: Packet, now: Timestamp, out: &mut Vec<Datagram>) {
+        let Packet { process, incarnation, message, items } = packet;
+        let mut found = Findings::default();
+        let is_number = |number, purpose| self.numbers.is_of(number, purpose, from, now);
+        let mut standing = match view.can_suspect(&from) {
+            true => Standing::Member,
+            false => Standing::Stranger,
+        };
+        let mut contact = None;
+        if let Message::Ack { seq, join, .. } = message {
+            let answered = lock(&self.probing).acked(seq, from);
+            let is_own = !matches!(answered, Answered::Nothing) || is_number(seq, Purpose::Contact);
+            if is_own {
+                standing = Standing::FirstHand;
+                let verdict = self.contacted(view, from, process, incarnation, join.is_some(), now);
+                contact = Some(verdict);
+                self.answered(answered, out);
+            }
+        }
+        if standing != Standing::FirstHand {
+            self.hear_of_sender(view, from, incarnation, standing, now, &mut found);
+        }
+        found.is_complete = match message {
+            Message::Welcome { join } => self.is_seed(from) && is_number(join, Purpose::Join),
+            Message::State { pull } => is_number(pull, Purpose::Pull),
+            _ => false,
+        };
+        found.is_welcome = found.is_complete && matches!(message, Message::Welcome { .. });
+        for item in items {
+            self.apply(view, from, standing, item, now, &mut found);
+        }
+        self.answer_accusation(&found);
+        self.reply(view, from, standing, message, contact, &found, now, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a datagram was found to be")]
     fn reply(
         &self,
+        view: &Members<'_>,
         from: SocketAddr,
+        standing: Standing,
         message: Message,
-        answer: &Answer,
+        contact: Option<Verdict>,
+        found: &Findings,
         now: Timestamp,
         out: &mut Vec<Datagram>,
     ) {
-        let replied = match message {
+        match message {
             Message::Ping { seq } => {
-                self.send(from, Message::Ack { seq }, &answer.corrections, out);
-                true
+                // A peer that is no member is asked in the same datagram, so that it costs no second one.
+                let ask = (!view.can_suspect(&from)).then(|| self.probe_number(view, from, now));
+                if !found.corrections.is_empty() {
+                    self.counters.corrections.add(1);
+                }
+                self.send(from, self.ack(seq, ask, from, now), &found.corrections, out);
             }
-            Message::Ack { seq } => {
-                let answered = lock(&self.probing).acked(seq, from);
-                self.answered(answered, out);
-                false
+            Message::Ack { ask, join, .. } => {
+                let Some(verdict) = contact else {
+                    return;
+                };
+                if let Some(ask) = ask {
+                    self.send(from, self.ack(ask, None, from, now), &[], out);
+                }
+                if let Some(join) = join {
+                    self.answer_join(view, from, join, verdict, now, out);
+                } else if verdict.accepted() && self.was_sought(from) {
+                    self.exchange_states(from, now, out);
+                }
             }
+            Message::PingReq { seq, target } => self.relay(from, seq, target, now, out),
             Message::Relayed { seq } => {
-                let answered = lock(&self.probing).relayed(seq);
-                self.answered(answered, out);
-                false
-            }
-            Message::Nack { seq } => {
-                lock(&self.probing).nacked(seq);
-                false
-            }
-            Message::PingReq { seq, target } => {
-                self.relay(from, seq, target, now, out);
-                false
-            }
-            Message::Join => match answer.refuse {
-                Some(required) => {
-                    let refused = Message::Refused {
-                        required: required.get(),
-                    };
-                    self.send(from, refused, &[], out);
-                    true
+                if lock(&self.probing).relayed(seq, from) {
+                    self.health.better();
                 }
-                None => {
-                    self.send_state_on_request(from, out);
-                    false
-                }
-            },
-            Message::Refused { required } => {
-                if self.refused(Incarnation::new(required)) {
-                    self.send(from, Message::Join, &[], out);
-                }
-                return;
             }
-            Message::Sync { pull } => {
-                self.joined();
-                if pull {
-                    self.send_state_on_request(from, out);
-                }
-                false
+            Message::Nack { seq } => lock(&self.probing).nacked(seq, from),
+            // Leaving, it lets nobody in.
+            Message::Join if self.phase() == Phase::Leaving => {}
+            Message::Join => {
+                let seq = self.probe_number(view, from, now);
+                self.send(from, Message::Ping { seq }, &[], out);
             }
-            Message::Gossip => false,
-        };
-        if answer.knock {
-            self.send(from, Message::Join, &[], out);
-        } else if !replied && (answer.introduce || !answer.corrections.is_empty()) {
-            self.send(from, Message::Gossip, &answer.corrections, out);
+            Message::Welcome { .. } => {
+                if found.is_welcome {
+                    self.joined();
+                }
+            }
+            Message::Refused { join, required } => {
+                let is_answer = self.is_seed(from) && self.numbers.is_of(join, Purpose::Join, from, now);
+                if is_answer && self.raise_to(Incarnation::new(required)) {
+                    self.ask(from, now, out);
+                }
+            }
+            Message::NoRoom { join } => {
+                if self.is_seed(from) && self.numbers.is_of(join, Purpose::Join, from, now) {
+                    self.counters.no_room.add(1);
+                }
+            }
+            Message::Sync { pull: Some(pull) } if standing == Standing::Member => {
+                self.send_state_on_request(from, Message::State { pull }, out);
+            }
+            Message::Sync { .. } | Message::State { .. } | Message::Gossip => {}
         }
+    }
+
+    /// An ack. A node that wants to be let in says so to its seeds.
+    fn ack(&self, seq: u64, ask: Option<u64>, to: SocketAddr, now: Timestamp) -> Message {
+        let joins = self.phase() == Phase::Joining && self.is_seed(to);
+        let join = joins.then(|| self.numbers.of(Purpose::Join, to, now));
+        Message::Ack { seq, ask, join }
+    }
+
+    /// The number for a probe of a peer that just spoke; if it is Unconfirmed, that is the one probe it gets.
+    fn probe_number(&self, view: &Members<'_>, peer: SocketAddr, now: Timestamp) -> u64 {
+        if view.get(&peer).is_some() {
+            let _ = lock(&self.introductions).probe(peer);
+        }
+        self.contact_number(peer, now)
+    }
+
+    /// A peer asked to join with an ack of this node's own number, and that is how it was judged.
+    fn answer_join(
+        &self,
+        view: &Members<'_>,
+        from: SocketAddr,
+        join: u64,
+        verdict: Verdict,
+        now: Timestamp,
+        out: &mut Vec<Datagram>,
+    ) {
+        if self.phase() == Phase::Leaving {
+            return;
+        }
+        let message = match verdict {
+            Verdict::Rejected(Rejection::AtCapacity) => Message::NoRoom { join },
+            _ if view.can_suspect(&from) && !matches!(verdict, Verdict::Stale { .. }) => {
+                return self.send_state_on_request(from, Message::Welcome { join }, out);
+            }
+            // It died not long ago, or a later run of it is known.
+            Verdict::Stale { current } | Verdict::Duplicate { current } => {
+                let above = current.incarnation().saturating_add(1);
+                self.refusal(view, from, join, above, now)
+            }
+            Verdict::Rejected(Rejection::Tombstone { incarnation }) => {
+                self.refusal(view, from, join, incarnation.saturating_add(1), now)
+            }
+            Verdict::Rejected(Rejection::Zombie { required }) => self.refusal(view, from, join, required, now),
+            _ => return,
+        };
+        self.post(from, self.writer(message), out);
+    }
+
+    fn refusal(&self, view: &Members<'_>, from: SocketAddr, join: u64, above: Incarnation, now: Timestamp) -> Message {
+        let required = view.required_incarnation(&from, now).unwrap_or(above).max(above);
+        Message::Refused { join, required: required.get() }
     }
 
     fn answered(&self, answered: Answered, out: &mut Vec<Datagram>) {
@@ -134,40 +238,29 @@ impl Protocol {
         }
     }
 
-    /// Probes `target` for a member. Only for members, and only what this node knows itself: else
+    /// Probes `target` for a member. Only for members, and only members: else
     /// anybody could have anything sent anywhere.
     fn relay(
         &self,
         asker: SocketAddr,
-        asker_seq: u32,
+        asker_seq: u64,
         target: SocketAddr,
         now: Timestamp,
         out: &mut Vec<Datagram>,
     ) {
-        let known = self.tracker.is_confirmed(&asker) && self.tracker.is_confirmed(&target);
-        if !known || target == asker {
+        let known = self.tracker.can_suspect(&asker) && self.tracker.can_suspect(&target);
+        if !known || target == asker || target == self.me {
             return;
         }
-        let ends_at = now + self.config.probe_timeout;
         let relay = Relay {
             target,
             asker,
             asker_seq,
-            ends_at,
+            ends_at: now + self.config.probe_timeout,
         };
-        let seq = lock(&self.probing).relay(relay);
-        if let Some(seq) = seq {
+        let seq = self.numbers.fresh();
+        if lock(&self.probing).relay(seq, relay) {
             self.send(target, Message::Ping { seq }, &[], out);
-        }
-    }
-
-    /// Sends the whole state, but only so often in a period: a request is small, the state is not.
-    fn send_state_on_request(&self, to: SocketAddr, out: &mut Vec<Datagram>) {
-        // Relaxed: a number that orders nothing.
-        if self.syncs.fetch_add(1, Ordering::Relaxed) < self.config.syncs_per_period {
-            self.send_state(to, false, out);
-        } else {
-            self.send_some_state(to, out);
         }
     }
 }

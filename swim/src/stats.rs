@@ -57,10 +57,18 @@ counters! {
     refutations,
     /// Accusations that it could not refute.
     unrefuted,
-    /// Peers that were told that their claims are out of date.
+    /// Members that were told that their claims are out of date.
     corrections,
     /// Rejoins that were refused: too soon after a death, too low an incarnation.
     zombies,
+    /// Answers of seeds that their tables have no room for this node.
+    no_room,
+    /// Peers that came back as another process at the incarnation they had: they lost it, or did not raise it.
+    same_incarnation_restarts,
+    /// Addresses that hearsay did not bring into the table, since too many were introduced.
+    turned_away,
+    /// Claims about addresses that can't be a peer's: another host's loopback, multicast, and the like.
+    unusable_addresses,
     /// Times that this node noticed that it had not run for more than a period.
     stalls,
 }

@@ -3,48 +3,20 @@
 //!
 //! A suspicion began when the tracker says that it did: a further suspicion at the same incarnation
 //! is a duplicate there and leaves its last update alone, so it pushes no end back. (One at a higher incarnation is news: only the
-//! suspect itself rises there, so honest gossip tells of it once.)
+//! suspect itself rises there, so honest gossip tells of it once.) How long it lasts depends on who accuses: see
+//! `suspicions`.
 
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use incarnation::{Claim, ProbeOrder, Status, Timestamp};
+use incarnation::{Claim, Status, Timestamp};
 
 use crate::probing::Probe;
-use crate::protocol::{Datagram, Phase, Protocol, lock};
+use crate::protocol::{Datagram, Phase, Protocol, is_member, lock};
+use crate::schedule::Schedule;
+use crate::suspicions;
 use crate::wire::Message;
-
-/// What is due when.
-#[derive(Debug)]
-pub(crate) struct Timers {
-    order: ProbeOrder<SocketAddr>,
-    /// `None` before the first call.
-    next_period: Option<Timestamp>,
-    periods: u64,
-    /// In which period the next probe may begin: a node in bad health probes more seldom.
-    next_probe: u64,
-    /// The earliest end of a suspicion at the last look.
-    next_death: Option<Timestamp>,
-    /// When it was promised to look again.
-    due: Timestamp,
-    /// Since when this node runs without a break. What it did not hear before says nothing.
-    awake_since: Timestamp,
-}
-
-impl Timers {
-    pub(crate) const fn new(order: ProbeOrder<SocketAddr>) -> Self {
-        Self {
-            order,
-            next_period: None,
-            periods: 0,
-            next_probe: 0,
-            next_death: None,
-            due: Timestamp::ZERO,
-            awake_since: Timestamp::ZERO,
-        }
-    }
-}
 
 impl Protocol {
     /// Does what is due by `now`, and says when to call again; calling earlier does no harm. What to
@@ -53,33 +25,33 @@ impl Protocol {
     /// Cost: most calls, that of a probe; once in a period a pass over the tracker if anybody is
     /// suspected; a whole state once in [`sync_periods`](crate::Config::sync_periods).
     pub fn handle_timer(&self, now: Timestamp, out: &mut Vec<Datagram>) -> Timestamp {
-        let mut timers = lock(&self.timers);
-        let timers = &mut *timers;
-        let next_period = *timers.next_period.get_or_insert_with(|| {
+        let mut schedule = lock(&self.schedule);
+        let schedule = &mut *schedule;
+        let next_period = *schedule.next_period.get_or_insert_with(|| {
             // Nodes that start together should not probe together.
-            timers.awake_since = now;
-            timers.due = now;
+            schedule.awake_since = now;
+            schedule.due = now;
             now + self.config.period.mul_f64(self.unit_interval())
         });
-        if now.since(timers.due) > self.config.period {
-            self.stalled(timers, now);
+        if now.since(schedule.due) > self.config.period {
+            self.stalled(schedule, now);
         }
         self.end_relays(now, out);
         self.advance_probe(now, out);
         let begins = now >= next_period;
-        if begins || timers.next_death.is_some_and(|death| now >= death) {
-            timers.next_death = self.end_suspicions(timers.awake_since, now);
+        if begins || schedule.next_death.is_some_and(|death| now >= death) {
+            schedule.next_death = self.end_suspicions(schedule.awake_since, now);
         }
         if begins {
             // From now on, not from when it was due: after a break there is nothing to catch up with.
-            timers.next_period = Some(now + self.config.period);
-            timers.periods += 1;
-            self.begin_period(timers, now, out);
+            schedule.next_period = Some(now + self.config.period);
+            schedule.periods += 1;
+            self.begin_period(schedule, now, out);
         }
         let probe = lock(&self.probing).deadline();
-        let next = [timers.next_period, timers.next_death, probe];
-        timers.due = next.into_iter().flatten().min().unwrap_or(now).max(now);
-        timers.due
+        let next = [schedule.next_period, schedule.next_death, probe];
+        schedule.due = next.into_iter().flatten().min().unwrap_or(now).max(now);
+        schedule.due
     }
 
     /// A number from 0 to 1.
@@ -89,11 +61,11 @@ impl Protocol {
 
     /// This node did not run for a while (it was suspended, or starved). What it missed is its own
     /// fault: no probe fails by it, and all suspicions get their full time again.
-    fn stalled(&self, timers: &mut Timers, now: Timestamp) {
+    fn stalled(&self, schedule: &mut Schedule, now: Timestamp) {
         self.counters.stalls.add(1);
         self.health.worse();
-        timers.awake_since = now;
-        timers.next_death = None;
+        schedule.awake_since = now;
+        schedule.next_death = None;
         lock(&self.probing).own = None;
     }
 
@@ -108,7 +80,7 @@ impl Protocol {
     /// Asks others, or gives up.
     fn advance_probe(&self, now: Timestamp, out: &mut Vec<Datagram>) {
         let mut probing = lock(&self.probing);
-        let Some(probe) = probing.own else {
+        let Some(probe) = probing.own.clone() else {
             return;
         };
         if probe.ask_at.is_some_and(|at| now >= at) {
@@ -116,62 +88,77 @@ impl Protocol {
                 *node != probe.target && status == Status::Alive
             });
             let patience = self.config.probe_timeout * 2 * self.health.factor();
+            let silent: Vec<_> = helpers
+                .into_iter()
+                .map(|(helper, _)| (helper, self.numbers.fresh()))
+                .collect();
+            let target = probe.target;
             probing.own = Some(Probe {
                 ask_at: None,
                 // Late or not, the helpers get their time.
                 fails_at: probe.fails_at.max(now + patience),
-                silent_helpers: helpers.len(),
+                silent: silent.clone(),
                 ..probe
             });
             drop(probing);
-            let Probe { seq, target, .. } = probe;
-            for (helper, _) in helpers {
+            for (helper, seq) in silent {
                 self.send(helper, Message::PingReq { seq, target }, &[], out);
             }
         } else if now >= probe.fails_at {
             probing.own = None;
             drop(probing);
-            self.failed(probe, now);
+            self.failed(&probe, now);
         }
     }
 
     /// A probe went unanswered: its target is suspected (SWIM, section 4.2), if the tracker lets it.
-    fn failed(&self, probe: Probe, now: Timestamp) {
+    fn failed(&self, probe: &Probe, now: Timestamp) {
         self.counters.failed_probes.add(1);
         self.health.worse();
-        if probe.silent_helpers > 0 {
+        if !probe.silent.is_empty() {
             self.health.worse();
         }
         let Some(state) = self.tracker.get(&probe.target) else {
             return;
         };
-        // Whatever was heard of it since the probe began is later than what the probe could tell.
-        if state.status != Status::Alive || state.last_update > probe.started {
-            return;
-        }
-        let suspicion = Claim::suspect(state.incarnation);
-        if self
-            .tracker
-            .update(&probe.target, suspicion, now)
-            .accepted()
-        {
-            self.counters.suspicions.add(1);
+        let accuses = match state.status {
+            // What was heard of it since the probe began is later than what the probe could tell.
+            Status::Alive if state.last_update > probe.started => false,
+            Status::Alive => {
+                let suspicion = Claim::suspect(state.incarnation);
+                let accepted = self.tracker.update(&probe.target, suspicion, now).accepted();
+                self.counters.suspicions.add(accepted.into());
+                accepted
+            }
+            // It is suspected already; this node is one more accuser.
+            Status::Suspect => true,
+            _ => false,
+        };
+        if accuses && lock(&self.suspicions).accuse(probe.target, state.incarnation, self.me) {
             self.announce(probe.target);
         }
     }
 
-    /// Declares those dead who did not refute in time; when to look again.
+    /// Declares those dead that did not refute in time; when to look again.
     fn end_suspicions(&self, awake_since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        lock(&self.suspicions).retain(|node| {
+            let state = self.tracker.get(node);
+            state.is_some_and(|state| state.status == Status::Suspect)
+        });
         if self.tracker.counts().suspect == 0 {
             return None;
         }
-        let timeout = self.config.suspicion_timeout(self.members());
+        let members = self.members();
+        let shortest = self.config.suspicion_timeout(members);
+        let longest = self.config.lone_suspicion_timeout(members);
         let mut next = None;
         let view = self.tracker.pin();
         for (node, state) in view.iter() {
             if state.status != Status::Suspect {
                 continue;
             }
+            let accusers = lock(&self.suspicions).accusers(node, state.incarnation).len();
+            let timeout = suspicions::timeout(shortest, longest, accusers, members);
             let ends = state.last_update.max(awake_since) + timeout;
             if now < ends {
                 next = Some(next.map_or(ends, |next: Timestamp| next.min(ends)));
@@ -189,56 +176,95 @@ impl Protocol {
         next
     }
 
-    fn begin_period(&self, timers: &mut Timers, now: Timestamp, out: &mut Vec<Datagram>) {
-        // Relaxed: a number that orders nothing.
+    fn begin_period(&self, schedule: &mut Schedule, now: Timestamp, out: &mut Vec<Datagram>) {
+        // Relaxed: numbers that order nothing.
         self.syncs.store(0, Ordering::Relaxed);
-        let every = |periods: u32| periods > 0 && timers.periods.is_multiple_of(u64::from(periods));
+        self.refutations.store(0, Ordering::Relaxed);
+        let is = |node: &SocketAddr, fits: fn(Status) -> bool| {
+            self.tracker.get(node).is_some_and(|state| fits(state.status))
+        };
+        lock(&self.introductions).begin_period(|node| is(node, |status| status == Status::Unconfirmed));
+        lock(&self.probing).retain_contacts(|node| is(node, |status| status != Status::Unconfirmed));
+        let every = |periods: u32| periods > 0 && schedule.periods.is_multiple_of(u64::from(periods));
         let (syncs, sweeps) = (
             every(self.config.sync_periods),
             every(self.config.sweep_periods),
         );
         let counts = self.tracker.counts();
-        if self.phase() == Phase::Joining || counts.alive + counts.suspect == 0 {
-            self.knock(now, out);
+        let joining = self.phase() == Phase::Joining;
+        if joining || (counts.alive + counts.suspect == 0 && self.phase() == Phase::Member) {
+            self.ask_seeds(now, out);
         }
-        // Lifeguard, section IV.A: bad health stretches the time between probes. All else goes on, for it is what mends.
-        if timers.periods >= timers.next_probe {
-            timers.next_probe = timers.periods + u64::from(self.health.factor());
-            self.begin_probe(timers, now, out);
-        }
-        if counts.unconfirmed > 0 {
-            self.reach_out(self.config.introductions, Status::Unconfirmed, out);
-        }
-        // Who was declared dead behind a partition would otherwise never be spoken to again.
-        if counts.dead > 0 {
-            self.reach_out(1, Status::Dead, out);
-        }
-        if syncs {
-            // Whoever was cut off for so long that the dead are forgotten is found by its seeds alone.
-            self.knock_on_lost(now, out);
-            for (partner, _) in self.sample(1, |_, status| status == Status::Alive) {
-                self.send_state(partner, true, out);
+        // A node that was not let in accuses nobody, and nobody would hear it.
+        if !joining {
+            self.probe_and_contact(schedule, now, out);
+            if syncs {
+                // Nodes that were cut off for so long that the dead are forgotten are found by their seeds alone.
+                self.ask_lost_seed(now, out);
+                for (partner, _) in self.sample(1, |_, status| status == Status::Alive) {
+                    self.exchange_states(partner, now, out);
+                }
             }
         }
         if sweeps {
             let _report = self.tracker.sweep(now);
+            lock(&self.processes).retain(|node, _| self.tracker.get(node).is_some());
         }
     }
 
-    /// Probes the next member in turn (SWIM, section 4.3), unless the last probe is still under way.
-    fn begin_probe(&self, timers: &mut Timers, now: Timestamp, out: &mut Vec<Datagram>) {
+    fn probe_and_contact(&self, schedule: &mut Schedule, now: Timestamp, out: &mut Vec<Datagram>) {
+        // Lifeguard, section IV.A: bad health stretches the time between probes. All else goes on, for it is what mends.
+        if schedule.periods >= schedule.next_probe {
+            schedule.next_probe = schedule.periods + u64::from(self.health.factor());
+            self.begin_probe(schedule, now, out);
+        }
+        let unconfirmed = self.tracker.sample(
+            self.config.introductions,
+            || self.random(),
+            |node, state| {
+                state.status == Status::Unconfirmed && !lock(&self.introductions).was_probed(node)
+            },
+        );
+        for (node, _) in unconfirmed {
+            if lock(&self.introductions).probe(node) {
+                self.contact(node, now, out);
+            }
+        }
+        // Without it, a node that was declared dead behind a partition would never be spoken to again.
+        let is_dead = |node: &SocketAddr| {
+            self.tracker.get(node).is_some_and(|state| state.status.is_gone())
+        };
+        let wanted = lock(&self.probing).take_contact(is_dead);
+        let dead = wanted.or_else(|| {
+            let sample = self.sample(1, |_, status| status == Status::Dead);
+            sample.first().map(|(node, _)| *node)
+        });
+        if let Some(dead) = dead {
+            self.contact(dead, now, out);
+        }
+    }
+
+    /// Probes the next member in turn (SWIM, section 4.3), unless the last probe is still under way. In every other
+    /// period one that waits for contact goes first.
+    fn begin_probe(&self, schedule: &mut Schedule, now: Timestamp, out: &mut Vec<Datagram>) {
         let mut probing = lock(&self.probing);
         if probing.own.is_some() {
             return;
         }
-        let next = timers.order.next(
-            || self.random(),
-            |_, state| matches!(state.status, Status::Alive | Status::Suspect),
-        );
-        let Some(target) = next.map(|member| *member.key()) else {
+        let wanted = match schedule.periods.is_multiple_of(2) {
+            true => probing.take_contact(|node| self.tracker.can_suspect(node)),
+            false => None,
+        };
+        let in_turn = || {
+            let next = schedule
+                .order
+                .next(|| self.random(), |_, state| is_member(state.status));
+            next.map(|member| *member.key())
+        };
+        let Some(target) = wanted.or_else(in_turn) else {
             return;
         };
-        let seq = probing.seq();
+        let seq = self.numbers.fresh();
         let patience: Duration = self.config.probe_timeout * self.health.factor();
         probing.own = Some(Probe {
             seq,
@@ -246,18 +272,15 @@ impl Protocol {
             started: now,
             ask_at: Some(now + patience),
             fails_at: now + self.config.period * self.health.factor(),
-            silent_helpers: 0,
+            silent: Vec::new(),
         });
         drop(probing);
         self.send(target, Message::Ping { seq }, &[], out);
     }
 
-    /// Pings some nodes that are no members (yet, or any more). Whether they answer is up to them:
-    /// nothing follows if not.
-    fn reach_out(&self, count: usize, to: Status, out: &mut Vec<Datagram>) {
-        for (node, _) in self.sample(count, |_, status| status == to) {
-            let seq = lock(&self.probing).seq();
-            self.send(node, Message::Ping { seq }, &[], out);
-        }
+    /// Pings a node that is no member (yet, or any more). Nothing follows if it does not answer.
+    fn contact(&self, node: SocketAddr, now: Timestamp, out: &mut Vec<Datagram>) {
+        let seq = self.contact_number(node, now);
+        self.send(node, Message::Ping { seq }, &[], out);
     }
 }

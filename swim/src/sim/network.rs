@@ -20,6 +20,8 @@ pub struct Network {
     pub jitter: Duration,
     /// By node: only those on the same side hear each other.
     sides: Vec<u8>,
+    /// By node: the only node that it hears; `None` hears all.
+    hears_only: Vec<Option<usize>>,
 }
 
 impl Network {
@@ -32,6 +34,7 @@ impl Network {
             delay: Duration::from_millis(1),
             jitter: Duration::from_millis(9),
             sides: vec![0; nodes],
+            hears_only: vec![None; nodes],
         }
     }
 
@@ -40,6 +43,11 @@ impl Network {
         for (node, side) in self.sides.iter_mut().enumerate() {
             *side = u8::from(apart(node));
         }
+    }
+
+    /// Makes a node half-deaf: it hears only what `only` sends. The others still hear it.
+    pub fn deafen(&mut self, node: usize, only: usize) {
+        self.hears_only[node] = Some(only);
     }
 
     /// Joins the parts, and ends all other faults.
@@ -62,7 +70,8 @@ impl Network {
             let stretch = if slow { 20.0 } else { 1.0 };
             self.delay + self.jitter.mul_f64(unit(random) * stretch)
         });
-        if lost || self.sides[from] != self.sides[to] {
+        let deaf = self.hears_only[to].is_some_and(|only| only != from);
+        if lost || deaf || self.sides[from] != self.sides[to] {
             return [None; 2];
         }
         [Some(delays[0]), doubled.then_some(delays[1])]
