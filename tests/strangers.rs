@@ -92,12 +92,17 @@ fn thousands_of_joins_bring_no_phantom_in_and_hide_no_death() {
     }
     periods(&mut world, 20);
     let (sent, inside) = (world.to_strangers(), world.to_nodes().bytes - before);
-    println!("{received} bytes in: {sent:?} to strangers, {inside} bytes among members (quiet: {quiet})");
+    println!(
+        "{received} bytes in: {sent:?} to strangers, {inside} bytes among members (quiet: {quiet})"
+    );
     let noticed = noticed(&mut world, 17);
     println!("noticed {noticed:?}");
     assert_eq!(phantoms(&world), 0);
     assert!(sent.bytes <= received, "{received} bytes in, {sent:?} out");
-    assert!(inside <= quiet * 2, "{inside} bytes among members, {quiet} without a flood");
+    assert!(
+        inside <= quiet * 2,
+        "{inside} bytes among members, {quiet} without a flood"
+    );
     assert!(noticed.is_some());
 }
 
@@ -105,15 +110,25 @@ fn thousands_of_joins_bring_no_phantom_in_and_hide_no_death() {
 fn one_datagram_has_few_sent_to_a_victims_ports() {
     for member in [false, true] {
         let mut world = cluster(30, 3);
-        let victim: Vec<_> = (1..=154).map(stranger).map(|port| (port, Claim::alive(1))).collect();
+        let victim: Vec<_> = (1..=154)
+            .map(stranger)
+            .map(|port| (port, Claim::alive(1)))
+            .collect();
         let gossip = test_datagrams::gossip(0, Incarnation::ZERO, &victim);
         for node in 1..30 {
-            let from = if member { world.address(0) } else { stranger(1000) };
+            let from = if member {
+                world.address(0)
+            } else {
+                stranger(1000)
+            };
             world.inject(from, node, &gossip);
         }
         periods(&mut world, 40);
         let each = world.to_strangers().datagrams as f64 / 29.0;
         println!("a member: {member}: {each} datagrams to the victim for each one sent");
-        assert!(each <= if member { 8.0 } else { 1.0 }, "{each} datagrams for each one");
+        assert!(
+            each <= if member { 8.0 } else { 1.0 },
+            "{each} datagrams for each one"
+        );
     }
 }

@@ -113,9 +113,12 @@ fn cluster(nodes: usize, seed: u64) -> World {
 fn a_partition_that_outlasts_suspicions_heals() {
     let mut world = cluster(40, 1);
     world.network.split(|node| node % 2 == 0);
-    world.run_periods(40, |_| false);
     // Each side holds the other for dead: 2 x 20 x 20.
-    assert_eq!(world.false_deaths(), 800);
+    assert!(
+        world
+            .run_periods(100, |world| world.false_deaths() == 800)
+            .is_some()
+    );
     world.network.heal();
     assert!(world.run_periods(60, |world| world.agrees()).is_some());
     assert_eq!(world.false_deaths(), 0);
@@ -218,7 +221,11 @@ fn a_rolling_restart_without_memory_after_a_lossy_day_heals() {
     }
     let healed = world.run_periods(60, |world| world.agrees());
     println!("healed after {healed:?}, agreement {}", world.agreement());
-    assert!(healed.is_some_and(|periods| periods <= 20), "{healed:?}, agreement {}", world.agreement());
+    assert!(
+        healed.is_some_and(|periods| periods <= 20),
+        "{healed:?}, agreement {}",
+        world.agreement()
+    );
 }
 
 #[test]
@@ -230,14 +237,23 @@ fn a_half_deaf_node_has_hardly_any_healthy_one_held_dead() {
     world.run_periods(3600, |world| {
         let now: std::collections::BTreeSet<_> = world
             .disagreements()
-            .filter(|wrong| wrong.observer != 23 && wrong.subject != 23 && wrong.seen.is_some_and(|seen| seen.status.is_gone()))
+            .filter(|wrong| {
+                wrong.observer != 23
+                    && wrong.subject != 23
+                    && wrong.seen.is_some_and(|seen| seen.status.is_gone())
+            })
             .map(|wrong| (wrong.observer, wrong.subject))
             .collect();
         events += now.difference(&dead).count();
         dead = now;
         false
     });
-    println!("{events} times; {} suspicions, {} deaths, {} refutations", world.total(|s| s.suspicions), world.total(|s| s.deaths), world.total(|s| s.refutations));
+    println!(
+        "{events} times; {} suspicions, {} deaths, {} refutations",
+        world.total(|s| s.suspicions),
+        world.total(|s| s.deaths),
+        world.total(|s| s.refutations)
+    );
     let deaf = world.node(23).unwrap();
     println!("{deaf:?} {:?}", deaf.stats());
     assert!(events <= 30, "{events} times");

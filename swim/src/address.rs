@@ -102,7 +102,10 @@ mod tests {
         let from = at("[fe80::1%2]:7");
         // The sender calls its interface 5; on the wire there is no scope at all.
         assert_eq!(peer(me, from, at("[fe80::9]:7")), Some(me));
-        assert_eq!(peer(me, from, at("[fe80::3%5]:7")), Some(at("[fe80::3%2]:7")));
+        assert_eq!(
+            peer(me, from, at("[fe80::3%5]:7")),
+            Some(at("[fe80::3%2]:7"))
+        );
         // A sender with a global address says nothing of links: this node's own it is.
         assert_eq!(
             peer(me, at("[2001:db8::1]:7"), at("[fe80::3]:7")),

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use incarnation::{Answer as Reply, Claim, Incarnation, Rejection, Status, Timestamp, Verdict};
+use incarnation::{Answer, Claim, Incarnation, Rejection, Status, Timestamp, Verdict};
 
 use crate::protocol::{Members, Phase, Protocol, is_member, lock};
 use crate::wire::Item;
@@ -38,8 +38,6 @@ pub(crate) struct Findings {
     pub(crate) corrections: Vec<Item>,
     /// The highest claim about this node itself, and whether a member accuses it.
     accused: Option<(Claim, bool)>,
-    /// Whether a node waits for contact because of this datagram. One of each is enough.
-    wants_contact: bool,
 }
 
 impl Protocol {
@@ -102,15 +100,26 @@ impl Protocol {
         let Item { node, claim, .. } = item;
         if node == self.me {
             if standing != Standing::Stranger {
-                let by_member = item.accusers.iter().any(|accuser| self.may_accuse(view, accuser, node));
+                let by_member = item
+                    .accusers
+                    .iter()
+                    .any(|accuser| self.may_accuse(view, accuser, node));
                 let (highest, accused) = found.accused.unwrap_or((claim, false));
                 let rank = |claim: Claim| (claim.incarnation(), claim.status());
-                let highest = if rank(claim) > rank(highest) { claim } else { highest };
+                let highest = if rank(claim) > rank(highest) {
+                    claim
+                } else {
+                    highest
+                };
                 found.accused = Some((highest, accused || by_member));
             }
             return;
         }
-        match (standing, view.get(&node).map(|state| state.status), claim.status()) {
+        match (
+            standing,
+            view.get(&node).map(|state| state.status),
+            claim.status(),
+        ) {
             (Standing::Stranger, ..) => self.doubt(view, node, claim, now),
             (_, None, Status::Dead | Status::Left) => {
                 // No news: it is no member here. If it were entered whenever somebody still tells of
@@ -119,7 +128,9 @@ impl Protocol {
                 // one that speaks.
                 self.counters.unknown_dead.add(1);
                 if found.is_welcome && node != from {
-                    self.bury(view, node, claim, now);
+                    // As a tombstone, which is not passed on: an entry would be, and so begin its time anew with
+                    // each newcomer.
+                    let _ = view.bury(&node, claim.incarnation(), now);
                 }
             }
             (_, None, _) if !found.is_complete => self.introduce(view, from, item, now),
@@ -140,27 +151,34 @@ impl Protocol {
 
     /// Hearsay of a node other than this one.
     fn hear(&self, view: &Members<'_>, item: Item, now: Timestamp, found: &mut Findings) {
-        let Item { node, claim, accusers } = item;
-        let verdict = self.hearsay(view, node, claim, now);
+        let Item {
+            node,
+            claim,
+            accusers,
+        } = item;
+        let verdict = view.hear(&node, claim, now);
         self.count(verdict);
         // A node that was introduced is passed on when it was heard from.
         let mut is_news = matches!(verdict, Verdict::Applied { .. });
         match verdict {
-            Verdict::Applied { .. } | Verdict::Duplicate { .. } if claim.status() == Status::Suspect => {
+            Verdict::Applied { .. } | Verdict::Duplicate { .. }
+                if claim.status() == Status::Suspect =>
+            {
                 let suspected = view.get(&node).is_some_and(|state| {
                     (state.status, state.incarnation) == (Status::Suspect, claim.incarnation())
                 });
                 for accuser in accusers {
                     if suspected && self.may_accuse(view, &accuser, node) {
-                        is_news |= lock(&self.suspicions).accuse(node, claim.incarnation(), accuser);
+                        is_news |=
+                            lock(&self.suspicions).accuse(node, claim.incarnation(), accuser);
                     }
                 }
             }
-            Verdict::Rejected(Rejection::SuspiciousJump { .. })
-                if claim.status() == Status::Alive && !found.wants_contact =>
+            // It may be true all the same: the node was accused that high, or came back from the dead. Its own word
+            // settles it.
+            Verdict::Rejected(Rejection::SuspiciousJump { .. } | Rejection::Tombstone { .. })
+                if claim.status() == Status::Alive =>
             {
-                // It may be true all the same: the node was accused that high. Its own word settles it.
-                found.wants_contact = true;
                 lock(&self.probing).want_contact(node);
             }
             _ => {}
@@ -185,13 +203,16 @@ impl Protocol {
     /// no accuser shortens the suspicion. All else that strangers say of others is no evidence at all.
     fn doubt(&self, view: &Members<'_>, node: SocketAddr, claim: Claim, now: Timestamp) {
         let accuses = claim.status() > Status::Alive;
-        let Some(state) = view.get(&node).filter(|state| accuses && state.status == Status::Alive) else {
+        let Some(state) = view
+            .get(&node)
+            .filter(|state| accuses && state.status == Status::Alive)
+        else {
             return;
         };
         if claim.incarnation() < state.incarnation {
             return;
         }
-        let verdict = self.hearsay(view, node, Claim::suspect(state.incarnation), now);
+        let verdict = view.hear(&node, Claim::suspect(state.incarnation), now);
         self.count(verdict);
         if verdict.accepted() {
             self.announce(node);
@@ -224,70 +245,34 @@ impl Protocol {
 
     fn refute(&self, accused: Claim, by_member: bool) {
         match self.tracker.local().answer(accused) {
-            // It is as they say.
-            Ok(Reply::Refuted(_) | Reply::Overtaken(_)) => {
+            Ok(Answer::NotNeeded) => {}
+            Ok(_) => {
                 self.counters.refutations.add(1);
                 if by_member {
                     self.health.worse();
                 }
                 self.announce(self.me);
             }
-            Ok(_) => {}
             Err(_) => self.counters.unrefuted.add(1),
         }
     }
 
-    /// A seed that did not let this node in says what it takes. True if that is met from now on.
+    /// A seed that did not let this node in says what it takes. True if this node raised itself there.
     pub(crate) fn raise_to(&self, required: Incarnation) -> bool {
-        if self.phase() != Phase::Joining {
+        let local = self.tracker.local();
+        let own = local.current();
+        if self.phase() != Phase::Joining || required <= own {
             return false;
         }
-        let below = Incarnation::new(required.get().saturating_sub(1));
-        match self.tracker.local().answer(Claim::dead(below)) {
-            Ok(reply) => {
-                if reply.incarnation().is_some() {
-                    self.counters.refutations.add(1);
-                }
+        match local.answer(Claim::dead(required.get() - 1)) {
+            Ok(_) => {
+                self.counters.refutations.add(1);
                 true
             }
             Err(_) => {
                 self.counters.unrefuted.add(1);
                 false
             }
-        }
-    }
-
-    fn hearsay(&self, view: &Members<'_>, node: SocketAddr, claim: Claim, now: Timestamp) -> Verdict {
-        let introduce = || {
-            let hearsay = Claim::unconfirmed(claim.incarnation());
-            match view.judge(&node, hearsay, now) {
-                Verdict::Joined => view.add_unconfirmed(&node, now),
-                verdict => verdict,
-            }
-        };
-        match view.get(&node).map(|state| state.status) {
-            None => introduce(),
-            Some(Status::Unconfirmed) => Verdict::Rejected(Rejection::Unconfirmed),
-            Some(_) => {
-                let verdict = view.judge(&node, claim, now);
-                if !verdict.accepted() {
-                    return verdict;
-                }
-                self.tracker
-                    .handle(&node)
-                    .and_then(|entry| entry.update(claim, now))
-                    .unwrap_or_else(introduce)
-            }
-        }
-    }
-
-    /// Remembers a death before this node's time as a tombstone, which is not passed on: an entry would be, and so
-    /// begin its time anew with each newcomer.
-    fn bury(&self, view: &Members<'_>, node: SocketAddr, claim: Claim, now: Timestamp) {
-        let verdict = view.update(&node, claim, now);
-        self.count(verdict);
-        if verdict.accepted() {
-            let _ = view.remove_if(&node, claim, now);
         }
     }
 

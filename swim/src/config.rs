@@ -140,7 +140,12 @@ impl Config {
             ("max_datagram", self.max_datagram as u64, 256, 65_507),
             ("indirect_probes", self.indirect_probes as u64, 0, 64),
             ("suspicion_factor", self.suspicion_factor.into(), 1, 1000),
-            ("lone_suspicion_factor", self.lone_suspicion_factor.into(), 1, 100),
+            (
+                "lone_suspicion_factor",
+                self.lone_suspicion_factor.into(),
+                1,
+                100,
+            ),
             ("gossip_factor", self.gossip_factor.into(), 1, 1000),
             ("sync_periods", self.sync_periods.into(), 1, 1_000_000),
             ("max_health", self.max_health.into(), 0, 1000),

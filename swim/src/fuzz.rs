@@ -1,5 +1,5 @@
-//! The body of the fuzz target `datagram`: any bytes, as one datagram or several, against a node.
-//! Called by the fuzzer and, over a fixed set of inputs, by this crate's tests.
+//! The body of the fuzz target `datagram`: any bytes, as one datagram or several, against a node that joins, is a member,
+//! and leaves. Called by the fuzzer and, over a fixed set of inputs, by this crate's tests.
 
 use std::net::SocketAddr;
 
@@ -8,8 +8,9 @@ use incarnation::{IncarnationTracker, Timestamp};
 use crate::{Config, Protocol};
 
 /// Handles `data` as datagrams: each begins with its length (2 bytes, little-endian) and a byte that
-/// chooses its sender. Checks that a dropped datagram changes nothing, and that whatever the node
-/// sends is short enough and understood by a peer.
+/// chooses its sender. The sender 255 is none: the low bits of the length say whether the node joins by way of its
+/// peer, leaves, or lets the peer answer what was sent to it. Checks that a dropped datagram changes nothing, that each
+/// datagram of the node is short enough and understood by a peer, and that a datagram is answered by few.
 ///
 /// # Panics
 ///
@@ -26,6 +27,15 @@ pub fn datagram(data: &[u8]) {
         let length = usize::from(u16::from_le_bytes([low, high])).min(after.len());
         let (bytes, after) = after.split_at(length);
         rest = after;
+        if sender == COMMAND {
+            match low % 3 {
+                0 => node.join([peer], now, &mut out),
+                1 => node.leave(&mut out),
+                _ => converse(&node, &other, now),
+            }
+            out.clear();
+            continue;
+        }
         let before = contents(&node);
         let handled = node.handle_datagram(address(sender), bytes, now, &mut out);
         if handled.is_err() {
@@ -36,6 +46,11 @@ pub fn datagram(data: &[u8]) {
             );
             assert!(out.is_empty(), "a dropped datagram was answered");
         }
+        assert!(
+            out.len() <= ANSWERS,
+            "{} answers to one datagram",
+            out.len()
+        );
         now = node.handle_timer(now, &mut out);
         for datagram in out.drain(..) {
             assert!(datagram.bytes.len() <= node.config().max_datagram);
@@ -47,6 +62,33 @@ pub fn datagram(data: &[u8]) {
 }
 
 const HARD_LIMIT: usize = 48;
+/// The sender byte that stands for a command.
+const COMMAND: u8 = 255;
+/// An ack, and the whole state in as many datagrams as it takes here.
+const ANSWERS: usize = 4;
+
+/// The node joins by way of its peer, and both answer each other until they have nothing more to say.
+fn converse(node: &Protocol, peer: &Protocol, now: Timestamp) {
+    let mut out = Vec::new();
+    node.join([peer.me()], now, &mut out);
+    let mut said: Vec<_> = out
+        .drain(..)
+        .map(|datagram| (node.me(), datagram))
+        .collect();
+    let mut count = 0;
+    while let Some((from, datagram)) = said.pop() {
+        count += 1;
+        assert!(count < 100, "they never stop answering each other");
+        let to = match datagram.to {
+            to if to == node.me() => node,
+            to if to == peer.me() => peer,
+            _ => continue,
+        };
+        let handled = to.handle_datagram(from, &datagram.bytes, now, &mut out);
+        assert_eq!(handled, Ok(()));
+        said.extend(out.drain(..).map(|datagram| (to.me(), datagram)));
+    }
+}
 
 fn address(port: u8) -> SocketAddr {
     SocketAddr::new([10, 0, 0, 1].into(), u16::from(port))

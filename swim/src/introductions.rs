@@ -2,12 +2,16 @@
 //! victim's, gets one probe for its time in the table, and few of them enter in a period. Numbers and addresses; whether a node
 //! is alive is never written here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// How many addresses of one IP enter by hearsay in a period. On the loopback, where all nodes of a host share one and
 /// no victim is, there is no such limit.
 const PER_IP: u32 = 4;
+
+/// For how many periods a node may answer its probe. Then it leaves the table, and enters again when a member speaks of
+/// it: a lost datagram does not keep an honest node out for long.
+const PATIENCE: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Introductions {
@@ -15,8 +19,8 @@ pub(crate) struct Introductions {
     per_sender: u32,
     senders: BTreeMap<SocketAddr, u32>,
     ips: BTreeMap<IpAddr, u32>,
-    /// Unconfirmed nodes that were sent their probe.
-    probed: BTreeSet<SocketAddr>,
+    /// Unconfirmed nodes that were sent their probe, and how many periods ago.
+    probed: BTreeMap<SocketAddr, u32>,
 }
 
 impl Introductions {
@@ -25,7 +29,7 @@ impl Introductions {
             per_sender,
             senders: BTreeMap::new(),
             ips: BTreeMap::new(),
-            probed: BTreeSet::new(),
+            probed: BTreeMap::new(),
         }
     }
 
@@ -48,19 +52,36 @@ impl Introductions {
 
     /// A node gets its probe now; false if it had it.
     pub(crate) fn probe(&mut self, node: SocketAddr) -> bool {
-        self.probed.insert(node)
+        let is_first = !self.probed.contains_key(&node);
+        if is_first {
+            self.probed.insert(node, 0);
+        }
+        is_first
     }
 
     /// Whether a node had its probe.
     pub(crate) fn was_probed(&self, node: &SocketAddr) -> bool {
-        self.probed.contains(node)
+        self.probed.contains_key(node)
     }
 
-    /// A period begins. Nodes that are not Unconfirmed any more are forgotten.
-    pub(crate) fn begin_period(&mut self, is_unconfirmed: impl Fn(&SocketAddr) -> bool) {
+    /// A period begins. Nodes that are not Unconfirmed any more are forgotten; those that did not answer in time are
+    /// returned, to leave the table.
+    pub(crate) fn begin_period(
+        &mut self,
+        is_unconfirmed: impl Fn(&SocketAddr) -> bool,
+    ) -> Vec<SocketAddr> {
         self.senders.clear();
         self.ips.clear();
-        self.probed.retain(is_unconfirmed);
+        let mut silent = Vec::new();
+        self.probed.retain(|node, periods| {
+            *periods += 1;
+            let stays = is_unconfirmed(node) && *periods <= PATIENCE;
+            if !stays && is_unconfirmed(node) {
+                silent.push(*node);
+            }
+            stays
+        });
+        silent
     }
 }
 
@@ -86,7 +107,7 @@ mod tests {
         assert_eq!(allowed(3, &mut (100..200).map(|ip| node(ip, 1))), 10);
         assert_eq!(allowed(4, &mut (100..200).map(|ip| node(ip, 1))), 10);
         assert_eq!(allowed(5, &mut (200..250).map(|ip| node(ip, 1))), 0);
-        introductions.begin_period(|_| false);
+        assert_eq!(introductions.begin_period(|_| false), []);
         assert!(introductions.allow(node(5, 1), node(99, 1)));
     }
 
@@ -98,13 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_node_has_one_probe_while_it_is_unconfirmed() {
+    fn a_node_has_one_probe_for_its_stay_and_leaves_if_it_does_not_answer() {
         let mut introductions = Introductions::new(1);
         assert!(introductions.probe(node(1, 1)));
         assert!(!introductions.probe(node(1, 1)) && introductions.was_probed(&node(1, 1)));
-        introductions.begin_period(|_| true);
-        assert!(!introductions.probe(node(1, 1)));
-        introductions.begin_period(|_| false);
+        for _ in 0..PATIENCE {
+            assert_eq!(introductions.begin_period(|_| true), []);
+            assert!(!introductions.probe(node(1, 1)));
+        }
+        assert_eq!(introductions.begin_period(|_| true), [node(1, 1)]);
         assert!(introductions.probe(node(1, 1)));
+        assert_eq!(introductions.begin_period(|_| false), []);
+        assert!(!introductions.was_probed(&node(1, 1)));
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Join,
     /// Requests for a whole state.
     Pull,
+    /// The number of the process itself, of its own address. It is sent with every datagram.
+    Process,
 }
 
 /// Makes the numbers of a node.
@@ -60,7 +62,13 @@ impl Numbers {
     }
 
     /// Whether a number was made for this address and purpose, and not too long ago.
-    pub(crate) fn is_of(&self, number: u64, purpose: Purpose, address: SocketAddr, now: Timestamp) -> bool {
+    pub(crate) fn is_of(
+        &self,
+        number: u64,
+        purpose: Purpose,
+        address: SocketAddr,
+        now: Timestamp,
+    ) -> bool {
         let slot = now.as_nanos() / self.holds;
         [slot, slot.saturating_sub(1)]
             .into_iter()

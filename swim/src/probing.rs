@@ -79,7 +79,10 @@ impl Probing {
 
     /// A helper says that the target answered it. True if it was asked, and this node's own probe is over.
     pub(crate) fn relayed(&mut self, seq: u64, from: SocketAddr) -> bool {
-        let over = self.own.as_ref().is_some_and(|own| own.silent.contains(&(from, seq)));
+        let over = self
+            .own
+            .as_ref()
+            .is_some_and(|own| own.silent.contains(&(from, seq)));
         if over {
             self.own = None;
         }
@@ -119,7 +122,10 @@ impl Probing {
 
     /// When something here is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let own = self.own.as_ref().map(|own| own.ask_at.unwrap_or(own.fails_at));
+        let own = self
+            .own
+            .as_ref()
+            .map(|own| own.ask_at.unwrap_or(own.fails_at));
         let relays = self.relays.values().map(|relay| relay.ends_at).min();
         own.into_iter().chain(relays).min()
     }
@@ -132,7 +138,10 @@ impl Probing {
     }
 
     /// A node to contact of which `fits` holds; it waits no longer.
-    pub(crate) fn take_contact(&mut self, fits: impl Fn(&SocketAddr) -> bool) -> Option<SocketAddr> {
+    pub(crate) fn take_contact(
+        &mut self,
+        fits: impl Fn(&SocketAddr) -> bool,
+    ) -> Option<SocketAddr> {
         let node = *self.contacts.iter().find(|node| fits(node))?;
         self.contacts.remove(&node);
         Some(node)
@@ -160,7 +169,11 @@ mod tests {
                 started: Timestamp::ZERO,
                 ask_at: (!asked).then_some(Timestamp::from_millis(3)),
                 fails_at: Timestamp::from_millis(10),
-                silent: if asked { vec![(node(2), 6), (node(3), 7)] } else { Vec::new() },
+                silent: if asked {
+                    vec![(node(2), 6), (node(3), 7)]
+                } else {
+                    Vec::new()
+                },
             }),
             ..Probing::default()
         }
@@ -228,7 +241,9 @@ mod tests {
         };
         assert_eq!((0..2000).filter(|_| begun(9)).count(), MAX_RELAYS_PER_ASKER);
         assert!(begun(10));
-        let all: usize = (100..300).map(|asker| (0..99).filter(|_| begun(asker)).count()).sum();
+        let all: usize = (100..300)
+            .map(|asker| (0..99).filter(|_| begun(asker)).count())
+            .sum();
         assert_eq!(all + MAX_RELAYS_PER_ASKER + 1, MAX_RELAYS);
     }
 
@@ -240,7 +255,10 @@ mod tests {
             probing.want_contact(node(1));
         }
         assert_eq!(probing.take_contact(|_| false), None);
-        assert_eq!(probing.take_contact(|contact| *contact == node(1)), Some(node(1)));
+        assert_eq!(
+            probing.take_contact(|contact| *contact == node(1)),
+            Some(node(1))
+        );
         assert_eq!(probing.take_contact(|contact| *contact == node(1)), None);
         let left = core::iter::from_fn(|| probing.take_contact(|_| true)).count();
         assert_eq!(left, MAX_CONTACTS - 1);

@@ -124,7 +124,7 @@ impl Protocol {
         let key = (random.next_u64(), random.next_u64());
         let numbers = Numbers::new(key, config.period * NUMBERS_HOLD);
         Ok(Self {
-            process: numbers.fresh(),
+            process: numbers.of(Purpose::Process, me, Timestamp::ZERO),
             phase: AtomicU8::new(Phase::Member as u8),
             seeds: Mutex::default(),
             gossip: Mutex::new(Gossip::new()),
@@ -348,10 +348,17 @@ impl Protocol {
         let mut writer = self.writer(message);
         let view = self.tracker.pin();
         let known = view.get(&to);
-        if let Some(state) = known
-            && state.status > Status::Alive
-        {
-            writer.push(&self.item(to, state));
+        match known {
+            Some(state) if state.status > Status::Alive => {
+                writer.push(&self.item(to, state));
+            }
+            Some(_) => {}
+            None => {
+                // Of the tombstone no more is known than that; a death outranks whatever it is told to.
+                if let Some(tombstone) = self.tracker.tombstone(&to) {
+                    writer.push(&Item::new(to, Claim::dead(tombstone.incarnation)));
+                }
+            }
         }
         if known.is_some_and(|state| is_member(state.status)) {
             for item in first {

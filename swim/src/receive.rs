@@ -35,7 +35,8 @@ impl Protocol {
             self.counters.drop_datagram(*reason);
         })?;
         self.counters.received.add(1);
-        self.tracker.with(|view| self.handle(view, from, packet, now, out));
+        self.tracker
+            .with(|view| self.handle(view, from, packet, now, out));
         Ok(())
     }
 
@@ -56,7 +57,11 @@ impl Protocol {
         packet.items.retain_mut(|item| match peer(item.node) {
             Some(node) => {
                 item.node = node;
-                item.accusers = item.accusers.iter().filter_map(|accuser| peer(*accuser)).collect();
+                item.accusers = item
+                    .accusers
+                    .iter()
+                    .filter_map(|accuser| peer(*accuser))
+                    .collect();
                 true
             }
             None => {
@@ -67,14 +72,36 @@ impl Protocol {
         Ok((from, packet))
     }
 
-    fn handle(&self, view: &Members<'_>, from: SocketAddr, packet: Packet, now: Timestamp, out: &mut Vec<Datagram>) {
-        let Packet { process, incarnation, message, items } = packet;
+    fn handle(
+        &self,
+        view: &Members<'_>,
+        from: SocketAddr,
+        packet: Packet,
+        now: Timestamp,
+        out: &mut Vec<Datagram>,
+    ) {
+        let Packet {
+            process,
+            incarnation,
+            message,
+            items,
+        } = packet;
         let mut found = Findings::default();
         let is_number = |number, purpose| self.numbers.is_of(number, purpose, from, now);
         let mut standing = match view.can_suspect(&from) {
             true => Standing::Member,
             false => Standing::Stranger,
         };
+        found.is_complete = match message {
+            Message::Welcome { join } => self.is_seed(from) && is_number(join, Purpose::Join),
+            Message::State { pull } => is_number(pull, Purpose::Pull),
+            _ => false,
+        };
+        found.is_welcome = found.is_complete && matches!(message, Message::Welcome { .. });
+        if found.is_complete {
+            // The number was this node's own.
+            standing = Standing::FirstHand;
+        }
         let mut contact = None;
         if let Message::Ack { seq, join, .. } = message {
             let answered = lock(&self.probing).acked(seq, from);
@@ -86,15 +113,9 @@ impl Protocol {
                 self.answered(answered, out);
             }
         }
-        if standing != Standing::FirstHand {
+        if contact.is_none() {
             self.hear_of_sender(view, from, incarnation, standing, now, &mut found);
         }
-        found.is_complete = match message {
-            Message::Welcome { join } => self.is_seed(from) && is_number(join, Purpose::Join),
-            Message::State { pull } => is_number(pull, Purpose::Pull),
-            _ => false,
-        };
-        found.is_welcome = found.is_complete && matches!(message, Message::Welcome { .. });
         for item in items {
             self.apply(view, from, standing, item, now, &mut found);
         }
@@ -102,7 +123,10 @@ impl Protocol {
         self.reply(view, from, standing, message, contact, &found, now, out);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a datagram was found to be")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a datagram was found to be"
+    )]
     fn reply(
         &self,
         view: &Members<'_>,
@@ -155,7 +179,8 @@ impl Protocol {
                 }
             }
             Message::Refused { join, required } => {
-                let is_answer = self.is_seed(from) && self.numbers.is_of(join, Purpose::Join, from, now);
+                let is_answer =
+                    self.is_seed(from) && self.numbers.is_of(join, Purpose::Join, from, now);
                 if is_answer && self.raise_to(Incarnation::new(required)) {
                     self.ask(from, now, out);
                 }
@@ -213,15 +238,30 @@ impl Protocol {
             Verdict::Rejected(Rejection::Tombstone { incarnation }) => {
                 self.refusal(view, from, join, incarnation.saturating_add(1), now)
             }
-            Verdict::Rejected(Rejection::Zombie { required }) => self.refusal(view, from, join, required, now),
+            Verdict::Rejected(Rejection::Zombie { required }) => {
+                self.refusal(view, from, join, required, now)
+            }
             _ => return,
         };
         self.post(from, self.writer(message), out);
     }
 
-    fn refusal(&self, view: &Members<'_>, from: SocketAddr, join: u64, above: Incarnation, now: Timestamp) -> Message {
-        let required = view.required_incarnation(&from, now).unwrap_or(above).max(above);
-        Message::Refused { join, required: required.get() }
+    fn refusal(
+        &self,
+        view: &Members<'_>,
+        from: SocketAddr,
+        join: u64,
+        above: Incarnation,
+        now: Timestamp,
+    ) -> Message {
+        let required = view
+            .required_incarnation(&from, now)
+            .unwrap_or(above)
+            .max(above);
+        Message::Refused {
+            join,
+            required: required.get(),
+        }
     }
 
     fn answered(&self, answered: Answered, out: &mut Vec<Datagram>) {

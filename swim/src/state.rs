@@ -15,13 +15,28 @@ use crate::wire::{Item, Message};
 
 impl Protocol {
     /// Sends all that is known to a member, and asks for the same.
-    pub(crate) fn exchange_states(&self, with: SocketAddr, now: Timestamp, out: &mut Vec<Datagram>) {
+    pub(crate) fn exchange_states(
+        &self,
+        with: SocketAddr,
+        now: Timestamp,
+        out: &mut Vec<Datagram>,
+    ) {
         let pull = Some(self.numbers.of(Purpose::Pull, with, now));
-        self.send_state(with, Message::Sync { pull }, Message::Sync { pull: None }, out);
+        self.send_state(
+            with,
+            Message::Sync { pull },
+            Message::Sync { pull: None },
+            out,
+        );
     }
 
     /// Sends the whole state on request, but only so often in a period: a request is small, the state is not.
-    pub(crate) fn send_state_on_request(&self, to: SocketAddr, answer: Message, out: &mut Vec<Datagram>) {
+    pub(crate) fn send_state_on_request(
+        &self,
+        to: SocketAddr,
+        answer: Message,
+        out: &mut Vec<Datagram>,
+    ) {
         // Relaxed: a number that orders nothing.
         if self.syncs.fetch_add(1, Ordering::Relaxed) < self.config.syncs_per_period {
             self.send_state(to, answer, answer, out);

@@ -30,7 +30,12 @@ pub(crate) struct Suspicions {
 
 impl Suspicions {
     /// Notes an accuser of a node; false if it was known, or if there are enough.
-    pub(crate) fn accuse(&mut self, node: SocketAddr, incarnation: Incarnation, accuser: SocketAddr) -> bool {
+    pub(crate) fn accuse(
+        &mut self,
+        node: SocketAddr,
+        incarnation: Incarnation,
+        accuser: SocketAddr,
+    ) -> bool {
         let suspicion = self.nodes.entry(node).or_insert_with(|| Suspicion {
             incarnation,
             accusers: Vec::new(),
@@ -39,9 +44,13 @@ impl Suspicions {
             return false;
         }
         if suspicion.incarnation < incarnation {
-            *suspicion = Suspicion { incarnation, accusers: Vec::new() };
+            *suspicion = Suspicion {
+                incarnation,
+                accusers: Vec::new(),
+            };
         }
-        let is_new = suspicion.accusers.len() < MAX_ACCUSERS && !suspicion.accusers.contains(&accuser);
+        let is_new =
+            suspicion.accusers.len() < MAX_ACCUSERS && !suspicion.accusers.contains(&accuser);
         if is_new {
             suspicion.accusers.push(accuser);
         }
@@ -64,7 +73,12 @@ impl Suspicions {
 
 /// How long a suspicion by so many accusers lasts in a group of `members`: from `longest` with one to `shortest` with
 /// [`MAX_ACCUSERS`], or with all there can be in a small group.
-pub(crate) fn timeout(shortest: Duration, longest: Duration, accusers: usize, members: usize) -> Duration {
+pub(crate) fn timeout(
+    shortest: Duration,
+    longest: Duration,
+    accusers: usize,
+    members: usize,
+) -> Duration {
     // Neither the suspected node nor the first accuser is another accuser.
     let possible = INDEPENDENT.min(members.saturating_sub(2));
     let more = accusers.saturating_sub(1).min(possible);
@@ -96,7 +110,8 @@ mod tests {
     #[test]
     fn in_a_small_group_all_there_can_be_are_enough() {
         let seconds = Duration::from_secs;
-        let times = |members, accusers| timeout(seconds(10), seconds(60), accusers, members).as_secs();
+        let times =
+            |members, accusers| timeout(seconds(10), seconds(60), accusers, members).as_secs();
         assert_eq!((times(2, 1), times(3, 1), times(3, 2)), (10, 60, 10));
         // Nobody of the group vouches for it: a stranger said so.
         assert_eq!((times(2, 0), times(100, 0)), (60, 60));
@@ -113,11 +128,17 @@ mod tests {
         assert_eq!(suspicions.accusers(&suspect, at).len(), 2);
         assert!(suspicions.accuse(suspect, Incarnation::new(6), node(4)));
         assert_eq!(suspicions.accusers(&suspect, at), []);
-        assert_eq!(suspicions.accusers(&suspect, Incarnation::new(6)), [node(4)]);
+        assert_eq!(
+            suspicions.accusers(&suspect, Incarnation::new(6)),
+            [node(4)]
+        );
         for port in 5..20 {
             suspicions.accuse(suspect, Incarnation::new(6), node(port));
         }
-        assert_eq!(suspicions.accusers(&suspect, Incarnation::new(6)).len(), MAX_ACCUSERS);
+        assert_eq!(
+            suspicions.accusers(&suspect, Incarnation::new(6)).len(),
+            MAX_ACCUSERS
+        );
         suspicions.retain(|node| *node != suspect);
         assert_eq!(suspicions.accusers(&suspect, Incarnation::new(6)), []);
     }

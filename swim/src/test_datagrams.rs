@@ -10,7 +10,12 @@ use crate::wire::{Item, Message, Writer};
 /// The process number of all that is made here.
 const PROCESS: u64 = 0x6d61_6465_2062_7920;
 
-fn write(cluster: u32, incarnation: Incarnation, message: Message, claims: &[(SocketAddr, Claim)]) -> Vec<u8> {
+fn write(
+    cluster: u32,
+    incarnation: Incarnation,
+    message: Message,
+    claims: &[(SocketAddr, Claim)],
+) -> Vec<u8> {
     let mut writer = Writer::new(cluster, PROCESS, incarnation, message, MAX);
     for &(node, claim) in claims {
         if claim.status() != Status::Unconfirmed && !writer.push(&Item::new(node, claim)) {
@@ -52,13 +57,20 @@ pub fn all_kinds(
     let some = Some(number);
     let messages = [
         Message::Ping { seq },
-        Message::Ack { seq, ask: some, join: some },
+        Message::Ack {
+            seq,
+            ask: some,
+            join: some,
+        },
         Message::PingReq { seq, target },
         Message::Relayed { seq },
         Message::Nack { seq },
         Message::Join,
         Message::Welcome { join: number },
-        Message::Refused { join: number, required: number },
+        Message::Refused {
+            join: number,
+            required: number,
+        },
         Message::NoRoom { join: number },
         Message::Sync { pull: some },
         Message::State { pull: number },
@@ -68,16 +80,22 @@ pub fn all_kinds(
     messages.into_iter().map(write).collect()
 }
 
-/// The answer to a ping in `datagram`: what a stranger sends that is there and wants to be let in as a member (by the ask of an ack, too). `None` if it
-/// asks nothing.
+/// The answer to the ping in `datagram` (or to an ack that asks back), as a peer gives it that is there. With a number
+/// in `join`, it asks to be let in. `None` if the datagram asks nothing.
 #[must_use]
-pub fn answer(cluster: u32, incarnation: Incarnation, datagram: &[u8]) -> Option<Vec<u8>> {
+pub fn answer(
+    cluster: u32,
+    incarnation: Incarnation,
+    datagram: &[u8],
+    join: Option<u64>,
+) -> Option<Vec<u8>> {
     let packet = crate::wire::decode(datagram, cluster, MAX).ok()?;
     let seq = match packet.message {
         Message::Ping { seq } | Message::Ack { ask: Some(seq), .. } => seq,
         _ => return None,
     };
-    let ack = Message::Ack { seq, ask: None, join: None };
+    let ask = None;
+    let ack = Message::Ack { seq, ask, join };
     Some(write(cluster, incarnation, ack, &[]))
 }
 

@@ -126,7 +126,10 @@ impl Protocol {
             Status::Alive if state.last_update > probe.started => false,
             Status::Alive => {
                 let suspicion = Claim::suspect(state.incarnation);
-                let accepted = self.tracker.update(&probe.target, suspicion, now).accepted();
+                let accepted = self
+                    .tracker
+                    .update(&probe.target, suspicion, now)
+                    .accepted();
                 self.counters.suspicions.add(accepted.into());
                 accepted
             }
@@ -157,7 +160,9 @@ impl Protocol {
             if state.status != Status::Suspect {
                 continue;
             }
-            let accusers = lock(&self.suspicions).accusers(node, state.incarnation).len();
+            let accusers = lock(&self.suspicions)
+                .accusers(node, state.incarnation)
+                .len();
             let timeout = suspicions::timeout(shortest, longest, accusers, members);
             let ends = state.last_update.max(awake_since) + timeout;
             if now < ends {
@@ -181,11 +186,25 @@ impl Protocol {
         self.syncs.store(0, Ordering::Relaxed);
         self.refutations.store(0, Ordering::Relaxed);
         let is = |node: &SocketAddr, fits: fn(Status) -> bool| {
-            self.tracker.get(node).is_some_and(|state| fits(state.status))
+            self.tracker
+                .get(node)
+                .is_some_and(|state| fits(state.status))
         };
-        lock(&self.introductions).begin_period(|node| is(node, |status| status == Status::Unconfirmed));
-        lock(&self.probing).retain_contacts(|node| is(node, |status| status != Status::Unconfirmed));
-        let every = |periods: u32| periods > 0 && schedule.periods.is_multiple_of(u64::from(periods));
+        let silent = lock(&self.introductions)
+            .begin_period(|node| is(node, |status| status == Status::Unconfirmed));
+        for node in silent {
+            if let Some(state) = self.tracker.get(&node) {
+                // If it was confirmed at this very moment, its state is another, and it stays.
+                let unanswered = Claim::unconfirmed(state.incarnation);
+                let _ = self.tracker.remove_if(&node, unanswered, now);
+            }
+        }
+        lock(&self.probing).retain_contacts(|node| match self.tracker.get(node) {
+            Some(state) => state.status != Status::Unconfirmed,
+            None => self.tracker.tombstone(node).is_some(),
+        });
+        let every =
+            |periods: u32| periods > 0 && schedule.periods.is_multiple_of(u64::from(periods));
         let (syncs, sweeps) = (
             every(self.config.sync_periods),
             every(self.config.sweep_periods),
@@ -231,10 +250,8 @@ impl Protocol {
             }
         }
         // Without it, a node that was declared dead behind a partition would never be spoken to again.
-        let is_dead = |node: &SocketAddr| {
-            self.tracker.get(node).is_some_and(|state| state.status.is_gone())
-        };
-        let wanted = lock(&self.probing).take_contact(is_dead);
+        let is_gone = |node: &SocketAddr| !self.tracker.can_suspect(node);
+        let wanted = lock(&self.probing).take_contact(is_gone);
         let dead = wanted.or_else(|| {
             let sample = self.sample(1, |_, status| status == Status::Dead);
             sample.first().map(|(node, _)| *node)

@@ -72,7 +72,11 @@ pub(crate) struct Item {
 
 impl Item {
     pub(crate) const fn new(node: SocketAddr, claim: Claim) -> Self {
-        Self { node, claim, accusers: Vec::new() }
+        Self {
+            node,
+            claim,
+            accusers: Vec::new(),
+        }
     }
 }
 
@@ -218,7 +222,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(cluster: u32, process: u64, own: Incarnation, message: Message, max: usize) -> Self {
+    pub(crate) fn new(
+        cluster: u32,
+        process: u64,
+        own: Incarnation,
+        message: Message,
+        max: usize,
+    ) -> Self {
         let mut bytes = Vec::with_capacity(max);
         bytes.push(VERSION);
         bytes.extend(cluster.to_le_bytes());
@@ -228,7 +238,11 @@ impl Writer {
             bytes,
             max,
             items: 0,
-            shortest: if message == Message::Join { JOIN_SIZE } else { 0 },
+            shortest: if message == Message::Join {
+                JOIN_SIZE
+            } else {
+                0
+            },
         };
         let head = RawHead {
             incarnation: own.get(),
@@ -320,22 +334,34 @@ mod tests {
             ("10.0.0.1:7946", Claim::suspect(u64::MAX)),
             ("[2001:db8::2]:1", Claim::left(0)),
         ];
-        let message = Message::PingReq { seq: u64::MAX, target };
+        let message = Message::PingReq {
+            seq: u64::MAX,
+            target,
+        };
         datagram(message, &claims, &["10.0.0.2:7946", "[2001:db8::3]:1"])
     }
 
     #[test]
     fn a_datagram_reads_as_it_was_written() {
         let packet = decode(&example(), 7, MAX).unwrap();
-        assert_eq!((packet.process, packet.incarnation), (99, Incarnation::new(3)));
+        assert_eq!(
+            (packet.process, packet.incarnation),
+            (99, Incarnation::new(3))
+        );
         assert!(matches!(
             packet.message,
             Message::PingReq { seq: u64::MAX, .. }
         ));
         assert_eq!(packet.items.len(), 2);
         assert_eq!(packet.items[0].claim, Claim::suspect(u64::MAX));
-        assert_eq!(packet.items[0].accusers, [at("10.0.0.2:7946"), at("[2001:db8::3]:1")]);
-        assert_eq!(packet.items[1], Item::new(at("[2001:db8::2]:1"), Claim::left(0)));
+        assert_eq!(
+            packet.items[0].accusers,
+            [at("10.0.0.2:7946"), at("[2001:db8::3]:1")]
+        );
+        assert_eq!(
+            packet.items[1],
+            Item::new(at("[2001:db8::2]:1"), Claim::left(0))
+        );
     }
 
     #[test]
@@ -365,7 +391,11 @@ mod tests {
     #[test]
     fn a_claim_of_no_status_or_of_unconfirmed_is_malformed() {
         for (rank, good) in [(0, false), (1, false), (2, true), (5, true), (6, false)] {
-            let raw = RawItem { node: at("10.0.0.1:1"), rank, incarnation: 0 };
+            let raw = RawItem {
+                node: at("10.0.0.1:1"),
+                rank,
+                incarnation: 0,
+            };
             assert_eq!(raw.check().is_some(), good, "{rank}");
         }
     }
@@ -374,7 +404,10 @@ mod tests {
     fn a_suspicion_names_no_more_accusers_than_matter() {
         let suspicion = [("10.0.0.1:1", Claim::suspect(1))];
         let few = datagram(Message::Gossip, &suspicion, &["10.0.0.2:1"; MAX_ACCUSERS]);
-        assert_eq!(decode(&few, 7, MAX).unwrap().items[0].accusers.len(), MAX_ACCUSERS);
+        assert_eq!(
+            decode(&few, 7, MAX).unwrap().items[0].accusers.len(),
+            MAX_ACCUSERS
+        );
         let mut more = few;
         let count = more.len() - MAX_ACCUSERS * 6 - 1;
         assert_eq!(usize::from(more[count]), MAX_ACCUSERS);
@@ -389,7 +422,10 @@ mod tests {
         let join = datagram(Message::Join, &[], &[]);
         assert_eq!(join.len(), JOIN_SIZE);
         assert!(decode(&join, 7, MAX).is_ok());
-        assert_eq!(decode(&join[..JOIN_SIZE - 1], 7, MAX).unwrap_err(), Dropped::Malformed);
+        assert_eq!(
+            decode(&join[..JOIN_SIZE - 1], 7, MAX).unwrap_err(),
+            Dropped::Malformed
+        );
         let mut dirty = join;
         dirty[JOIN_SIZE - 1] = 1;
         assert_eq!(decode(&dirty, 7, MAX).unwrap_err(), Dropped::Malformed);
@@ -399,7 +435,11 @@ mod tests {
     fn no_answer_to_a_stranger_is_longer_than_a_join() {
         // The longest: each number at its highest, of a node that leaves, to one that it holds dead.
         let own = Incarnation::MAX;
-        let ack = Message::Ack { seq: u64::MAX, ask: Some(u64::MAX), join: Some(u64::MAX) };
+        let ack = Message::Ack {
+            seq: u64::MAX,
+            ask: Some(u64::MAX),
+            join: Some(u64::MAX),
+        };
         let mut writer = Writer::new(7, u64::MAX, own, ack, MAX);
         for claim in [Claim::left(own), Claim::dead(own)] {
             assert!(writer.push(&Item::new(at("[2001:db8::2]:65535"), claim)));

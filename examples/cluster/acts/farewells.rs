@@ -6,7 +6,7 @@ use incarnation::{Claim, Incarnation, Status};
 use incarnation_swim::test_datagrams;
 use tokio::net::UdpSocket;
 
-use super::{Outcome, Stage, refused, role};
+use super::{Outcome, Stage, answer, refused, role};
 use crate::cast::RETENTION;
 use crate::options::CLUSTER;
 
@@ -37,7 +37,7 @@ pub async fn leave(stage: &Stage) -> Outcome {
     }
 }
 
-/// The dead and the departed are evicted in time; then somebody who missed it all tells of them.
+/// The dead and the departed are evicted in time; then a newcomer that missed it all says that they live.
 pub async fn sweep(stage: &Stage) -> Outcome {
     let cast = &stage.cast;
     let gone = [role::LEAVES, role::ZOMBIE];
@@ -53,7 +53,16 @@ pub async fn sweep(stage: &Stage) -> Outcome {
     let claims = gone.map(|player| (cast.address(player), Claim::alive(old)));
     let rejected = cast.total(|stats| stats.rejected);
     let mut risen = 0;
+    for (player, _) in cast.trackers() {
+        let join = test_datagrams::join(CLUSTER, old);
+        socket
+            .send_to(&join, cast.address(player))
+            .await
+            .map_err(refused)?;
+    }
     for _ in 0..3 {
+        stage.watch(1, || {}).await;
+        answer(&socket, None).await;
         for (player, _) in cast.trackers() {
             let bytes = test_datagrams::gossip(CLUSTER, old, &claims);
             socket

@@ -9,9 +9,12 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use incarnation::Status;
+use incarnation::{Incarnation, Status};
+use incarnation_swim::test_datagrams;
+use tokio::net::UdpSocket;
 
 use crate::cast::Shared;
+use crate::options::CLUSTER;
 
 /// How often an act looks.
 const LOOK: Duration = Duration::from_millis(4);
@@ -63,7 +66,7 @@ mod role {
     pub const LEAVES: usize = 5;
 }
 
-pub const ACTS: usize = 8;
+pub const ACTS: usize = 9;
 
 impl Stage {
     pub fn new(cast: Shared) -> Arc<Self> {
@@ -124,6 +127,12 @@ impl Stage {
         );
         act!("restart", "rejoins above its death", 4, lives::restart);
         act!("zombie", "an old incarnation is refused", 4, lies::zombie);
+        act!(
+            "stranger",
+            "its lies and joins bring nothing in and nobody out",
+            8,
+            lies::stranger
+        );
         act!(
             "flood",
             "the limit holds, the live stay, a newcomer gets in",
@@ -213,7 +222,19 @@ impl Drop for Curtain<'_> {
     }
 }
 
-/// What an operating system's refusal makes of an act.
+/// Answers what nodes have asked a socket, as a node at incarnation 0 does that is there; with a number in `join`, as one that
+/// wants to be let in.
+async fn answer(socket: &UdpSocket, join: Option<u64>) {
+    let mut buffer = [0; 2048];
+    while let Ok((length, from)) = socket.try_recv_from(&mut buffer) {
+        let asked = &buffer[..length];
+        if let Some(answer) = test_datagrams::answer(CLUSTER, Incarnation::ZERO, asked, join) {
+            let _ = socket.send_to(&answer, from).await;
+        }
+    }
+}
+
+/// What an error of the operating system makes of an act.
 fn refused(error: io::Error) -> String {
     format!("the system refused: {error}")
 }

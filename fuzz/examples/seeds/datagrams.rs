@@ -44,7 +44,7 @@ fn conversation() -> Vec<(u8, Vec<u8>)> {
         deliver(&nodes, joining, &mut out, now, &mut heard);
     }
     let lost = test_datagrams::gossip(CLUSTER, Incarnation::ZERO, &[(address(9), Claim::alive(1))]);
-    let _ = nodes[1].handle_datagram(address(9), &lost, now, &mut out);
+    let _ = nodes[1].handle_datagram(address(3), &lost, now, &mut out);
     for _ in 0..12 {
         for (number, node) in nodes.iter().enumerate() {
             now = now.max(node.handle_timer(now, &mut out));
@@ -94,7 +94,7 @@ pub fn seeds() -> Seeds {
         .map(|(port, status)| (port, Claim::new(*status, 7)))
         .collect();
     let mut damaged = said(&statuses);
-    damaged[9] ^= 0x40;
+    damaged[17] ^= 0x40;
     let mut seeds: Seeds = [
         ("join", vec![(2, test_datagrams::join(CLUSTER, own))]),
         (
@@ -113,7 +113,10 @@ pub fn seeds() -> Seeds {
         ),
         ("statuses", vec![(2, said(&statuses))]),
         ("flood", vec![(2, said(&flood))]),
-        ("highest", vec![(2, test_datagrams::ping(CLUSTER, Incarnation::MAX))]),
+        (
+            "highest",
+            vec![(2, test_datagrams::ping(CLUSTER, Incarnation::MAX))],
+        ),
         ("foreign", vec![(2, test_datagrams::ping(CLUSTER + 1, own))]),
         ("own-address", vec![(1, test_datagrams::ping(CLUSTER, own))]),
         ("nobody", vec![(0, test_datagrams::ping(CLUSTER, own))]),
@@ -123,31 +126,33 @@ pub fn seeds() -> Seeds {
     ]
     .map(|(name, datagrams)| (name.to_owned(), input(&datagrams)))
     .into();
-    for (name, message) in messages() {
+    for (name, message) in kinds() {
         seeds.push((format!("message-{name}"), input(&[(2, message)])));
+    }
+    // The sender 255 is a command: 0 joins, 1 leaves, 2 joins and lets the peer answer.
+    let command = |which: u8| vec![which, 0, 255];
+    let accusation = input(&[(2, said(&[(1, Claim::suspect(9))]))]);
+    let ping = input(&[(2, test_datagrams::ping(CLUSTER, own))]);
+    for (name, parts) in [
+        ("joins", [command(0), ping.clone(), accusation.clone()]),
+        ("is-let-in", [command(2), ping.clone(), accusation.clone()]),
+        (
+            "leaves",
+            [command(2), command(1), [ping, accusation].concat()],
+        ),
+    ] {
+        seeds.push((name.to_owned(), parts.concat()));
     }
     seeds
 }
 
-/// Each message there is, byte by byte, of a sender at incarnation 3, without claims.
-fn messages() -> [(&'static str, Vec<u8>); 9] {
-    let messages: [(_, &[u8]); 9] = [
-        ("ping", &[0, 5]),
-        ("ack", &[1, 1]),
-        // An address is 0 for v4, four bytes, and the port.
-        ("ping-req", &[2, 5, 0, 10, 0, 0, 1, 9]),
-        ("relayed", &[3, 1]),
-        ("nack", &[4, 1]),
-        ("join", &[5]),
-        ("refused", &[6, 9]),
-        ("sync", &[7, 1]),
-        ("gossip", &[8]),
+/// Each kind of message, of a sender at incarnation 3, without claims.
+fn kinds() -> Vec<(&'static str, Vec<u8>)> {
+    let names = [
+        "ping", "ack", "ping-req", "relayed", "nack", "join", "welcome", "refused", "no-room",
+        "sync", "state", "gossip",
     ];
-    messages.map(|(name, message)| {
-        // Version, cluster, number of claims, incarnation.
-        let bytes = [&[1, 0, 0, 0, 0, 0, 3], message].concat();
-        let heard = node(1).handle_datagram(address(2), &bytes, Timestamp::ZERO, &mut Vec::new());
-        assert_eq!(heard, Ok(()), "{name}: the format has changed");
-        (name, bytes)
-    })
+    let kinds = test_datagrams::all_kinds(CLUSTER, Incarnation::new(3), 5, address(9), &[]);
+    assert_eq!(names.len(), kinds.len());
+    names.into_iter().zip(kinds).collect()
 }
