@@ -102,6 +102,21 @@ pub const LIST: &[Weakening] = &[
         model: "inserts::a_linked_entry_is_whole",
     },
     Weakening {
+        name: "the link does not publish the data",
+        file: CHAIN,
+        from: "                Ordering::AcqRel,
+                // Acquire: the caller walks on from it.
+                Ordering::Acquire,
+            )
+            .map(drop)",
+        to: "                Ordering::Acquire,
+                Ordering::Acquire,
+            )
+            .map(drop)",
+        also: &[],
+        model: "data::a_reader_sees_it_whole",
+    },
+    Weakening {
         name: "the link acquires nothing",
         file: CHAIN,
         from: "                Ordering::AcqRel,
@@ -272,6 +287,14 @@ pub const LIST: &[Weakening] = &[
         to: "|retired| horizon.passed(&retired.ticket) || true",
         also: &[(RETIRED, "if domain.may_pass(oldest(&taken)) {", "{")],
         model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "data is dropped without a grace period",
+        file: RETIRED,
+        from: "|retired| horizon.passed(&retired.ticket)",
+        to: "|retired| horizon.passed(&retired.ticket) || true",
+        also: &[(RETIRED, "if domain.may_pass(oldest(&taken)) {", "{")],
+        model: "data::a_view_outlives_the_node",
     },
     Weakening {
         name: "the pin's light fence is left out",

@@ -2,6 +2,7 @@
 
 mod capacity_signal;
 mod claims;
+mod data;
 mod epoch;
 mod evictions;
 mod handles;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Model> {
         litmus::models(),
         claims::models(),
         inserts::models(),
+        data::models(),
         evictions::models(),
         tombstones::models(),
         views::models(),
@@ -62,7 +64,7 @@ pub fn all() -> Vec<Model> {
 
 /// How many models there are; fewer is a failure.
 #[cfg(not(incarnation_portable))]
-pub const EXPECTED: usize = 124;
+pub const EXPECTED: usize = 127;
 /// The same over the portable scheme.
 #[cfg(incarnation_portable)]
 pub const EXPECTED: usize = 8;
