@@ -111,7 +111,7 @@ pub use integrations::foca;
 pub use key::ToKey;
 pub use local::{Answer, Local, LocalError};
 pub use reclaim::Reclaimer;
-pub use rule::{Claim, Incarnation, ParseStatusError, Rejection, Status, Verdict};
+pub use rule::{Claim, Incarnation, ParseClaimError, ParseStatusError, Rejection, Status, Verdict};
 pub use select::ProbeOrder;
 #[cfg(feature = "persist")]
 pub use snapshot::Loaded;

@@ -380,5 +380,12 @@ impl fmt::Display for LocalError {
     }
 }
 
-// The message holds what the disk refused, so there is no `source`.
-impl core::error::Error for LocalError {}
+impl core::error::Error for LocalError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "persist")]
+            Self::Unreserved(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -17,6 +17,7 @@ use crate::tracker::IncarnationTracker;
 /// Totals only rise, apart from those that say *now*. Each counts every event that happened before;
 /// events going on at the same time may or may not be in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
     /// Lives that began.
@@ -51,6 +52,7 @@ pub struct Stats {
 
 /// Lives that ended, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Evictions {
     /// Unconfirmed for too long.
@@ -79,6 +81,7 @@ impl Evictions {
 
 /// Claims refused, by [`Rejection`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Rejections {
     /// [`Rejection::OutOfRange`].

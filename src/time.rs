@@ -1,26 +1,33 @@
-//! Time as the caller tells it: nothing in this crate reads a clock behind the caller's back.
+//! Time as the caller tells it: nothing in this crate reads a clock unless it is given one.
 #![forbid(unsafe_code)]
 
 use core::fmt;
-use core::ops::Add;
+use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Monotonic nanoseconds since the origin of the caller's clock.
 ///
-/// Any clock will do that never goes back; [`Clock`] is one. A last update means nothing outside the
-/// process (or after a restart): send ages, not last updates.
+/// Any clock will do that never goes back; [`Clock`] is one. A timestamp means nothing outside the
+/// process (or after a restart): send ages, not timestamps. Arithmetic stops at both ends of time instead
+/// of wrapping. Serialized (feature `serde`), it is its nanoseconds.
 ///
 /// ```
 /// use incarnation::Timestamp;
 /// use std::time::Duration;
-/// let later = Timestamp::ZERO + Duration::from_millis(3);
-/// assert_eq!(later.since(Timestamp::ZERO), Duration::from_millis(3));
-/// assert_eq!(Timestamp::ZERO.since(later), Duration::ZERO);
+/// let start = Timestamp::from_secs(5);
+/// let later = start + Duration::from_millis(3);
+/// assert_eq!(later - start, Duration::from_millis(3));
+/// assert_eq!(start - later, Duration::ZERO);
+/// assert_eq!(later - Duration::from_millis(3), start);
+/// assert_eq!(Timestamp::from(Duration::from_secs(5)), start);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -40,6 +47,12 @@ impl Timestamp {
         Self(millis.saturating_mul(1_000_000))
     }
 
+    /// A time so many seconds after the origin, at most the end of time (584 years).
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000_000))
+    }
+
     /// Nanoseconds since the origin.
     #[must_use]
     #[inline]
@@ -51,6 +64,12 @@ impl Timestamp {
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000_000
+    }
+
+    /// Whole seconds since the origin.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000_000_000
     }
 
     /// The time passed since `earlier`; zero if `earlier` is later.
@@ -75,14 +94,46 @@ impl Add<Duration> for Timestamp {
     }
 }
 
+impl AddAssign<Duration> for Timestamp {
+    /// As [`Add`].
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Stops at the origin instead of wrapping.
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = Duration;
+
+    /// As [`since`](Self::since).
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+/// The time so long after the origin, at most the end of time.
+impl From<Duration> for Timestamp {
+    fn from(since_origin: Duration) -> Self {
+        Self(nanos(since_origin))
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", Duration::from_nanos(self.0))
     }
 }
 
-/// A clock for the `now` that every operation takes: the system's monotonic one, or one set by hand
-/// for tests and simulations. Clones tell the same time.
+/// A clock for the `now` that every operation takes: the system's monotonic one, one set by hand for
+/// tests and simulations, or [a program's own](Self::from_fn). Clones tell the same time.
 ///
 /// Reading the monotonic clock costs tens of nanoseconds, several times a lookup: read it once for
 /// a packet, not once for a claim.
@@ -98,10 +149,25 @@ impl fmt::Display for Timestamp {
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     Monotonic(Instant),
     Manual(Arc<AtomicU64>),
+    Function(Arc<dyn Fn() -> Timestamp + Send + Sync>),
+}
+
+// A clock is only read: a panic of a program's function leaves nothing half done here.
+impl UnwindSafe for Clock {}
+impl RefUnwindSafe for Clock {}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Monotonic(origin) => f.debug_tuple("Monotonic").field(origin).finish(),
+            Self::Manual(time) => f.debug_tuple("Manual").field(time).finish(),
+            Self::Function(_) => f.write_str("Function"),
+        }
+    }
 }
 
 impl Clock {
@@ -117,6 +183,32 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicU64::new(0))))
     }
 
+    /// A program's own clock: the paused time of a runtime, the virtual time of a simulator, or a coarse
+    /// clock that is cheaper to read.
+    ///
+    /// The function must never go back; nothing here enforces that. An age computed with an earlier `now` is
+    /// zero, so a clock that goes back makes expiry late, and nothing worse.
+    ///
+    /// ```
+    /// use incarnation::{Clock, Timestamp};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use std::time::Duration;
+    /// // Milliseconds that a ticker of the program's counts.
+    /// let ticks = Arc::new(AtomicU64::new(0));
+    /// let counter = ticks.clone();
+    /// let clock = Clock::from_fn(move || Timestamp::from_millis(counter.load(Ordering::Relaxed)));
+    /// ticks.store(1_500, Ordering::Relaxed);
+    /// assert_eq!(clock.now(), Timestamp::from(Duration::from_millis(1_500)));
+    /// ```
+    ///
+    /// With tokio, whose tests can pause time:
+    /// `let origin = tokio::time::Instant::now(); Clock::from_fn(move || origin.elapsed().into())`.
+    #[must_use]
+    pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Source::Function(Arc::new(now)))
+    }
+
     /// The time now. Cost of the monotonic one: the operating system's clock, 20 to 30 ns, several lookups: read it once
     /// a packet.
     #[must_use]
@@ -125,10 +217,11 @@ impl Clock {
             Source::Monotonic(origin) => Timestamp(nanos(origin.elapsed())),
             // A number that orders nothing else.
             Source::Manual(nanos) => Timestamp(nanos.load(Ordering::Relaxed)),
+            Source::Function(now) => now(),
         }
     }
 
-    /// Moves a manual clock on; does nothing to the monotonic one, which moves by itself.
+    /// Moves a manual clock on; does nothing to any other clock, which moves by itself.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(time) = &self.0 {
             // Saturating, so that the clock never goes back. Orders nothing else.

@@ -24,7 +24,7 @@ fn a_probe_order_is_about_as_long_as_there_are_members() {
             }
         }
         let _ = tracker.sweep(NOW);
-        assert!(order.next(|| random.u64(..), |_, _| true).is_some());
+        assert!(order.next_member(|| random.u64(..), |_, _| true).is_some());
         longest = longest.max(order.left_in_round());
     }
     assert!(

@@ -291,7 +291,7 @@ fn finish_round(order: &mut ProbeOrder<u32>, random: &mut Rng) -> Vec<u32> {
     let round = order.rounds().max(1);
     let mut visited = Vec::new();
     while order.rounds() < round || order.left_in_round() > 0 {
-        let Some(member) = order.next(|| random.u64(..), any) else {
+        let Some(member) = order.next_member(|| random.u64(..), any) else {
             break;
         };
         visited.push(*member.key());
@@ -302,7 +302,7 @@ fn finish_round(order: &mut ProbeOrder<u32>, random: &mut Rng) -> Vec<u32> {
 /// A whole round.
 fn round(order: &mut ProbeOrder<u32>, random: &mut Rng) -> Vec<u32> {
     let first = order
-        .next(|| random.u64(..), any)
+        .next_member(|| random.u64(..), any)
         .map(|member| *member.key());
     let mut visited = Vec::from_iter(first);
     visited.extend(finish_round(order, random));
@@ -355,7 +355,7 @@ fn a_member_that_stays_has_its_turn_once_a_round_whatever_joins_or_leaves() {
     let mut order = tracker.probe_order();
     let mut visits = HashMap::<(u64, u32), u32>::new();
     while order.rounds() <= 50 {
-        let member = order.next(|| random.u64(..), any).unwrap();
+        let member = order.next_member(|| random.u64(..), any).unwrap();
         *visits.entry((order.rounds(), *member.key())).or_default() += 1;
         for _ in 0..3 {
             let other = 100 + random.u32(..200);
@@ -381,7 +381,7 @@ fn a_new_member_gets_a_random_place_in_the_round() {
         let tracker = tracker(10, |_| true);
         let mut order = tracker.probe_order();
         for _ in 0..5 {
-            order.next(|| random.u64(..), any).unwrap();
+            order.next_member(|| random.u64(..), any).unwrap();
         }
         let _ = tracker.update(&99, Claim::alive(1), NOW);
         let rest = finish_round(&mut order, &mut random);
@@ -403,7 +403,7 @@ fn a_member_that_left_has_no_turn_and_one_that_came_back_does() {
     let mut order = tracker.probe_order();
     assert_eq!(sorted(round(&mut order, &mut random)), [0, 1, 2]);
     tracker.remove(&1, NOW);
-    let mut turn = || *order.next(|| random.u64(..), any).unwrap().key();
+    let mut turn = || *order.next_member(|| random.u64(..), any).unwrap().key();
     assert_eq!(sorted((0..4).map(|_| turn()).collect()), [0, 0, 2, 2]);
     // The sweep frees its slot, and so it comes back to that one.
     let _ = tracker.sweep(NOW);
@@ -423,13 +423,13 @@ fn members_that_the_filter_refuses_are_skipped_and_an_empty_round_ends() {
     let mut order = tracker.probe_order();
     let _ = tracker.update(&4, Claim::dead(1), NOW);
     for _ in 0..30 {
-        let member = order.next(|| random.u64(..), |_, state| !state.status.is_gone());
+        let member = order.next_member(|| random.u64(..), |_, state| !state.status.is_gone());
         assert_ne!(*member.unwrap().key(), 4);
     }
-    assert!(order.next(|| random.u64(..), |_, _| false).is_none());
+    assert!(order.next_member(|| random.u64(..), |_, _| false).is_none());
     let empty = Tracker::builder().build().unwrap();
     let mut order = empty.probe_order();
-    assert!(order.next(|| random.u64(..), any).is_none());
+    assert!(order.next_member(|| random.u64(..), any).is_none());
     assert_eq!(order.rounds(), 0);
     let _ = empty.update(&1, Claim::alive(1), NOW);
     assert_eq!(round(&mut order, &mut random), [1]);

@@ -112,7 +112,7 @@ fn a_waker_that_panics_takes_no_other_waiters_wake_up() {
 fn a_waker_that_panics_hides_no_member_from_a_probe_order() {
     let tracker = tracker();
     let mut probes = tracker.probe_order();
-    assert!(probes.next(|| 7, |_, _| true).is_none());
+    assert!(probes.next_member(|| 7, |_, _| true).is_none());
     let mut first = tracker.subscribe();
     first.drain(|_, _| {});
     assert!(poll(&mut first, &Waker::from(Arc::new(Panics))).is_pending());
@@ -121,7 +121,7 @@ fn a_waker_that_panics_hides_no_member_from_a_probe_order() {
     }));
     assert_eq!(tracker.len(), 1);
     assert_eq!(tracker.stats().joins, 1);
-    assert!(probes.next(|| 7, |_, _| true).is_some(), "never probed");
+    assert!(probes.next_member(|| 7, |_, _| true).is_some(), "never probed");
 }
 
 #[test]
@@ -132,12 +132,12 @@ fn a_random_function_that_panics_hides_no_member_from_a_probe_order() {
     }
     let mut probes = tracker.probe_order();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let _ = probes.next(|| std::panic::resume_unwind(Box::new(())), |_, _| true);
+        let _ = probes.next_member(|| std::panic::resume_unwind(Box::new(())), |_, _| true);
     }));
     assert!(outcome.is_err());
     let mut probed: Vec<String> = Vec::new();
     for _ in 0..3 {
-        if let Some(member) = probes.next(|| 7, |_, _| true) {
+        if let Some(member) = probes.next_member(|| 7, |_, _| true) {
             probed.push(member.key().clone());
         }
     }

@@ -19,6 +19,7 @@ const STRIPES: usize = 8;
 /// Each number is right for every change that happened before; changes going on at the same time
 /// may or may not be in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counts {
     /// Heard of, never heard from.

@@ -192,5 +192,13 @@ impl fmt::Display for Step {
     }
 }
 
-// Each message contains that of its cause, so there is no `source`.
-impl core::error::Error for PersistError {}
+// Each message contains that of its cause, for programs that print only the message.
+impl core::error::Error for PersistError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io { error, .. } => Some(&**error),
+            Self::Format { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

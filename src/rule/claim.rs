@@ -1,19 +1,29 @@
 //! What a message says of a node.
 
+use core::cmp::Ordering;
 use core::fmt;
+use core::str::FromStr;
 
 use super::{Incarnation, Status};
 
 /// A status at an incarnation: what a message says of a node, and what the table holds of it.
 ///
 /// Sixteen bytes, `Copy`. A claim is *trusted* when it needs no check against suspicious jumps:
-/// first-hand contact, restored state, an operator's packed state. Gossip is not.
+/// first-hand contact, restored state, an operator's word. Gossip is not.
+///
+/// Claims are ordered as they override each other: by incarnation, then by status; of two that are
+/// otherwise equal, the trusted one is the greater.
+///
+/// A claim is written and read as `suspect@5`; whether it is trusted is not part of that text.
 ///
 /// ```
 /// use incarnation::{Claim, Status};
 /// let gossip = Claim::suspect(5);
 /// assert_eq!((gossip.status(), gossip.incarnation().get()), (Status::Suspect, 5));
 /// assert!(Claim::alive(7).trusted().is_trusted());
+/// assert!(Claim::dead(5) > gossip && Claim::alive(6) > Claim::dead(5));
+/// assert_eq!("suspect@5".parse(), Ok(gossip));
+/// assert_eq!(Claim::from((Status::Suspect, 5.into())), gossip);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
@@ -121,6 +131,51 @@ impl Claim {
     }
 }
 
+impl Ord for Claim {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |claim: &Self| (claim.incarnation, claim.rank(), claim.is_trusted());
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Claim {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As [`Claim::new`].
+impl From<(Status, Incarnation)> for Claim {
+    fn from((status, incarnation): (Status, Incarnation)) -> Self {
+        Self::new(status, incarnation)
+    }
+}
+
+/// The text is no claim: not a status, an `@`, and an incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseClaimError(());
+
+impl fmt::Display for ParseClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a claim: a status, `@` and an incarnation are expected, as in suspect@5")
+    }
+}
+
+impl core::error::Error for ParseClaimError {}
+
+impl FromStr for Claim {
+    type Err = ParseClaimError;
+
+    /// Reads `suspect@5`; the status by any of its names.
+    fn from_str(text: &str) -> Result<Self, ParseClaimError> {
+        let error = ParseClaimError(());
+        let (status, incarnation) = text.split_once('@').ok_or(error)?;
+        let status: Status = status.parse().map_err(|_| error)?;
+        let incarnation: Incarnation = incarnation.parse().map_err(|_| error)?;
+        Ok(Self::new(status, incarnation))
+    }
+}
+
 impl fmt::Display for Claim {
     /// `suspect@5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,5 +187,41 @@ impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Claim({self}")?;
         f.write_str(if self.is_trusted() { ", trusted)" } else { ")" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_displayed_parses_back() {
+        for status in Status::ALL {
+            for incarnation in [0, 1, u64::MAX] {
+                let claim = Claim::new(status, incarnation);
+                assert_eq!(claim.to_string().parse(), Ok(claim));
+            }
+        }
+        for text in ["", "@", "alive", "alive@", "@5", "alive@-1", "alive@5@6", "up@5"] {
+            assert!(text.parse::<Claim>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_order_agrees_with_equality_and_with_the_rule() {
+        let mut claims = Vec::new();
+        for incarnation in 0..3 {
+            for status in Status::ALL {
+                claims.push(Claim::new(status, incarnation));
+                claims.push(Claim::new(status, incarnation).trusted());
+            }
+        }
+        // Written down in their order.
+        assert!(claims.is_sorted());
+        for a in &claims {
+            for b in &claims {
+                assert_eq!(a == b, a.cmp(b) == Ordering::Equal);
+            }
+        }
     }
 }

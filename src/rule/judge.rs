@@ -6,6 +6,7 @@ use super::{Claim, Incarnation, PackedState, Policy, Proposal, Rejection, Status
 
 /// What is known of the node a claim speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Situation {
     /// The state in the table; `None` if the node is unknown.
     pub stored: Option<PackedState>,
@@ -31,6 +32,7 @@ impl Situation {
 
 /// A judgement: what to write, if anything, and what to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[must_use]
 pub enum Judgement {
     /// The proposal wins: this packed state replaces the stored one.

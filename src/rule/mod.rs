@@ -13,7 +13,7 @@ mod proposal;
 mod status;
 mod verdict;
 
-pub use claim::Claim;
+pub use claim::{Claim, ParseClaimError};
 pub use incarnation::Incarnation;
 pub use judge::{Judgement, Situation, judge};
 pub use packed_state::PackedState;

@@ -24,6 +24,7 @@ const OTHERS: u8 = 0x70;
 
 /// A [`Proposal`] taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum ProposalKind {
     /// A claim, by gossip or trusted.
     Claim(Claim),

@@ -89,6 +89,13 @@ impl Status {
         OF_BITS[(rank & 7) as usize]
     }
 
+    /// Whether the node is known to run and not under suspicion: `Alive`.
+    #[must_use]
+    #[inline]
+    pub const fn is_alive(self) -> bool {
+        matches!(self, Self::Alive)
+    }
+
     /// Whether the node is gone: `Dead` or `Left`.
     #[must_use]
     #[inline]

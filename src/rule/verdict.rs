@@ -22,6 +22,8 @@ use super::{Claim, Incarnation};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[must_use = "a claim may have been refused: look at the verdict"]
 #[non_exhaustive]
 pub enum Verdict {
@@ -57,12 +59,45 @@ impl Verdict {
     /// Whether the claim is now what the table holds: `Joined` or `Applied`.
     #[must_use]
     pub const fn accepted(self) -> bool {
+        self.is_accepted()
+    }
+
+    /// The same by the name that Rust's conventions ask for.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Joined | Self::Applied { .. })
+    }
+
+    /// The verdict, or the reason if the claim was [`Rejected`](Self::Rejected): for `?`.
+    ///
+    /// A claim that is no news (`Duplicate`, `Stale`, `AboutSelf`) is no error.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Rejection, Timestamp, Verdict};
+    /// fn gossip(tracker: &IncarnationTracker<u32>) -> Result<Verdict, Rejection> {
+    ///     tracker.update(&7, Claim::alive(1), Timestamp::ZERO).into_result()
+    /// }
+    /// # let tracker = IncarnationTracker::builder().build().unwrap();
+    /// assert_eq!(gossip(&tracker), Ok(Verdict::Joined));
+    /// let jump = tracker.update(&7, Claim::suspect(5_000), Timestamp::ZERO).into_result();
+    /// assert!(matches!(jump, Err(Rejection::SuspiciousJump { .. })));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`].
+    pub const fn into_result(self) -> Result<Self, Rejection> {
+        match self {
+            Self::Rejected(reason) => Err(reason),
+            verdict => Ok(verdict),
+        }
     }
 }
 
 /// Why a claim was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Rejection {
     /// The claim's incarnation is above `max_incarnation` or, for an unknown node, above
@@ -107,6 +142,7 @@ pub enum Rejection {
     PendingReclaim,
     /// The node died or left, and the claim is not above the incarnation its tombstone remembers.
     #[doc(alias = "Buried")]
+    #[doc(alias = "grave")]
     Tombstone {
         /// The incarnation of the death.
         incarnation: Incarnation,

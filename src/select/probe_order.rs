@@ -48,7 +48,7 @@ where
     S: BuildHasher,
 {
     /// The members in the order in which a failure detector should probe them: see
-    /// [`ProbeOrder::next`], where there is an example. Each probe order is shuffled on its own. Cost: nothing until it is asked.
+    /// [`ProbeOrder::next_member`], where there is an example. Each probe order is shuffled on its own. Cost: nothing until it is asked.
     #[must_use]
     pub fn probe_order(&self) -> ProbeOrder<K, D, S> {
         ProbeOrder {
@@ -89,13 +89,14 @@ where
     /// # let mut next_u64 = move || { state = state.wrapping_add(0x9e37_79b9_7f4a_7c15); state };
     /// let mut order = tracker.probe_order();
     /// // Once in each protocol period:
-    /// if let Some(member) = order.next(&mut next_u64, |_, state| !state.status.is_gone()) {
+    /// if let Some(member) = order.next_member(&mut next_u64, |_, state| !state.status.is_gone()) {
     ///     println!("ping {}", member.key());
     /// }
     /// # assert_eq!((order.rounds(), order.left_in_round()), (1, 2));
     /// # Ok(()) }
     /// ```
-    pub fn next(
+    #[doc(alias = "next")]
+    pub fn next_member(
         &mut self,
         mut random: impl FnMut() -> u64,
         mut filter: impl FnMut(&K, NodeState) -> bool,

@@ -98,6 +98,26 @@ pub struct Snapshot<K> {
     tombstones: Vec<Record<K>>,
 }
 
+/// Its nodes; the tombstones are in [`Snapshot::tombstones`].
+impl<K> IntoIterator for Snapshot<K> {
+    type Item = Record<K>;
+    type IntoIter = std::vec::IntoIter<Record<K>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.nodes.into_iter()
+    }
+}
+
+/// As [`Snapshot::nodes`].
+impl<'s, K> IntoIterator for &'s Snapshot<K> {
+    type Item = &'s Record<K>;
+    type IntoIter = core::slice::Iter<'s, Record<K>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.nodes.iter()
+    }
+}
+
 /// Why records can't be made a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,6 +11,8 @@ use crate::tracker::{NodeState, Slot};
 /// and came back is [`Rejoined`](Self::Rejoined), in whatever state, because data kept by its old
 /// [`Slot`] (a connection, a buffer) is no longer its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Change {
     /// The node was not in the table, and is now.

@@ -178,7 +178,15 @@ impl fmt::Display for BuildError {
     }
 }
 
-impl core::error::Error for BuildError {}
+impl core::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "persist")]
+            Self::Durable(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl<K> Default for Builder<K> {
     fn default() -> Self {

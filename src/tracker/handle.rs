@@ -63,6 +63,7 @@ impl<K: Clone, D, S> Clone for NodeHandle<K, D, S> {
 /// Keep the generation beside the data: a slot with the same index and another generation belongs to
 /// another life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Slot {
     /// Below [`IncarnationTracker::capacity`]; no other live node has it.

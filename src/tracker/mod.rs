@@ -706,6 +706,21 @@ where
     }
 }
 
+/// A tracker with the [builder's](IncarnationTracker::builder) defaults.
+///
+/// Where the system has no memory for it this aborts, as other collections do; the builder reports it.
+impl<K> Default for IncarnationTracker<K>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+{
+    fn default() -> Self {
+        Self::builder().build().unwrap_or_else(|_no_memory| {
+            // The defaults agree with each other, so nothing else can be wrong.
+            std::alloc::handle_alloc_error(::core::alloc::Layout::new::<Core<K, (), RandomState>>())
+        })
+    }
+}
+
 /// Shows the counts and the first few nodes.
 impl<K, D, S> fmt::Debug for IncarnationTracker<K, D, S>
 where

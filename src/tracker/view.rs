@@ -408,6 +408,21 @@ where
     }
 }
 
+/// As [`View::iter`].
+impl<'v, K, D, S> IntoIterator for &'v View<'_, K, D, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    type Item = (&'v K, NodeState);
+    type IntoIter = ViewIter<'v, K, D>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// Shows up to this many nodes.
 const SHOWN: usize = 8;
 

@@ -35,6 +35,7 @@ impl AccessPath<'_, '_> {
             ProposalKind::Introduce => handle.state().map(|state| Verdict::Duplicate {
                 current: state.claim(),
             }),
+            other => unreachable!("the testkit knows no {other:?}"),
         }
     }
 
@@ -87,6 +88,7 @@ fn through_tracker(tracker: &Tracker, node: Key, proposal: Proposal, now: Timest
         ProposalKind::Confirm(incarnation) => tracker.confirm(&node, incarnation, now),
         ProposalKind::Rejoin(incarnation) => tracker.rejoin(&node, incarnation, now),
         ProposalKind::Introduce => tracker.add_unconfirmed(&node, now),
+        other => unreachable!("the testkit knows no {other:?}"),
     }
 }
 
@@ -102,5 +104,6 @@ fn through_view(
         ProposalKind::Confirm(incarnation) => view.confirm(&node, incarnation, now),
         ProposalKind::Rejoin(incarnation) => view.rejoin(&node, incarnation, now),
         ProposalKind::Introduce => view.add_unconfirmed(&node, now),
+        other => unreachable!("the testkit knows no {other:?}"),
     }
 }

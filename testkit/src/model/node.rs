@@ -48,10 +48,8 @@ impl Node {
     }
 
     fn situation(&self, rules: &Rules, now: Timestamp) -> Situation {
-        let mut situation = Situation {
-            stored: self.entry_state.map(|entry_state| entry_state.packed),
-            ..Situation::default()
-        };
+        let mut situation = Situation::default();
+        situation.stored = self.entry_state.map(|entry_state| entry_state.packed);
         if let Some(entry_state) = self.entry_state
             && !self.is_only_heard_of()
         {
@@ -118,7 +116,7 @@ impl Node {
                 let death = Claim::dead(entry_state.packed.incarnation()).trusted();
                 match self.judge(rules, Proposal::claim(death), now) {
                     Judgement::Write(dead, _) => Some((SweepReason::SuspectExpired, Some(dead))),
-                    Judgement::Keep(_) => None,
+                    _ => None,
                 }
             }
             Status::Dead | Status::Left if rules.dead_retention < age => {
