@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::time::Duration;
 use std::io;
 
@@ -87,6 +88,10 @@ pub struct Sweeper {
     /// `None` once it was joined.
     thread: Option<JoinHandle<()>>,
 }
+
+// Panics of the callback end in the thread, and a sweeper has no state that one could leave half done.
+impl UnwindSafe for Sweeper {}
+impl RefUnwindSafe for Sweeper {}
 
 /// What the thread and its owner share.
 #[derive(Debug, Default)]

@@ -28,8 +28,14 @@ const _: () = {
 
 fn tracker() -> IncarnationTracker<String> {
     let tracker = IncarnationTracker::default();
-    assert_eq!(tracker.update(&"a:1".to_string(), Claim::alive(1), NOW), Verdict::Joined);
-    assert_eq!(tracker.update(&"b:1".to_string(), Claim::dead(4), NOW), Verdict::Joined);
+    assert_eq!(
+        tracker.update(&"a:1".to_string(), Claim::alive(1), NOW),
+        Verdict::Joined
+    );
+    assert_eq!(
+        tracker.update(&"b:1".to_string(), Claim::dead(4), NOW),
+        Verdict::Joined
+    );
     tracker
 }
 
@@ -50,7 +56,10 @@ fn views_and_snapshots_can_be_looped_over() {
     }
     assert_eq!(alive, 1);
     let snapshot = tracker.snapshot(NOW);
-    let by_reference: Vec<&String> = (&snapshot).into_iter().map(|record| record.node()).collect();
+    let by_reference: Vec<&String> = (&snapshot)
+        .into_iter()
+        .map(|record| record.node())
+        .collect();
     assert_eq!(by_reference, ["a:1", "b:1"]);
     let statuses: Vec<Status> = snapshot.into_iter().map(|record| record.status()).collect();
     assert_eq!(statuses, [Status::Alive, Status::Dead]);
@@ -89,10 +98,16 @@ fn timestamps_stop_at_both_ends_of_time() {
     let late = Timestamp::from_secs(10);
     assert_eq!(Timestamp::ZERO - Duration::from_secs(1), Timestamp::ZERO);
     assert_eq!(Timestamp::ZERO - late, Duration::ZERO);
-    assert_eq!(Timestamp::from(Duration::MAX) + Duration::MAX, Timestamp::from_nanos(u64::MAX));
+    assert_eq!(
+        Timestamp::from(Duration::MAX) + Duration::MAX,
+        Timestamp::from_nanos(u64::MAX)
+    );
     let mut now = late;
     now += Duration::from_millis(1_500);
-    assert_eq!((now.as_secs(), now - late), (11, Duration::from_millis(1_500)));
+    assert_eq!(
+        (now.as_secs(), now - late),
+        (11, Duration::from_millis(1_500))
+    );
 }
 
 #[cfg(feature = "persist")]
@@ -100,7 +115,12 @@ fn timestamps_stop_at_both_ends_of_time() {
 fn errors_name_their_source() {
     let missing = incarnation::persist::DurableIncarnation::open("/nonexistent/directory/file");
     let error: Box<dyn Error> = missing.err().unwrap().into();
-    assert!(error.source().is_some_and(|source| source.is::<std::io::Error>()), "{error:?}");
+    assert!(
+        error
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>()),
+        "{error:?}"
+    );
 }
 
 #[cfg(feature = "serde")]

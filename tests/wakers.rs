@@ -121,7 +121,10 @@ fn a_waker_that_panics_hides_no_member_from_a_probe_order() {
     }));
     assert_eq!(tracker.len(), 1);
     assert_eq!(tracker.stats().joins, 1);
-    assert!(probes.next_member(|| 7, |_, _| true).is_some(), "never probed");
+    assert!(
+        probes.next_member(|| 7, |_, _| true).is_some(),
+        "never probed"
+    );
 }
 
 #[test]

@@ -202,7 +202,16 @@ mod tests {
                 assert_eq!(claim.to_string().parse(), Ok(claim));
             }
         }
-        for text in ["", "@", "alive", "alive@", "@5", "alive@-1", "alive@5@6", "up@5"] {
+        for text in [
+            "",
+            "@",
+            "alive",
+            "alive@",
+            "@5",
+            "alive@-1",
+            "alive@5@6",
+            "up@5",
+        ] {
             assert!(text.parse::<Claim>().is_err(), "{text}");
         }
     }
