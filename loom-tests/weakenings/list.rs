@@ -837,14 +837,6 @@ pub const LIST: &[Weakening] = &[
         model: "wake_list::a_notification_while_the_list_is_held",
     },
     Weakening {
-        name: "a notifier that loses the list leaves the waiters it must wake behind",
-        file: WAKE_LIST,
-        from: "Err(TryLockError::WouldBlock) if mem::take(&mut left) => {",
-        to: "Err(TryLockError::WouldBlock) if mem::take(&mut left) && false => {",
-        also: &[],
-        model: "wake_list::a_notifier_that_loses_the_list_on_its_way",
-    },
-    Weakening {
         name: "a list with waiters says that it has none",
         file: WAKE_LIST,
         from: "            .store(!list.waiters.is_empty(), Ordering::Relaxed);",
@@ -1072,7 +1064,11 @@ pub const LIST: &[Weakening] = &[
                 return match",
         to: "            if domain.heavy_fence() || true {
                 return match",
-        also: &[],
+        also: &[(
+            NOTIFY,
+            "        if !subscription.is_unsure {",
+            "        if true {",
+        )],
         model: "notify::a_change_against_a_waiter_where_membarrier_fails_later",
     },
     Weakening {

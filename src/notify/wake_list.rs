@@ -298,6 +298,48 @@ mod tests {
     }
 
     #[test]
+    fn a_notifier_that_loses_the_list_on_its_way_leaves_no_waiter_behind() {
+        use std::sync::Barrier;
+        use std::thread;
+
+        let list = Arc::new(WakeList::default());
+        let (held, over) = (Arc::new(Barrier::new(2)), Barrier::new(2));
+        let woken = Arc::new(AtomicUsize::new(0));
+        let (begin, begun) = std::sync::mpsc::channel();
+        // While the first waiter is woken, another thread takes the list.
+        let is_held = held.clone();
+        list.enlist(
+            &mut Ticket::default(),
+            &on_wake(move || {
+                begin.send(()).unwrap();
+                is_held.wait();
+            }),
+        );
+        let count = woken.clone();
+        list.enlist(
+            &mut Ticket::default(),
+            &on_wake(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }),
+        );
+        thread::scope(|scope| {
+            let (list, held, over) = (&list, &held, &over);
+            let holder = scope.spawn(move || {
+                begun.recv().unwrap();
+                list.with_list(|_| {
+                    held.wait();
+                    over.wait();
+                });
+            });
+            list.notify();
+            assert_eq!(woken.load(Ordering::Relaxed), 0, "the list is held");
+            over.wait();
+            holder.join().unwrap();
+        });
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
     fn a_waker_that_panics_takes_no_other_waiters_turn() {
         let list = WakeList::default();
         let woken = Arc::new(AtomicUsize::new(0));

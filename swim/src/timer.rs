@@ -275,7 +275,7 @@ impl Protocol {
         let in_turn = || {
             let next = schedule
                 .order
-                .next(|| self.random(), |_, state| is_member(state.status));
+                .next_member(|| self.random(), |_, state| is_member(state.status));
             next.map(|member| *member.key())
         };
         let Some(target) = wanted.or_else(in_turn) else {
