@@ -218,3 +218,72 @@ fn invented_nodes_said_twice_keep_no_real_node_out() {
         assert!(tracker.confirm(&honest, 1, later).accepted(), "{honest}");
     }
 }
+
+mod stalling {
+    use std::cell::Cell;
+    use std::sync::{Mutex, PoisonError, mpsc};
+
+    thread_local! {
+        /// At which of its next comparisons this thread stands still; 0: at none.
+        pub(crate) static STALL_AT: Cell<u32> = const { Cell::new(0) };
+    }
+    pub(crate) static STALLED: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
+    pub(crate) static GO_ON: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+
+    #[derive(Clone, Debug, Eq, Hash)]
+    pub(crate) struct Key(pub(crate) u32);
+
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            let left = STALL_AT.get();
+            STALL_AT.set(left.saturating_sub(1));
+            if left == 1 {
+                let stalled = STALLED
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                let go_on = GO_ON.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let _ = stalled.unwrap().send(());
+                let _ = go_on.unwrap().recv();
+            }
+            self.0 == other.0
+        }
+    }
+}
+
+/// A thread stands still while it holds the lock of the node's tombstone.
+#[test]
+fn hearsay_and_contact_of_an_unconfirmed_node_wait_for_no_lock() {
+    use stalling::{GO_ON, Key, STALL_AT, STALLED};
+    use std::sync::mpsc;
+
+    let tracker: IncarnationTracker<Key> = IncarnationTracker::builder().build().unwrap();
+    let _ = tracker.bury(&Key(7), 4, NOW);
+    assert_eq!(tracker.hear(&Key(7), Claim::alive(5), NOW), Verdict::Joined);
+    let (stalled, is_stalled) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    *STALLED.lock().unwrap() = Some(stalled);
+    *GO_ON.lock().unwrap() = Some(may_go_on);
+    let (done, is_done) = mpsc::channel();
+    let (burier, other) = (tracker.clone(), tracker.clone());
+    let burial = std::thread::spawn(move || {
+        // The first comparison finds the entry, the second one the tombstone, under its lock.
+        STALL_AT.set(2);
+        burier.bury(&Key(7), 3, NOW)
+    });
+    is_stalled.recv().unwrap();
+    std::thread::spawn(move || {
+        let heard = other.hear(&Key(7), Claim::suspect(9), NOW);
+        assert_eq!(heard, Verdict::Rejected(Rejection::Unconfirmed));
+        assert!(other.confirm(&Key(7), 6, NOW).accepted());
+        let _ = done.send(());
+    });
+    let back = is_done.recv_timeout(Duration::from_secs(20));
+    let _ = go_on.send(());
+    assert_eq!(back, Ok(()), "they wait for the burier");
+    let _ = burial.join().unwrap();
+    assert_eq!(
+        tracker.get(&Key(7)).map(|state| state.claim()),
+        Some(Claim::alive(6))
+    );
+}

@@ -63,12 +63,19 @@ fn tracker(rules: &Rules, round: u64) -> IncarnationTracker<YieldingKey, (), Col
     builder.hasher(CollidingHasher { bits }).build().unwrap()
 }
 
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    let number = std::env::var(name).map_or(Ok(default), |text| text.parse());
+    number.unwrap_or_else(|_| panic!("{name} is no number"))
+}
+
 #[test]
 fn concurrent_verdicts_are_linearizable() {
-    let goal = std::env::var("INCARNATION_OPERATIONS").map_or(Ok(OPERATIONS), |text| text.parse());
-    let goal = goal.unwrap_or_else(|_| panic!("INCARNATION_OPERATIONS is no number"));
+    // How many, and from which round on, so that a long run can be done in parts.
+    let goal = number("INCARNATION_OPERATIONS", OPERATIONS as u64) as usize;
+    let first = number("INCARNATION_FIRST_ROUND", 0);
     let (mut operations, mut events, mut widest) = (0, 0, 0);
-    for round in 0.. {
+    for round in first.. {
         if operations >= goal {
             break;
         }

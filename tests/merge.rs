@@ -453,3 +453,56 @@ fn old_gossip_never_gets_past_tombstones_that_are_being_merged() {
         assert!(!tracker.update(&node, Claim::alive(5), NOW).accepted());
     }
 }
+
+#[test]
+fn an_untrusted_snapshot_introduces_and_confirms_nobody() {
+    let snapshot = rows(
+        &[
+            (0, Claim::alive(5)),
+            (1, Claim::dead(5)),
+            (2, Claim::alive(5_000)),
+            (3, Claim::suspect(5)),
+        ],
+        &[
+            (3, Claim::dead(4)),
+            (4, Claim::dead(5)),
+            (5, Claim::left(9)),
+        ],
+    );
+    let tracker: Tracker = Tracker::builder().build().unwrap();
+    for known in [2, 3, 4] {
+        let _ = tracker.confirm(&known, 5, Timestamp::ZERO);
+    }
+    let report = tracker.hear_snapshot(&snapshot, NOW);
+    assert_eq!((report.joined, report.applied), (1, 2));
+    assert_eq!(report.rejections.unknown_node, 2, "nodes 1 and 5");
+    assert_eq!(report.rejections.suspicious_jump, 1, "node 2");
+    assert_eq!((tracker.len(), tracker.tombstones()), (4, 0));
+    let claim = |node| tracker.get(&node).map(|state| state.claim());
+    assert_eq!(claim(0), Some(Claim::unconfirmed(0)));
+    assert_eq!(claim(3), Some(Claim::suspect(5)));
+    assert_eq!(
+        claim(4),
+        Some(Claim::dead(5)),
+        "its tombstone there ends it"
+    );
+    let again = tracker.hear_snapshot(&snapshot, NOW);
+    assert!(!again.is_change(), "{again:?}");
+}
+
+#[test]
+fn an_untrusted_snapshot_can_not_shorten_the_time_to_refute_and_keeps_the_age_of_deaths() {
+    let hour = SECOND * 3600;
+    let row = |node, claim| Record::new(node, claim, hour).unwrap();
+    let nodes = vec![row(0, Claim::suspect(5)), row(1, Claim::dead(5))];
+    let snapshot = Snapshot::new(nodes, Vec::new()).unwrap();
+    let now = Timestamp::ZERO + hour * 2;
+    let tracker: Tracker = Tracker::builder().build().unwrap();
+    for known in [0, 1] {
+        let _ = tracker.confirm(&known, 5, Timestamp::ZERO);
+    }
+    let _ = tracker.hear_snapshot(&snapshot, now);
+    let last_update = |node| tracker.get(&node).unwrap().last_update;
+    assert_eq!(last_update(0), now);
+    assert_eq!(last_update(1), Timestamp::ZERO + hour);
+}

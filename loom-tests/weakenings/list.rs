@@ -85,6 +85,34 @@ pub const LIST: &[Weakening] = &[
         also: &[],
         model: "claims::two_updates_of_one_node",
     },
+    Weakening {
+        name: "a last update is brought back below the clock lead",
+        file: SWEEP,
+        from: "Some(now + self.max_clock_lead?)",
+        to: "self.max_clock_lead.map(|_| now)",
+        also: &[],
+        model: "claims::a_claim_against_a_last_update_brought_back",
+    },
+    Weakening {
+        name: "a judgement looks at node and tombstone without a lock",
+        file: CORE,
+        from: ".find_locked(key, || known(pinned, hash, key).is_some());",
+        to: ".find_unlocked(key, || known(pinned, hash, key).is_some());",
+        also: &[(
+            TOMBSTONES,
+            "        self.map.look(key, |found| (found.copied(), look()))
+    }",
+            "        self.map.look(key, |found| (found.copied(), look()))
+    }
+    pub(crate) fn find_unlocked<Q, R>(&self, key: &Q, look: impl FnOnce() -> R) -> (Option<Found>, R)
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        (self.find(key), look())
+    }",
+        )],
+        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
+    },
     // Linking and unlinking.
     Weakening {
         name: "the link releases nothing",
@@ -714,11 +742,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a tombstone is counted after it was written",
         file: TOMBSTONES,
-        from: "        let reserved = self.reserve();
+        from: "        let counted = self.count_one();
         if self.map.upsert(key, new, deepen) {
-            core::mem::forget(reserved);",
+            core::mem::forget(counted);",
         to: "        if self.map.upsert(key, new, deepen) {
-            core::mem::forget(self.reserve());",
+            core::mem::forget(self.count_one());",
         also: &[],
         model: "tombstones::a_burial_while_other_tombstones_end",
     },

@@ -139,6 +139,64 @@ where
             view.repin();
         }
         drop(view);
+        self.merged(report)
+    }
+
+    /// Hears everything a snapshot says: as [`merge`](Self::merge), but for a snapshot from a peer that is
+    /// not trusted. Each row is [hearsay](Self::hear): unknown nodes enter Unconfirmed, unknown dead
+    /// nodes do not enter, and no row jumps far.
+    ///
+    /// Last updates are those of the rows ([`Record::last_update`]), so that the dead are not handed round
+    /// for longer than each side keeps them. A suspicion dates from `now`: its node gets the whole
+    /// `suspect_timeout` to refute it, whatever age the peer claims. A row of the snapshot's
+    /// tombstones is the hearsay of that death, unless the snapshot has the node as a row, too.
+    ///
+    /// Cost: as [`merge`](Self::merge).
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let stranger: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let here: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let now = Timestamp::ZERO;
+    /// let _ = stranger.update(&1, Claim::alive(7), now);
+    /// let _ = stranger.update(&2, Claim::dead(7), now);
+    /// let report = here.hear_snapshot(&stranger.snapshot(now), now);
+    /// assert_eq!((report.joined, report.rejections.unknown_node), (1, 1));
+    /// assert_eq!(here.get(&1).map(|state| state.status), Some(Status::Unconfirmed));
+    /// # Ok(()) }
+    /// ```
+    pub fn hear_snapshot(&self, snapshot: &Snapshot<K>, now: Timestamp) -> MergeReport {
+        let mut report = MergeReport::default();
+        let mut view = self.pin();
+        let mut hear = |view: &View<'_, K, D, S>, row: &Record<K>| {
+            let at = match row.status() {
+                Status::Suspect => now,
+                _ => row.last_update(now),
+            };
+            report.count(view.hear(&row.node, row.claim(), at));
+        };
+        for rows in snapshot.nodes.chunks(SLICE) {
+            for row in rows {
+                hear(&view, row);
+            }
+            view.repin();
+        }
+        let mut nodes = Alongside::new(&snapshot.nodes);
+        for rows in snapshot.tombstones.chunks(SLICE) {
+            for row in rows {
+                if nodes.at(&row.node).is_none() {
+                    hear(&view, row);
+                }
+            }
+            view.repin();
+        }
+        drop(view);
+        self.merged(report)
+    }
+
+    /// The report at the end of a merge.
+    fn merged(&self, mut report: MergeReport) -> MergeReport {
         self.core().table.collect_if_due();
         let own = PackedState::pack(Status::Alive, self.local().current());
         report.about_self = report
@@ -149,8 +207,18 @@ where
 }
 
 impl<K> Record<K> {
-    /// When it became so, by the clock of `now`.
-    fn since(&self, now: Timestamp) -> Timestamp {
+    /// When it became so, by the clock of `now`: `now` minus the age, or the clock's origin if that is
+    /// later.
+    ///
+    /// ```
+    /// use incarnation::{Claim, Record, Timestamp};
+    /// use std::time::Duration;
+    /// let record = Record::new("a:1", Claim::dead(4), Duration::from_secs(2)).unwrap();
+    /// let now = Timestamp::from_millis(5_000);
+    /// assert_eq!(record.last_update(now), Timestamp::from_millis(3_000));
+    /// ```
+    #[must_use]
+    pub fn last_update(&self, now: Timestamp) -> Timestamp {
         let age = u64::try_from(self.age.as_nanos()).unwrap_or(u64::MAX);
         Timestamp::from_nanos(now.as_nanos().saturating_sub(age))
     }
@@ -158,7 +226,7 @@ impl<K> Record<K> {
     fn as_tombstone(&self, now: Timestamp) -> Tombstone {
         Tombstone {
             packed: self.packed,
-            died: self.since(now),
+            died: self.last_update(now),
         }
     }
 }
@@ -170,7 +238,7 @@ where
     S: BuildHasher,
 {
     fn merge_node(&self, row: &Record<K>, now: Timestamp, report: &mut MergeReport) {
-        let verdict = self.update(&row.node, row.claim().trusted(), row.since(now));
+        let verdict = self.update(&row.node, row.claim().trusted(), row.last_update(now));
         match verdict {
             // Another report of a death that is remembered, perhaps of a later one.
             Verdict::Rejected(Rejection::Tombstone { .. }) if row.status().is_gone() => {
@@ -207,7 +275,9 @@ where
                     return;
                 }
                 Some((node, entry_state @ EntryState::Live(_))) if !has_row => {
-                    if let Some(verdict) = core.apply(node, entry_state, proposal, row.since(now)) {
+                    if let Some(verdict) =
+                        core.apply(node, entry_state, proposal, row.last_update(now))
+                    {
                         return report.count(verdict);
                     }
                     // That life ended meanwhile.

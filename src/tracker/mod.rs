@@ -42,10 +42,12 @@ use crate::time::Timestamp;
 /// The one table of SWIM membership state of a process, for all its threads.
 ///
 /// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
-/// nothing, claims about known nodes are compare-and-swap loops, and what takes entries out never
-/// stops who reads them. Only the tombstones lie in a map with locks, one for each part of it: who joins
-/// while there are tombstones, or buries, may wait there for another who does, or for a sweep (or a burial
-/// that makes room) while it looks through that part.
+/// nothing, claims about known nodes are compare-and-swap loops, and an eviction never
+/// stops a reader. Only the tombstones lie in a map with locks, one for each part of it. These operations may
+/// wait there for each other, and for a sweep (or the writing of a tombstone that makes room) while it looks
+/// through that part: a join while there are tombstones, the writing of a tombstone, and an
+/// [`update`](Self::update) or [`rejoin`](Self::rejoin) that would change an Unconfirmed node.
+/// [`hear`](Self::hear) and [`confirm`](Self::confirm) take no lock for a node that is in the table.
 ///
 /// Every operation here pins, works, and unpins; a [`View`] ([`pin`](Self::pin),
 /// [`with`](Self::with)) pays the pin once for many operations.
@@ -194,8 +196,9 @@ where
     /// Puts a claim to the table; the verdict says what became of it.
     ///
     /// Cost of a duplicate or stale claim: a lookup, and nothing is written. Of an accepted one: two
-    /// atomic operations on the node's own cache line. Lock-free. Only an unknown node's clones its
-    /// key, and looks at the tombstones if there are any, behind a lock.
+    /// atomic operations on the node's own cache line. Lock-free, with two exceptions, while there are
+    /// tombstones: a claim about an unknown node, and one that would change an Unconfirmed node, look at
+    /// the node's tombstone behind the lock of a part of them. Only an unknown node's key is made or cloned.
     #[inline(always)]
     pub fn update<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
     where

@@ -1,5 +1,7 @@
 //! Claims on one known node: the packed state only rises, the last update goes first, nothing is lost.
 
+use std::time::Duration;
+
 use incarnation::{Claim, Timestamp, Verdict};
 
 use crate::world::{BEGIN, NODE, World, builder, later, world};
@@ -7,6 +9,16 @@ use crate::{Bounds, Model, USUAL};
 
 const T1: Timestamp = Timestamp::from_nanos(1);
 const T2: Timestamp = Timestamp::from_nanos(2);
+
+/// Beyond any clock lead.
+fn far_ahead() -> Timestamp {
+    BEGIN + Duration::from_secs(1 << 30)
+}
+
+/// Within the clock lead of a sweep at the beginning.
+fn soon() -> Timestamp {
+    BEGIN + Duration::from_secs(30)
+}
 
 pub fn models() -> Vec<Model> {
     vec![
@@ -146,6 +158,34 @@ pub fn models() -> Vec<Model> {
                     other => panic!("{other}"),
                 };
                 assert!([Claim::suspect(1), Claim::dead(1)].contains(&previous));
+            },
+        ),
+        // A claim that finds the last update high enough raises nothing, and the sweep brings it back meanwhile.
+        Model::new(
+            "claims::a_claim_against_a_last_update_brought_back",
+            USUAL,
+            || {
+                let w = world(builder(), &[]);
+                let _ = w.tracker.update(&NODE, Claim::alive(1), far_ahead());
+                w
+            },
+            &[
+                |w: &World| {
+                    let _ = w.claim(Claim::suspect(1), soon());
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep(BEGIN);
+                },
+                |w: &World| {
+                    let state = w.tracker.get(&NODE).unwrap();
+                    assert!(state.last_update >= soon(), "{state:?}");
+                },
+            ],
+            |w: &World| {
+                let state = w.tracker.get(&NODE).unwrap();
+                assert_eq!(state.claim(), Claim::suspect(1));
+                assert!(state.last_update >= soon(), "{state:?}");
+                assert!(state.last_update < far_ahead());
             },
         ),
     ]
