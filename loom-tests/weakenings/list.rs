@@ -338,7 +338,7 @@ pub const LIST: &[Weakening] = &[
         from: "        if there == IDLE_FENCED {
             self.announce(registry);
             // As in `enter`, where membarrier was refused. Pinned by `views::a_lookup_where_membarrier_is_refused`.
-            registry.light_fence();",
+            registry.real_fence();",
         to: "        if there == IDLE_FENCED {
             self.announce(registry);",
         also: &[],
@@ -778,6 +778,15 @@ pub const LIST: &[Weakening] = &[
     },
     // The capacity signal.
     Weakening {
+        name: "a refused claim is not fenced from looking for sweepers",
+        file: CAPACITY_SIGNAL,
+        from: "        // or this call sees the sweeper. Pinned by `capacity_signal::a_refused_claim_is_swept_for`.
+        fence(Ordering::SeqCst);",
+        to: "",
+        also: &[],
+        model: "capacity_signal::a_refused_claim_is_swept_for",
+    },
+    Weakening {
         name: "no refused claim notifies",
         file: CORE,
         from: "        self.capacity_signal.notify();
@@ -972,6 +981,15 @@ pub const LIST: &[Weakening] = &[
         to: "        let interest =",
         also: &[],
         model: "notify::a_change_against_the_first_look",
+    },
+    Weakening {
+        name: "a change is not fenced from looking for waits",
+        file: NOTIFY,
+        from: "        domain.light_fence();
+        let interest =",
+        to: "        let interest =",
+        also: &[],
+        model: "node_waits::a_change_against_a_wait",
     },
     Weakening {
         name: "a look is not fenced",

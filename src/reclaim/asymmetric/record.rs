@@ -127,7 +127,7 @@ impl Record {
         if there == IDLE_FENCED {
             self.announce(registry);
             // As in `enter`, where membarrier was refused. Pinned by `views::a_lookup_where_membarrier_is_refused`.
-            registry.light_fence();
+            registry.real_fence();
         } else {
             self.others.set(self.others.get() + 1);
         }

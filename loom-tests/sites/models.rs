@@ -13,6 +13,9 @@ use super::Weakening;
 /// A model that takes so much longer than it does by itself has caught nothing.
 const PATIENCE: u32 = 6;
 
+/// Signals that a failing model brings on itself: SIGILL, SIGABRT, SIGBUS, SIGSEGV.
+const FATAL: [i32; 4] = [4, 6, 7, 11];
+
 /// How many models run at once.
 pub fn jobs() -> usize {
     let given = std::env::var("ORDERINGS_JOBS").ok();
@@ -24,7 +27,11 @@ pub fn jobs() -> usize {
 /// catch must be tried again without it.
 fn limit() -> Option<Duration> {
     let given = std::env::var("ORDERINGS_LIMIT").ok()?;
-    Some(Duration::from_secs(given.parse().expect("ORDERINGS_LIMIT is a number of seconds")))
+    Some(Duration::from_secs(
+        given
+            .parse()
+            .expect("ORDERINGS_LIMIT is a number of seconds"),
+    ))
 }
 
 /// Waits for a process, and ends it if it takes longer than this; `None` if it did.
@@ -75,11 +82,11 @@ impl Models {
             ]);
         }
         let output = command.current_dir(here).env_remove("RUSTFLAGS").output();
-        let said = output.expect("cargo runs").stderr;
-        let said = String::from_utf8_lossy(&said).into_owned();
-        let path = said
-            .rsplit_once('(')
-            .and_then(|(_, rest)| rest.split_once(')'));
+        let output = output.expect("cargo runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "the models do not build:\n{said}");
+        let named = said.lines().rfind(|line| line.contains("Executable"));
+        let path = named.and_then(|line| line.split_once('(')?.1.split_once(')'));
         let path = path
             .unwrap_or_else(|| panic!("no binary named in:\n{said}"))
             .0;
@@ -170,7 +177,10 @@ impl Models {
         let said = String::from_utf8_lossy(&output.stdout);
         if output.status.success() && said.contains(&format!("model {model} ... ok")) {
             Verdict::Passed
-        } else if output.status.signal().is_some()
+        } else if output
+            .status
+            .signal()
+            .is_some_and(|signal| FATAL.contains(&signal))
             || said.contains(&format!("model {model} ... FAILED"))
         {
             Verdict::Failed
