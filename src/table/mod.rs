@@ -82,10 +82,9 @@ pub(crate) struct Size {
     pub(crate) huge_pages: bool,
 }
 
-/// Heads a node, at least; there are up to twice as many, so that most chains are one entry long. In a table that fits
-/// into the caches, more heads save second looks. In a larger one, the bytes of the heads decide.
-const HEADS_IN_CACHE: usize = 4;
-const HEADS_IN_MEMORY: usize = 2;
+/// Heads a node, at least; there are up to twice as many, so that most chains are one entry long. Twice that number was
+/// measured: a table in the caches was slower by the bytes, and a larger one gained less than its bytes are worth.
+const HEADS: usize = 2;
 
 /// Tables of so many bytes, heads included, ask for huge pages.
 const HUGE: usize = 8 << 20;
@@ -94,14 +93,9 @@ impl<K, D> Table<K, D> {
     /// `None` if there can't be so many entries, or no memory for them.
     pub(crate) fn new(size: Size, domain: Domain) -> Option<Self> {
         let classes = Classes::of_entries(size.entries)?;
-        let each = if classes.is_one() {
-            HEADS_IN_CACHE
-        } else {
-            HEADS_IN_MEMORY
-        };
         let heads = size
             .nodes
-            .checked_mul(each)?
+            .checked_mul(HEADS)?
             // A class without a head would be of no use.
             .max(classes.count())
             .checked_next_power_of_two()?;
