@@ -5,7 +5,7 @@
 //! cargo run --release --example foca_cluster --features foca
 //! ```
 //!
-//! foca is one task's; whoever reads the tracker is on any thread and never waits for it. After every call into foca
+//! foca belongs to one task; readers of the tracker are on any thread and never wait for it. After every call into foca
 //! its list and the tracker are compared. The exit status is 1 if they ever differed, or something did not happen.
 #![forbid(unsafe_code)]
 
@@ -89,7 +89,7 @@ fn config() -> Config {
     }
 }
 
-/// Whether the tracker says of every member what the engine does, and of nobody else anything.
+/// Whether the tracker shows exactly the members of the engine, each in the same state.
 fn equal<F>(engine: &Engine, mirror: &Mirror<SocketAddr, F>) -> bool {
     let tracker = mirror.tracker();
     let members = engine.iter_membership_state();
@@ -215,7 +215,11 @@ fn work(
 ) {
     let mut own: Vec<IncarnationTracker> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        own.clone_from(&trackers.lock().expect("nobody panics with it"));
+        own.clone_from(
+            &trackers
+                .lock()
+                .expect("no thread panics while it holds the lock"),
+        );
         let mut lookups = 0;
         for tracker in &own {
             tracker.with(|view| {
@@ -243,7 +247,7 @@ async fn play(
     }
     trackers
         .lock()
-        .expect("nobody panics with it")
+        .expect("no thread panics while it holds the lock")
         .extend(nodes.iter().map(|node| node.tracker.clone()));
 
     let alive = |tracker: &IncarnationTracker| tracker.counts().alive;

@@ -185,7 +185,7 @@ fn run() -> Result<(), String> {
             accepted.fetch_add(writer.join().unwrap_or(0), Ordering::Relaxed);
         }
         let swept = sweeper.join().unwrap_or(0);
-        // Release: whoever sees it sees what the writers and the sweeper, joined by now, wrote.
+        // Release: a reader of the flag sees what the writers and the sweeper, joined by now, wrote.
         done.store(true, Ordering::Release);
         println!(
             "\nwritten: {} changes, {swept} evictions",

@@ -23,7 +23,7 @@
 //! An engine that knows its members by address can list two of them with one name, while a name moves to another
 //! address. The mirror shows the one that runs: Alive before Suspect, Suspect before Unconfirmed, and those before Dead
 //! and Left. Between equals it keeps the one that it shows. The choice does not depend on the order of the list, so it
-//! settles, and nobody is woken again. [`Reconciled::conflicts`] counts the members that are not shown for that reason.
+//! settles, and subscribers are not woken again. [`Reconciled::conflicts`] counts the members that are not shown for that reason.
 //!
 //! # Room
 //!
@@ -46,7 +46,7 @@ use crate::time::Timestamp;
 use crate::tracker::{Builder, IncarnationTracker, NodeState, Slot, View};
 
 /// A builder of a tracker that mirrors at most so many members. The tracker keeps no tombstones, and its sweeps evict
-/// nobody, because the engine decides which members are forgotten.
+/// no member, because the engine decides which members are forgotten.
 ///
 /// Set no [`local_node`](Builder::local_node) on it if the engine's list may hold that key: claims about the local node
 /// are never applied.

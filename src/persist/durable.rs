@@ -122,7 +122,7 @@ impl DurableIncarnation {
     /// no room for that many.
     ///
     /// With `min_rejoin_bump` it must not exceed an eighth of `refute_limit` (else building
-    /// the tracker is a [`PersistError::BlockSize`]), so that a few restarts in a row that nobody saw
+    /// the tracker is a [`PersistError::BlockSize`]), so that a few restarts in a row that no peer saw
     /// never look like an invented incarnation.
     pub fn block(mut self, incarnations: u64) -> Self {
         self.block = Some(incarnations);
