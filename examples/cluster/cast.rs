@@ -183,7 +183,8 @@ impl Cast {
         let seeds = vec![self.address(0), self.address(1)];
         let seed = self.options.seed.wrapping_mul(1000) + player as u64;
         let config = self.config.clone();
-        let node = Node::start(socket, tracker, config, seeds, seed, &self.surroundings).await?;
+        let surroundings = &self.surroundings;
+        let node = Node::start(socket, address, tracker, config, seeds, seed, surroundings).await?;
         let mut players = self.players();
         players[player].node = Some(node);
         players[player].part = Part::Runs;

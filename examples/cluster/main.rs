@@ -7,7 +7,7 @@
 //! cargo run --release --example cluster -- --bind 10.0.0.1:7946 --join 10.0.0.2:7946
 //! ```
 //!
-//! The exit status is 1 if any act came out otherwise than it should.
+//! The exit status is 1 if any act came out otherwise than it should, 130 if it was interrupted before.
 #![forbid(unsafe_code)]
 
 mod acts;
@@ -22,9 +22,10 @@ mod single;
 mod summary;
 
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -48,15 +49,18 @@ fn main() -> ExitCode {
         .map_err(Into::into)
         .and_then(|runtime| match command {
             Command::Help => {
-                println!("{}", options::HELP);
-                Ok(true)
+                print(&format!("{}\n", options::HELP))?;
+                Ok(ExitCode::SUCCESS)
             }
-            Command::Single(node) => Ok(runtime.block_on(single::run(&node)).map(|()| true)?),
+            Command::Single(node) => {
+                runtime.block_on(single::run(&node))?;
+                Ok(ExitCode::SUCCESS)
+            }
             Command::Play(play) => perform(&runtime, &play),
         });
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cluster: {error}");
             ExitCode::from(2)
@@ -75,8 +79,21 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Whether every act came out as it should.
-fn perform(runtime: &Runtime, options: &Play) -> Result<bool, Box<dyn Error>> {
+/// Writes to the standard output.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Whether the reader of the output has had enough: no failure.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Plays all acts, or those until it is interrupted.
+fn perform(runtime: &Runtime, options: &Play) -> Result<ExitCode, Box<dyn Error>> {
     let cast = Arc::new(runtime.block_on(Cast::new(options))?);
     let stage = Stage::new(cast.clone());
     let readers = Readers::start(&cast, READERS)?;
@@ -84,18 +101,36 @@ fn perform(runtime: &Runtime, options: &Play) -> Result<bool, Box<dyn Error>> {
         let stage = stage.clone();
         async move { stage.play().await }
     });
-    let live = !options.plain && io::stdout().is_terminal();
-    if live {
-        if !screen::show(&stage, &readers.lookups)? {
-            playing.abort();
-            println!("stopped before the end: nothing more is judged");
-            return Ok(true);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    runtime.spawn({
+        let interrupted = interrupted.clone();
+        async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupted.store(true, Ordering::Relaxed);
+            }
         }
+    });
+    let live = !options.plain && io::stdout().is_terminal();
+    let to_the_end = if live {
+        screen::show(&stage, &readers.lookups)?
     } else {
-        plain::show(&stage, &readers.lookups);
+        plain::show(&stage, &readers.lookups, &interrupted)?
+    };
+    if to_the_end {
+        runtime.block_on(playing)?;
+    } else {
+        playing.abort();
     }
-    runtime.block_on(playing)?;
     let progress = stage.progress();
-    print!("{}", summary::text(&cast, &progress, &readers.lookups));
-    Ok(summary::all_well(&progress))
+    print(&summary::text(&cast, &progress, &readers.lookups, live))?;
+    Ok(if summary::any_failed(&progress) {
+        ExitCode::FAILURE
+    } else if to_the_end {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(INTERRUPTED)
+    })
 }
+
+/// The exit status of a program that was interrupted (128 and the number of SIGINT).
+const INTERRUPTED: u8 = 130;

@@ -32,16 +32,16 @@ pub struct Surroundings {
 }
 
 impl Node {
-    /// Starts a node on a socket and lets it join.
+    /// Starts a node on a socket, known to its peers as `me`, and lets it join.
     pub async fn start(
         socket: UdpSocket,
+        me: SocketAddr,
         tracker: IncarnationTracker<SocketAddr>,
         config: Config,
         seeds: Vec<SocketAddr>,
         seed: u64,
         surroundings: &Surroundings,
     ) -> io::Result<Self> {
-        let me = socket.local_addr()?;
         let protocol = Protocol::new(tracker, me, config, seed).map_err(io::Error::other)?;
         let (frozen, thawing) = watch::channel(false);
         let sooner = Arc::new(Notify::new());

@@ -1,6 +1,8 @@
 //! The play in plain lines, for pipes and logs.
 
+use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +14,9 @@ use crate::summary;
 /// How often a line says that things go on.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Prints until the play is over.
-pub fn show(stage: &Arc<Stage>, lookups: &Lookups) {
+/// Prints until the play is over; false if it was interrupted before.
+pub fn show(stage: &Arc<Stage>, lookups: &Lookups, interrupted: &AtomicBool) -> io::Result<bool> {
+    let mut out = io::stdout();
     let (mut begun, mut ended) = (0, 0);
     let mut rates = Rates::default();
     let mut last = Instant::now();
@@ -21,25 +24,22 @@ pub fn show(stage: &Arc<Stage>, lookups: &Lookups) {
     loop {
         let progress = stage.progress();
         for (index, scene) in progress.scenes.iter().enumerate().skip(ended) {
-            println!(
-                "{}",
-                summary::scene(index + 1, scene)
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-            );
+            writeln!(out, "{}", summary::scene(index + 1, scene))?;
         }
         ended = progress.scenes.len();
+        if progress.over {
+            return Ok(true);
+        }
         if progress.number > begun {
             begun = progress.number;
-            println!("     {begun}/{ACTS} {} ...", progress.title);
+            writeln!(out, "     {begun}/{ACTS} {} ...", progress.title)?;
         }
-        if progress.over {
-            return;
+        if interrupted.load(Ordering::Relaxed) {
+            return Ok(false);
         }
         if last.elapsed() >= EVERY {
             last = Instant::now();
-            println!("     {}", rates.line(&stage.cast, lookups));
+            writeln!(out, "     {}", rates.line(&stage.cast, lookups))?;
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -1,5 +1,6 @@
 //! The play on a terminal: a row for each node, a column for each observer, and in the cells what the
-//! observer's tracker says of the node.
+//! observer's tracker says of the node. A cell shows its whole incarnation or none of it; what does not fit into the
+//! window is reached with the arrow keys.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use incarnation::Status;
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Gauge, Paragraph, Row, Table};
@@ -19,6 +20,16 @@ use crate::rates::Rates;
 use crate::readers::Lookups;
 
 const FRAME: Duration = Duration::from_millis(50);
+
+/// The first node and the first observer that are shown.
+#[derive(Clone, Copy, Default)]
+struct Corner {
+    row: usize,
+    column: usize,
+}
+
+/// Columns of text for a node's name, what it does and its own incarnation, with a space behind each.
+const LEAD: [u16; 3] = [4, 8, 5];
 
 /// Shows it until it is over; false if the user had enough before (q, Esc, Ctrl-C).
 pub fn show(stage: &Arc<Stage>, lookups: &Lookups) -> io::Result<bool> {
@@ -34,13 +45,14 @@ fn run(
     lookups: &Lookups,
 ) -> io::Result<bool> {
     let mut rates = Rates::default();
+    let mut corner = Corner::default();
     loop {
         let progress = stage.progress();
         if progress.over {
             return Ok(true);
         }
         let line = rates.line(&stage.cast, lookups).to_owned();
-        terminal.draw(|frame| draw(frame, stage, &progress, line))?;
+        terminal.draw(|frame| draw(frame, stage, &progress, line, &mut corner))?;
         if event::poll(FRAME)?
             && let Event::Key(key) = event::read()?
         {
@@ -49,25 +61,38 @@ fn run(
             if interrupted || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
                 return Ok(false);
             }
+            // `draw` keeps the corner within the table.
+            match key.code {
+                KeyCode::Down => corner.row += 1,
+                KeyCode::Up => corner.row = corner.row.saturating_sub(1),
+                KeyCode::PageDown => corner.row += 10,
+                KeyCode::PageUp => corner.row = corner.row.saturating_sub(10),
+                KeyCode::Right => corner.column += 1,
+                KeyCode::Left => corner.column = corner.column.saturating_sub(1),
+                KeyCode::Home => corner = Corner::default(),
+                _ => {}
+            }
         }
     }
 }
 
-fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String) {
+fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String, corner: &mut Corner) {
     let nodes = stage.cast.len() as u16 + 1;
-    let [head, gauge, table, legend, acts] = Layout::vertical([
+    let height = frame.area().height;
+    // The table gives way to the rest: a title, a line of rates, a gauge, the key, and the last acts.
+    let table_height = (nodes + 4).min(height.saturating_sub(7).max(5));
+    let [title_line, rates_line, gauge, table, legend, acts] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(nodes + 4),
         Constraint::Length(1),
+        Constraint::Length(table_height),
+        Constraint::Length(2),
         Constraint::Min(0),
     ])
     .areas(frame.area());
     let title = format!("act {}/{ACTS}: {}", progress.number, progress.title);
-    let [left, right] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(72)]).areas(head);
-    frame.render_widget(Paragraph::new(title.bold()), left);
-    frame.render_widget(Paragraph::new(rates).right_aligned(), right);
+    frame.render_widget(Paragraph::new(title.bold()), title_line);
+    frame.render_widget(Paragraph::new(rates.dim()), rates_line);
     let part = progress.began.elapsed().as_secs_f64() / progress.usually.as_secs_f64().max(0.001);
     frame.render_widget(
         Gauge::default()
@@ -75,7 +100,7 @@ fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String
             .gauge_style(Color::Blue),
         gauge,
     );
-    frame.render_widget(members(stage), table);
+    members(frame, stage, table, corner);
     frame.render_widget(Paragraph::new(key()), legend);
     let scenes = progress.scenes.iter().rev().map(|scene| {
         let mark = if scene.ok {
@@ -91,54 +116,86 @@ fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String
     frame.render_widget(Paragraph::new(scenes.collect::<Vec<_>>()), acts);
 }
 
-/// The table of who sees whom as what.
-fn members(stage: &Stage) -> Table<'static> {
+/// The table of what each observer sees, as much of it as fits.
+fn members(frame: &mut Frame<'_>, stage: &Stage, area: Rect, corner: &mut Corner) {
     let cast = &stage.cast;
     let parts = cast.parts();
     let trackers = cast.trackers();
+    let tracker = |observer: usize| {
+        let found = trackers.iter().find(|(index, _)| *index == observer);
+        found.map(|(_, tracker)| tracker)
+    };
+    let addresses: Vec<_> = (0..parts.len()).map(|player| cast.address(player)).collect();
+    let text = |observer: usize, player: usize| match tracker(observer) {
+        Some(_) if observer == player => ("·".to_owned(), Style::from(Color::DarkGray)),
+        Some(tracker) => cell(tracker.get(&addresses[player])),
+        None => (String::new(), Style::new()),
+    };
+    // Two lines of frame, one of names, one of sums.
+    let rows = usize::from(area.height.saturating_sub(4));
+    corner.row = corner.row.min(parts.len().saturating_sub(rows));
+    let shown_rows = corner.row..(corner.row + rows).min(parts.len());
+    // As wide as the widest cell of what is looked at, so that no number is ever cut.
+    let widest = (0..parts.len())
+        .flat_map(|observer| shown_rows.clone().map(move |player| (observer, player)))
+        .map(|(observer, player)| text(observer, player).0.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(3);
+    let room = usize::from(area.width.saturating_sub(2 + LEAD.iter().map(|w| w + 1).sum::<u16>()));
+    let columns = room / (widest + 1);
+    corner.column = corner.column.min(parts.len().saturating_sub(columns));
+    let shown_columns = corner.column..(corner.column + columns).min(parts.len());
     let name = |player: usize| format!("n{player}");
     let header = ["", "does", "at"].map(String::from).into_iter();
-    let header = Row::new(header.chain((0..parts.len()).map(name))).bold();
-    let rows = parts.iter().enumerate().map(|(player, part)| {
-        let (does, style) = doing(*part);
+    let header = Row::new(header.chain(shown_columns.clone().map(name))).bold();
+    let body = shown_rows.clone().map(|player| {
+        let (does, style) = doing(parts[player]);
         let own = cast
             .incarnation(player)
             .map_or(String::new(), |own| own.to_string());
-        let address = cast.address(player);
-        let cells = (0..parts.len()).map(|observer| {
-            match trackers.iter().find(|(index, _)| *index == observer) {
-                Some(_) if observer == player => Cell::from("·".dark_gray()),
-                Some((_, tracker)) => cell(tracker.get(&address)),
-                None => Cell::from(""),
-            }
+        let cells = shown_columns.clone().map(|observer| {
+            let (text, style) = text(observer, player);
+            Cell::from(text).style(style)
         });
         let lead = [
             Cell::from(name(player).bold()),
             Cell::from(does).style(style),
-            own.into(),
+            // Five digits fit; more are not cut but left out.
+            Cell::from(if own.len() > usize::from(LEAD[2]) { "..".to_owned() } else { own }),
         ];
         Row::new(lead.into_iter().chain(cells))
     });
-    let held = (0..parts.len()).map(|observer| {
-        let tracker = trackers.iter().find(|(index, _)| *index == observer);
-        tracker.map_or(String::new(), |(_, tracker)| tracker.len().to_string())
+    let held = shown_columns.clone().map(|observer| {
+        tracker(observer).map_or(String::new(), |tracker| tracker.len().to_string())
     });
     let held = ["all", "entries", ""]
         .map(String::from)
         .into_iter()
         .chain(held);
-    let rows = rows.chain([Row::new(held).dim()]);
-    let widths = [4, 8, 4]
+    let body: Vec<_> = body.chain([Row::new(held).dim()]).collect();
+    let widths = LEAD
         .into_iter()
-        .chain(parts.iter().map(|_| 5))
+        .chain(shown_columns.clone().map(|_| widest as u16))
         .map(Constraint::Length);
-    Table::new(rows, widths)
+    let cut = shown_rows.len() < parts.len() || shown_columns.len() < parts.len();
+    let title = if cut {
+        format!(
+            "nodes {}-{} (rows) as observers {}-{} (columns) see them, of {}: arrows",
+            shown_rows.start,
+            shown_rows.end.saturating_sub(1),
+            shown_columns.start,
+            shown_columns.end.saturating_sub(1),
+            parts.len(),
+        )
+    } else {
+        "what the observers' trackers say (columns) of the nodes (rows)".to_owned()
+    };
+    let table = Table::new(body, widths)
         .header(header)
         .column_spacing(1)
-        .block(
-            Block::bordered()
-                .title("what the observers' trackers say (columns) of the nodes (rows)"),
-        )
+        .block(Block::bordered().title(title));
+    frame.render_widget(table, area);
 }
 
 fn doing(part: Part) -> (&'static str, Style) {
@@ -161,21 +218,23 @@ const fn shown(status: Status) -> (&'static str, Color) {
     }
 }
 
-fn cell(seen: Seen) -> Cell<'static> {
+fn cell(seen: Seen) -> (String, Style) {
     let Some(state) = seen else {
-        return Cell::from("-".dark_gray());
+        return ("-".to_owned(), Color::DarkGray.into());
     };
     let (letter, color) = shown(state.status);
-    Cell::from(format!("{letter}{}", state.incarnation)).style(color)
+    (format!("{letter}{}", state.incarnation), color.into())
 }
 
-fn key() -> Line<'static> {
+/// Two lines, neither longer than 80 columns.
+fn key() -> Vec<Line<'static>> {
     let mut spans = Vec::new();
     for status in Status::ALL {
         let (letter, color) = shown(status);
         spans.push(letter.fg(color).bold());
         spans.push(format!(" {status}   ").into());
     }
-    spans.push("- unknown   with the incarnation   q quits".dark_gray());
-    Line::from(spans)
+    spans.push("- unknown".dark_gray());
+    let keys = "a number is the incarnation; arrows move the table; q or Ctrl-C ends";
+    vec![Line::from(spans), Line::from(keys.dark_gray())]
 }

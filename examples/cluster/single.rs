@@ -5,15 +5,18 @@
 //! status me=10.0.0.1:7946@0 phase=member 10.0.0.2:7946=alive@0 10.0.0.3:7946=suspect@4
 //! ```
 //!
-//! and leaves on purpose when it is interrupted or terminated.
+//! and leaves on purpose when it is interrupted or terminated, or when nobody reads its lines any more. That a seed
+//! does not answer is told on the standard error.
 
 use std::fmt::Write as _;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use incarnation::IncarnationTracker;
 use incarnation::persist::DurableIncarnation;
-use incarnation_swim::Protocol;
+use incarnation_swim::{Phase, Protocol};
 use tokio::net::UdpSocket;
 
 use crate::node::{Node, Surroundings};
@@ -25,24 +28,61 @@ pub async fn run(options: &Single) -> io::Result<()> {
     let socket = UdpSocket::bind(options.bind)
         .await
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.bind)))?;
-    let me = socket.local_addr()?;
+    let bound = socket.local_addr()?;
+    let mut me = options.advertise;
+    if options.advertise == options.bind {
+        // Port 0 was any.
+        me = bound;
+    }
     let period = options.period;
     let mut builder = IncarnationTracker::builder().local_node(me);
     if let Some(file) = &options.incarnation_file {
         builder = builder.local_durable(DurableIncarnation::open(file).map_err(io::Error::other)?);
     }
     let tracker = builder.build().map_err(io::Error::other)?;
-    let seed = options.seed ^ (u64::from(me.port()) << 32) ^ u64::from(std::process::id());
+    // With the seed, answers can be forged: it is nobody else's business.
+    let seed = match options.seed {
+        Some(seed) => seed ^ (u64::from(me.port()) << 32),
+        None => RandomState::new().build_hasher().finish(),
+    };
     let seeds = options.join.clone();
-    let node = Node::start(socket, tracker, config(period), seeds, seed, &surroundings).await?;
-    tokio::select! {
-        told = tell(&node.protocol, period / 10) => told?,
-        () = signal() => {}
-    }
+    let node = Node::start(socket, me, tracker, config(period), seeds, seed, &surroundings).await?;
+    let told = tokio::select! {
+        told = tell(&node.protocol, period / 10) => told,
+        never = tell_of_silence(&node.protocol, &options.join, period * PATIENCE) => match never {},
+        () = signal() => Ok(()),
+    };
     node.leave().await;
     tokio::time::sleep(period * 3).await;
     node.kill().await;
-    Ok(())
+    told
+}
+
+/// After how many periods a seed that has not answered is told of.
+const PATIENCE: u32 = 5;
+
+/// Says now and then which seeds do not answer, while the node is not let in.
+async fn tell_of_silence(
+    protocol: &Protocol,
+    seeds: &[SocketAddr],
+    every: Duration,
+) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(every).await;
+        if protocol.phase() != Phase::Joining {
+            continue;
+        }
+        let silent = seeds.iter().filter(|seed| !protocol.tracker().can_suspect(*seed));
+        let silent: Vec<_> = silent.map(SocketAddr::to_string).collect();
+        if silent.is_empty() {
+            eprintln!("cluster: the seed answers, but does not let this node in yet");
+        } else {
+            eprintln!(
+                "cluster: no answer from {} yet; is a node running there, with --bind or --advertise of that address?",
+                silent.join(", ")
+            );
+        }
+    }
 }
 
 /// Prints the status whenever it changed.

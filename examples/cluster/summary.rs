@@ -28,10 +28,15 @@ pub fn all_well(progress: &Progress) -> bool {
     progress.scenes.len() == ACTS && progress.scenes.iter().all(|scene| scene.ok)
 }
 
-/// The whole.
-pub fn text(cast: &Shared, progress: &Progress, lookups: &Lookups) -> String {
+/// Whether an act came out otherwise than it should.
+pub fn any_failed(progress: &Progress) -> bool {
+    progress.scenes.iter().any(|scene| !scene.ok)
+}
+
+/// The whole, so far; with the acts, if they were not printed as they ended.
+pub fn text(cast: &Shared, progress: &Progress, lookups: &Lookups, acts: bool) -> String {
     let mut text = String::new();
-    for (index, this) in progress.scenes.iter().enumerate() {
+    for (index, this) in progress.scenes.iter().enumerate().filter(|_| acts) {
         let _ = writeln!(text, "{}", scene(index + 1, this));
     }
     let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64;
@@ -66,11 +71,13 @@ lookups meanwhile              {} ({} found), p50 {} ns, p99 {} ns, reading the 
         lookups.quantile(0.5),
         lookups.quantile(0.99),
     );
-    let verdict = if all_well(progress) {
-        "every act as expected"
+    let done = progress.scenes.len();
+    let _ = if any_failed(progress) {
+        writeln!(text, "\nNOT as expected")
+    } else if all_well(progress) {
+        writeln!(text, "\nevery act as expected")
     } else {
-        "NOT as expected"
+        writeln!(text, "\nstopped after {done} of {ACTS} acts, each as expected")
     };
-    let _ = writeln!(text, "\n{verdict}");
     text
 }
