@@ -49,7 +49,7 @@ where
     /// asked with the state just read.
     ///
     /// Cost: `1 / share` random slots on average, where `share` is that of the nodes that pass among the slots up to the
-    /// highest one ever used; a few nanoseconds where half of them pass. Where few nodes pass (fewer than one in 64, or
+    /// highest one ever used; two where half of them pass. Where few nodes pass (fewer than one in 64, or
     /// one in some thousands in a table of a million), a pass over the array of entries: about a nanosecond a slot. No
     /// locks, no allocation but the clone of the key; [`View::pick`] lends the key instead.
     ///
