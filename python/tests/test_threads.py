@@ -142,6 +142,41 @@ print("forked", 40)
     assert output.split() == ["forked", "40"]
 
 
+def test_a_fork_waits_for_an_eviction_that_works_without_the_gil():
+    """An eviction that is cut in half would keep the child from evicting for ever."""
+    output = run_python(
+        """
+import os, threading, warnings
+import incarnation
+warnings.simplefilter("ignore", DeprecationWarning)
+
+tracker = incarnation.IncarnationTracker(max_nodes=15_000, eviction_headroom=15_000)
+claims = [((f"h{number}", 1), b"OK", 1) for number in range(16_000)]
+done = threading.Event()
+
+def evict():
+    while not done.is_set():
+        tracker.update_many(claims, 1.0)
+        tracker.evict_if_needed()
+
+thread = threading.Thread(target=evict)
+thread.start()
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        tracker.update_many(claims, 1.0)
+        tracker.evict_if_needed()
+        os._exit(0 if len(tracker) == 0 else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, "the child cannot evict"
+done.set()
+thread.join()
+print("forked")
+"""
+    )
+    assert output.split() == ["forked"]
+
+
 def test_interpreter_exit_is_clean_with_threads_at_work_and_sweepers_running():
     output = run_python(
         """
