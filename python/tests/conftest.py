@@ -42,7 +42,7 @@ def unraisable(monkeypatch):
     return seen
 
 
-def run_python(code, *arguments, timeout=120):
+def run_python(code, *arguments, timeout=600):
     """Runs a program in a process of its own, which must end well; returns what it printed."""
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", code, *arguments],
