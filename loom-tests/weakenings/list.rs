@@ -617,7 +617,7 @@ pub const LIST: &[Weakening] = &[
         Some(Self(flag))",
         also: &[(
             SWEEP,
-            "            if known <= self.sweep_policy.max_nodes {
+            "            if !self.sweep_policy.is_too_many(known) {
                 return;
             }
             candidates.truncate(known - goal);
