@@ -33,14 +33,20 @@ pub struct Stats {
     /// two processes share its key.
     pub overtaken: u64,
     /// Deaths that were remembered when their nodes left the table.
+    #[doc(alias = "graves_dug")]
+    #[doc(alias = "buried")]
     pub tombstones_written: u64,
     /// Deaths remembered now.
+    #[doc(alias = "graves")]
     pub tombstones: usize,
     /// Sweeps, and slices of sweeps.
     pub sweeps: u64,
     /// Removed entries that still are in their chains now, left to whoever is at work there.
+    #[doc(alias = "debris")]
     pub pending_unlink: usize,
     /// Removed entries that wait now to be used again: see [`IncarnationTracker::waiting`].
+    #[doc(alias = "waiting")]
+    #[doc(alias = "limbo")]
     pub pending_reclaim: usize,
     /// Some view has been held for at least so long, the last sweep found; zero if it found none that
     /// the sweep before could have seen. Found out without cost to those who pin: by whether
@@ -99,6 +105,7 @@ pub struct Rejections {
     /// [`Rejection::PendingReclaim`].
     pub pending_reclaim: u64,
     /// [`Rejection::Tombstone`].
+    #[doc(alias = "buried")]
     pub tombstone: u64,
     /// [`Rejection::Zombie`].
     pub zombie: u64,

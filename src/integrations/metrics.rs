@@ -81,7 +81,7 @@ where
             ("unconfirmed", rejections.unconfirmed),
             ("at_capacity", rejections.at_capacity),
             ("pending_reclaim", rejections.pending_reclaim),
-            ("buried", rejections.tombstone),
+            ("tombstone", rejections.tombstone),
             ("zombie", rejections.zombie),
         ] {
             counter!(REJECTIONS, "tracker" => name(), "reason" => reason).absolute(total);

@@ -113,6 +113,8 @@ fn too_high<E: Error>() -> E {
 #[serde(rename = "Snapshot")]
 struct SnapshotForm<R> {
     nodes: R,
+    /// Text written before the first release calls them graves.
+    #[serde(alias = "graves")]
     tombstones: R,
 }
 
@@ -149,6 +151,7 @@ impl<'de, K: Deserialize<'de> + Ord + 'static> Deserialize<'de> for Snapshot<K> 
 struct KnownForm<K> {
     node: K,
     state: Option<Claim>,
+    #[serde(alias = "grave")]
     tombstone: Option<Claim>,
 }
 

@@ -210,6 +210,7 @@ impl<K> Snapshot<K> {
 
     /// The remembered deaths, in the order of their keys.
     #[must_use]
+    #[doc(alias = "graves")]
     pub fn tombstones(&self) -> &[Record<K>] {
         &self.tombstones
     }

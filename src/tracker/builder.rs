@@ -316,6 +316,8 @@ impl<K, D, S> Builder<K, D, S> {
 
     /// How many deaths are remembered after their nodes left the table; 0: none. Default
     /// `max_nodes`.
+    #[doc(alias = "max_graves")]
+    #[doc(alias = "graves")]
     pub fn max_tombstones(mut self, tombstones: usize) -> Self {
         self.max_tombstones = Some(tombstones);
         self
@@ -324,6 +326,7 @@ impl<K, D, S> Builder<K, D, S> {
     /// How long a death is remembered, counted from the death. Default 24 hours, or twice `dead_retention` if that is
     /// more. A time that is not above `dead_retention` has the sweep evict without a tombstone: then only nodes removed before
     /// leave any.
+    #[doc(alias = "grave_retention")]
     pub fn tombstone_retention(mut self, retention: Duration) -> Self {
         self.tombstone_retention = Some(retention);
         self

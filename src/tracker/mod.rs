@@ -647,6 +647,7 @@ where
 
     /// How many deaths are remembered.
     #[must_use]
+    #[doc(alias = "graves")]
     pub fn tombstones(&self) -> usize {
         self.core.tombstones.len()
     }
@@ -662,6 +663,8 @@ where
     /// they are collected by sweeps, by removals once there are enough (32 to 256, by the size of the
     /// table), and when no free entry is left.
     #[must_use]
+    #[doc(alias = "waiting")]
+    #[doc(alias = "limbo")]
     pub fn pending_reclaim(&self) -> usize {
         self.core.table.pending_reclaim()
     }

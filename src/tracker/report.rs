@@ -65,6 +65,7 @@ pub struct SweepReport {
     /// Nodes evicted because there were too many.
     pub capacity_evicted: usize,
     /// Tombstones ended after `tombstone_retention`.
+    #[doc(alias = "graves_closed")]
     pub tombstones_expired: usize,
     /// Last updates of nodes, and times of deaths in tombstones, that were more than `max_clock_lead` ahead
     /// of the sweep's clock and were brought back. Not 0: some clock is or was wrong.
