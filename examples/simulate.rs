@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -78,17 +79,18 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
 
 fn run() -> Result<bool, Box<dyn Error>> {
     let Some(options) = options()? else {
-        println!("{HELP}");
+        writeln!(io::stdout(), "{HELP}")?;
         return Ok(true);
     };
     let e = std::f64::consts::E;
     let nodes = options.nodes;
-    println!(
+    writeln!(
+        io::stdout(),
         "{nodes} nodes. In theory, in periods: detection {:.1} in lockstep, 2 where nobody keeps step; \
          dissemination about ln n = {:.1}",
         e / (e - 1.0),
         (nodes as f64).ln(),
-    );
+    )?;
     let mut all_well = true;
     let (mut detections, mut disseminations) = (Vec::new(), Vec::new());
     for seed in options.seed..options.seed + options.seeds {
@@ -103,7 +105,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
         all_well &= well;
         detections.extend(outcome.detection);
         disseminations.extend(outcome.dissemination);
-        println!("{}", line(seed, &outcome, same, began));
+        writeln!(io::stdout(), "{}", line(seed, &outcome, same, began))?;
         if let Some(file) = &options.svg
             && seed == options.seed
         {
@@ -111,7 +113,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
         }
     }
     let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64;
-    println!(
+    writeln!(
+        io::stdout(),
         "mean detection {:.2}, mean dissemination {:.2} periods: {}",
         mean(&detections),
         mean(&disseminations),
@@ -120,7 +123,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
         } else {
             "NOT as expected"
         },
-    );
+    )?;
     Ok(all_well)
 }
 

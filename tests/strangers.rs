@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use fastrand::Rng;
 use incarnation::{Claim, Incarnation, Status};
 use incarnation_swim::sim::scenario::config;
 use incarnation_swim::sim::{Memory, World};
@@ -132,3 +133,81 @@ fn one_datagram_has_few_sent_to_a_victims_ports() {
         );
     }
 }
+
+/// A claim about a node of the world or an address that is none, as a stranger invents it.
+fn invented(dice: &mut Rng, world: &World) -> (SocketAddr, Claim) {
+    let node = match dice.usize(..=world.len()) {
+        node if node < world.len() => world.address(node),
+        _ => stranger(dice.u16(1..500)),
+    };
+    let status = Status::ALL[1 + dice.usize(..4)];
+    let incarnation = match dice.u8(..4) {
+        0 => dice.u64(..3),
+        1 => dice.u64(..2000),
+        2 => 1 << dice.u64(..62),
+        _ => 0,
+    };
+    (node, Claim::new(status, incarnation))
+}
+
+/// A small world in one of several situations: at rest, with a node that leaves, or that restarts without its memory.
+fn situation(dice: &mut Rng, nodes: usize, seed: u64) -> World {
+    let mut world = World::new(nodes, config(), seed);
+    for node in 0..nodes {
+        world.start(node, Memory::Persisted, &[0, 1]);
+    }
+    periods(&mut world, 4);
+    let node = dice.usize(..nodes);
+    match dice.u8(..6) {
+        1 => world.leave(node),
+        2 => {
+            world.kill(node);
+            world.start(node, Memory::Lost, &[(node + 1) % nodes]);
+        }
+        _ => {}
+    }
+    let pause = world.config().period.mul_f64(dice.f64() * 2.0);
+    world.run(pause);
+    world
+}
+
+/// The invariant, where all nodes run (a failed probe of one that does not costs more than four datagrams, and a suspicion
+/// that begins earlier shifts such a probe): a datagram of a stranger causes at most one datagram to addresses that are no node's, and at most four among
+/// the nodes beyond what they would have sent, all within 20 periods.
+#[test]
+fn a_strangers_datagram_causes_at_most_one_outside_and_four_inside_among_nodes_that_run() {
+    for case in 0..CASES {
+        let run = |lies: bool| {
+            let mut dice = Rng::with_seed(case);
+            let nodes = 2 + dice.usize(..3);
+            let mut world = situation(&mut dice, nodes, case);
+            let claims: Vec<_> = (0..dice.usize(..8))
+                .map(|_| invented(&mut dice, &world))
+                .collect();
+            let target = world.address(dice.usize(..nodes));
+            let own = Incarnation::new(dice.u64(..3));
+            let mut kinds = test_datagrams::all_kinds(0, own, dice.u64(..), target, &claims);
+            let bytes = kinds.swap_remove(dice.usize(..kinds.len()));
+            let (node, from) = (dice.usize(..nodes), stranger(dice.u16(1..500)));
+            if lies {
+                world.inject(from, node, &bytes);
+            }
+            periods(&mut world, 20);
+            let counts = (world.to_nodes().datagrams, world.to_strangers().datagrams);
+            (
+                counts,
+                format!("{nodes} nodes, {bytes:?} to {node} from {from}"),
+            )
+        };
+        let ((inside, outside), what) = run(true);
+        let ((quiet, none), _) = run(false);
+        assert_eq!(none, 0);
+        assert!(outside <= 1, "case {case}: {outside} to strangers: {what}");
+        assert!(
+            inside <= quiet + 4,
+            "case {case}: {inside} datagrams instead of {quiet}: {what}"
+        );
+    }
+}
+
+const CASES: u64 = 10_000;

@@ -254,7 +254,5 @@ fn a_half_deaf_node_has_hardly_any_healthy_one_held_dead() {
         world.total(|s| s.deaths),
         world.total(|s| s.refutations)
     );
-    let deaf = world.node(23).unwrap();
-    println!("{deaf:?} {:?}", deaf.stats());
     assert!(events <= 30, "{events} times");
 }

@@ -185,7 +185,9 @@ fn any_address(parser: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, 
             }
             address => address,
         }),
-        Ok(_) => Err(format!("{option} takes the address of one node, not the group {value}").into()),
+        Ok(_) => {
+            Err(format!("{option} takes the address of one node, not the group {value}").into())
+        }
         Err(_) => Err(format!(
             "{option} takes an IP address and a port as 10.0.0.1:7946, not {value}"
         )

@@ -76,7 +76,13 @@ fn run(
     }
 }
 
-fn draw(frame: &mut Frame<'_>, stage: &Stage, progress: &Progress, rates: String, corner: &mut Corner) {
+fn draw(
+    frame: &mut Frame<'_>,
+    stage: &Stage,
+    progress: &Progress,
+    rates: String,
+    corner: &mut Corner,
+) {
     let nodes = stage.cast.len() as u16 + 1;
     let height = frame.area().height;
     // The table gives way to the rest: a title, a line of rates, a gauge, the key, and the last acts.
@@ -125,7 +131,9 @@ fn members(frame: &mut Frame<'_>, stage: &Stage, area: Rect, corner: &mut Corner
         let found = trackers.iter().find(|(index, _)| *index == observer);
         found.map(|(_, tracker)| tracker)
     };
-    let addresses: Vec<_> = (0..parts.len()).map(|player| cast.address(player)).collect();
+    let addresses: Vec<_> = (0..parts.len())
+        .map(|player| cast.address(player))
+        .collect();
     let text = |observer: usize, player: usize| match tracker(observer) {
         Some(_) if observer == player => ("·".to_owned(), Style::from(Color::DarkGray)),
         Some(tracker) => cell(tracker.get(&addresses[player])),
@@ -142,7 +150,10 @@ fn members(frame: &mut Frame<'_>, stage: &Stage, area: Rect, corner: &mut Corner
         .max()
         .unwrap_or(0)
         .max(3);
-    let room = usize::from(area.width.saturating_sub(2 + LEAD.iter().map(|w| w + 1).sum::<u16>()));
+    let room = usize::from(
+        area.width
+            .saturating_sub(2 + LEAD.iter().map(|w| w + 1).sum::<u16>()),
+    );
     let columns = room / (widest + 1);
     corner.column = corner.column.min(parts.len().saturating_sub(columns));
     let shown_columns = corner.column..(corner.column + columns).min(parts.len());
@@ -162,7 +173,11 @@ fn members(frame: &mut Frame<'_>, stage: &Stage, area: Rect, corner: &mut Corner
             Cell::from(name(player).bold()),
             Cell::from(does).style(style),
             // Five digits fit; more are not cut but left out.
-            Cell::from(if own.len() > usize::from(LEAD[2]) { "..".to_owned() } else { own }),
+            Cell::from(if own.len() > usize::from(LEAD[2]) {
+                "..".to_owned()
+            } else {
+                own
+            }),
         ];
         Row::new(lead.into_iter().chain(cells))
     });

@@ -46,7 +46,16 @@ pub async fn run(options: &Single) -> io::Result<()> {
         None => RandomState::new().build_hasher().finish(),
     };
     let seeds = options.join.clone();
-    let node = Node::start(socket, me, tracker, config(period), seeds, seed, &surroundings).await?;
+    let node = Node::start(
+        socket,
+        me,
+        tracker,
+        config(period),
+        seeds,
+        seed,
+        &surroundings,
+    )
+    .await?;
     let told = tokio::select! {
         told = tell(&node.protocol, period / 10) => told,
         never = tell_of_silence(&node.protocol, &options.join, period * PATIENCE) => match never {},
@@ -72,7 +81,9 @@ async fn tell_of_silence(
         if protocol.phase() != Phase::Joining {
             continue;
         }
-        let silent = seeds.iter().filter(|seed| !protocol.tracker().can_suspect(*seed));
+        let silent = seeds
+            .iter()
+            .filter(|seed| !protocol.tracker().can_suspect(*seed));
         let silent: Vec<_> = silent.map(SocketAddr::to_string).collect();
         if silent.is_empty() {
             eprintln!("cluster: the seed answers, but does not let this node in yet");

@@ -39,7 +39,10 @@ pub fn text(cast: &Shared, progress: &Progress, lookups: &Lookups, acts: bool) -
     for (index, this) in progress.scenes.iter().enumerate().filter(|_| acts) {
         let _ = writeln!(text, "{}", scene(index + 1, this));
     }
-    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64;
+    let mean = |times: &[f64]| match times.len() {
+        0 => "none".to_owned(),
+        count => format!("{:.1}", times.iter().sum::<f64>() / count as f64),
+    };
     let list = |times: &[f64]| {
         let times: Vec<_> = times.iter().map(|time| format!("{time:.1}")).collect();
         times.join(", ")
@@ -50,8 +53,8 @@ pub fn text(cast: &Shared, progress: &Progress, lookups: &Lookups, acts: bool) -
         text,
         "
 {nodes} nodes, period {:?}, in periods:
-  first detection of a death   {:.1} ({})   SWIM, section 3: e/(e-1) = {:.1} rounds in lockstep; 2 where nobody keeps step
-  dissemination of a suspicion {:.1} ({})   SWIM, section 4.1: about ln {nodes} = {:.1}
+  first detection of a death   {} ({})   SWIM, section 3: e/(e-1) = {:.1} rounds in lockstep; 2 where nobody keeps step
+  dissemination of a suspicion {} ({})   SWIM, section 4.1: about ln {nodes} = {:.1}
 claims put to the trackers     {} ({} accepted), {} datagrams, {} dropped
 lookups meanwhile              {} ({} found), p50 {} ns, p99 {} ns, reading the clock included
 ",
@@ -77,7 +80,10 @@ lookups meanwhile              {} ({} found), p50 {} ns, p99 {} ns, reading the 
     } else if all_well(progress) {
         writeln!(text, "\nevery act as expected")
     } else {
-        writeln!(text, "\nstopped after {done} of {ACTS} acts, each as expected")
+        writeln!(
+            text,
+            "\nstopped after {done} of {ACTS} acts, each as expected"
+        )
     };
     text
 }
