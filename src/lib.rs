@@ -63,7 +63,7 @@ pub mod model {
     pub use crate::sync::{
         Asymmetric, Membarrier, atomic, thread, weakening, with_membarrier, with_shadows,
     };
-    pub use crate::table::{Places, with_two_classes};
+    pub use crate::table::{NumbersModel, Places, with_two_classes};
 
     /// Enlists with a tracker's capacity signal, as its sweepers do, and leaves again.
     pub fn sleep_for_a_moment<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) {

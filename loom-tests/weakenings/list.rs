@@ -17,6 +17,8 @@ const CHAIN: &str = "src/table/chain.rs";
 const SHARD: &str = "src/table/shard.rs";
 const SLAB: &str = "src/table/slab.rs";
 const RETIRED: &str = "src/table/retired.rs";
+const CACHE: &str = "src/table/cache.rs";
+const NUMBER: &str = "src/table/thread_number.rs";
 const PINNED: &str = "src/table/pinned.rs";
 const TABLE: &str = "src/table/mod.rs";
 const CAPACITY_SIGNAL: &str = "src/notify/capacity_signal.rs";
@@ -298,10 +300,10 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the ticket is drawn before the unlinking",
         file: PINNED,
-        from: "        table.clear_up(hash, &mut self.unlinked);
+        from: "        table.clear_up(hash, node.index, &mut self.unlinked);
         table.count_pending_unlink(self.unlinked.len() - before);",
         to: "        let ticket = table.domain.ticket(&self.pinned.guard);
-        table.clear_up(hash, &mut self.unlinked);
+        table.clear_up(hash, node.index, &mut self.unlinked);
         if self.unlinked.len() > before {
             table.retired.add(ticket, core::mem::take(&mut self.unlinked));
         }",
@@ -702,8 +704,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a join is counted without releasing anything",
         file: "src/counters/event_counters.rs",
-        from: "joins.fetch_add(1, Ordering::Release)",
-        to: "joins.fetch_add(1, Ordering::Relaxed)",
+        from: "self.count_for_all(|line| &line.joins, Ordering::Release);",
+        to: "self.count_for_all(|line| &line.joins, Ordering::Relaxed);",
         also: &[],
         model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
     },
@@ -766,6 +768,136 @@ pub const LIST: &[Weakening] = &[
         to: "            return Err(entry_state);",
         also: &[],
         model: "limits::two_claims_of_one_node_for_the_last_place",
+    },
+    // Caches.
+    Weakening {
+        name: "a number that is taken acquires nothing",
+        file: NUMBER,
+        from: "// `caches::a_number_is_passed_on_with_all_that_was_written_under_it`.
+                    Ordering::Acquire,",
+        to: "Ordering::Relaxed,",
+        also: &[],
+        model: "caches::a_number_is_passed_on_with_all_that_was_written_under_it",
+    },
+    Weakening {
+        name: "a number that is given back releases nothing",
+        file: NUMBER,
+        from: "fetch_and(!(1 << (number % 64)), Ordering::Release)",
+        to: "fetch_and(!(1 << (number % 64)), Ordering::Relaxed)",
+        also: &[],
+        model: "caches::a_number_is_passed_on_with_all_that_was_written_under_it",
+    },
+    Weakening {
+        name: "a cache is unlocked without releasing anything",
+        file: CACHE,
+        from: "self.0.lock.store(false, Ordering::Release);",
+        to: "self.0.lock.store(false, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_cache_is_cleared_between_two_visits_of_its_owner",
+    },
+    Weakening {
+        name: "a cache is locked without acquiring anything",
+        file: CACHE,
+        from: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)",
+        to: ".compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)",
+        also: &[],
+        model: "caches::a_cache_is_cleared_between_two_visits_of_its_owner",
+    },
+    Weakening {
+        name: "a cached batch is freed without a grace period",
+        file: CACHE,
+        from: "if !horizon.passed(ticket) {",
+        to: "if !horizon.passed(ticket) && false {",
+        also: &[],
+        model: "caches::a_horizon_of_before_frees_nothing_that_is_unlinked_after",
+    },
+    Weakening {
+        name: "the horizon of idle records has no limit",
+        file: RECLAIM,
+        from: "oldest.unwrap_or(IDLE).min(limit)",
+        to: "oldest.unwrap_or(IDLE)",
+        also: &[],
+        model: "caches::a_horizon_of_before_frees_nothing_that_is_unlinked_after",
+    },
+    Weakening {
+        name: "a horizon is shared without releasing anything",
+        file: RECLAIM,
+        from: "self.0.settled.fetch_max(horizon, Ordering::Release);",
+        to: "self.0.settled.fetch_max(horizon, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_horizon_that_another_thread_found_out",
+    },
+    Weakening {
+        name: "a shared horizon acquires nothing",
+        file: RECLAIM,
+        from: "Horizon(self.0.settled.load(Ordering::Acquire))",
+        to: "Horizon(self.0.settled.load(Ordering::Relaxed))",
+        also: &[],
+        model: "caches::a_horizon_that_another_thread_found_out",
+    },
+    Weakening {
+        name: "credits are called in by a load and a store",
+        file: CACHE,
+        from: "called_in += cache.credits.swap(0, Ordering::Acquire);",
+        to: "called_in += cache.credits.load(Ordering::Acquire);
+                cache.credits.store(0, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::credits_are_called_in_while_their_owner_joins",
+    },
+    Weakening {
+        name: "credits are called in without acquiring anything",
+        file: CACHE,
+        from: "called_in += cache.credits.swap(0, Ordering::Acquire);",
+        to: "called_in += cache.credits.swap(0, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
+    },
+    Weakening {
+        name: "a credit is kept without releasing anything",
+        file: CACHE,
+        from: "cache.credits.fetch_add(1, Ordering::Release);",
+        to: "cache.credits.fetch_add(1, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
+    },
+    Weakening {
+        name: "a line of a thread's own counts a join without releasing anything",
+        file: "src/counters/event_counters.rs",
+        from: "number(line).store(count + 1, order);",
+        to: "number(line).store(count + 1, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_judgement_while_a_line_of_its_own_counts_a_join",
+    },
+    Weakening {
+        name: "an only entry is unlinked without releasing anything",
+        file: CHAIN,
+        from: "// `tombstones::old_claim_against_burial`.
+                Ordering::Release,
+                // Relaxed: nothing",
+        to: "Ordering::Relaxed,
+                // Relaxed: nothing",
+        also: &[],
+        model: "tombstones::old_claim_against_burial",
+    },
+    Weakening {
+        name: "an only entry is unlinked without the unlinking behind it",
+        file: CHAIN,
+        from: "self.slab.entry(index).next.load(Ordering::Acquire) != 0",
+        to: "self.slab.entry(index).next.load(Ordering::Relaxed) != 0",
+        also: &[],
+        model: "tombstones::old_claim_against_an_only_entry_that_hid_the_dead",
+    },
+    Weakening {
+        name: "an entry is taken for the only one with another in front",
+        file: CHAIN,
+        from: "                self.slab.classes().local(index.get()),
+                0,
+",
+        to: "                self.head(hash).load(Ordering::Acquire),
+                0,
+",
+        also: &[],
+        model: "evictions::an_only_entry_against_a_link_in_front",
     },
     // Merging.
     Weakening {
@@ -936,29 +1068,29 @@ pub const LIST: &[Weakening] = &[
     // Limits.
     Weakening {
         name: "a reservation is a load and a store",
-        file: TABLE,
-        from: "            match self.live.compare_exchange_weak(
-                live,
-                live + 1,",
-        to: "            self.live.store(live + 1, Ordering::Relaxed);
-            match self.live.compare_exchange_weak(
-                live + 1,
-                live + 1,",
+        file: CACHE,
+        from: "match self.live.compare_exchange_weak(
+                    live,
+                    live + 1 + credits,",
+        to: "self.live.store(live + 1 + credits, Ordering::Relaxed);
+                match self.live.compare_exchange_weak(
+                    live + 1 + credits,
+                    live + 1 + credits,",
         also: &[],
         model: "limits::two_inserts_for_one_place",
     },
     Weakening {
         name: "a reservation acquires nothing",
-        file: TABLE,
-        from: "                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
-                Ordering::Acquire,",
-        to: "                Ordering::Relaxed,",
+        file: CACHE,
+        from: "// the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
+                    Ordering::Acquire,",
+        to: "Ordering::Relaxed,",
         also: &[],
         model: "limits::reserve_at_the_hard_limit",
     },
     Weakening {
         name: "giving a reservation back releases nothing",
-        file: TABLE,
+        file: CACHE,
         from: "self.live.fetch_sub(1, Ordering::Release);",
         to: "self.live.fetch_sub(1, Ordering::Relaxed);",
         also: &[],
@@ -1233,10 +1365,10 @@ pub const PORTABLE: &[Weakening] = &[
     Weakening {
         name: "portable: the ticket is drawn before the unlinking",
         file: PINNED,
-        from: "        table.clear_up(hash, &mut self.unlinked);
+        from: "        table.clear_up(hash, node.index, &mut self.unlinked);
         table.count_pending_unlink(self.unlinked.len() - before);",
         to: "        let ticket = table.domain.ticket(&self.pinned.guard);
-        table.clear_up(hash, &mut self.unlinked);
+        table.clear_up(hash, node.index, &mut self.unlinked);
         if self.unlinked.len() > before {
             table.retired.add(ticket, core::mem::take(&mut self.unlinked));
         }",

@@ -12,10 +12,7 @@ use core::sync::atomic;
 use crate::rule::Rejection;
 use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::table::stripe_of_this_thread;
-
-/// Lines of a large table.
-const STRIPES: usize = 8;
+use crate::table::PerThread;
 
 /// What is counted, besides joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,16 +65,24 @@ struct Line {
 }
 
 #[derive(Debug)]
-pub(crate) struct EventCounters(Box<[Padded<Line>]>);
+pub(crate) struct EventCounters {
+    /// Lines that one thread writes each, without locked instructions.
+    own: PerThread<Line>,
+    /// The line of the threads that have none.
+    shared: Padded<Line>,
+}
 
 impl EventCounters {
-    pub(crate) fn new(large: bool) -> Self {
-        let stripes = if large { STRIPES } else { 1 };
-        Self((0..stripes).map(|_| Padded::default()).collect())
+    /// With a line for each thread that writes, or one for all.
+    pub(crate) fn new(per_thread: bool) -> Self {
+        Self {
+            own: PerThread::new(per_thread),
+            shared: Padded::default(),
+        }
     }
 
-    fn line(&self) -> &Line {
-        &self.0[stripe_of_this_thread() % self.0.len()]
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.own.iter().chain([&*self.shared])
     }
 
     /// A node joined.
@@ -85,7 +90,7 @@ impl EventCounters {
     pub(crate) fn count_join(&self) {
         // Release: who sees the number sees the node, or what became of it. Pinned by
         // `tombstones::a_judgement_while_a_whole_life_ends_the_tombstone`, as is its other side.
-        self.line().joins.fetch_add(1, Ordering::Release);
+        self.count_for_all(|line| &line.joins, Ordering::Release);
     }
 
     /// A tombstone is about to be ended for a node that was seen to have joined, and that its joiner may not have
@@ -93,36 +98,59 @@ impl EventCounters {
     pub(crate) fn count_tombstone_cleared_for_joiner(&self) {
         // Release: as for a join. (That it is counted at all is shown by
         // `tombstones::a_snapshot_while_a_merged_tombstone_meets_a_join`.)
-        self.line().ended.fetch_add(1, Ordering::Release);
+        self.count_for_all(|line| &line.ended, Ordering::Release);
+    }
+
+    /// Counts what other threads rely on.
+    #[inline]
+    fn count_for_all(&self, number: impl Fn(&Line) -> &AtomicU64, order: Ordering) {
+        match self.own.own() {
+            Some(line) => {
+                // Relaxed: nobody else stores it. Pinned by `caches::a_judgement_while_a_line_of_its_own_counts_a_join`.
+                let count = number(line).load(Ordering::Relaxed);
+                number(line).store(count + 1, order);
+            }
+            None => {
+                number(&self.shared).fetch_add(1, order);
+            }
+        }
     }
 
     /// How many nodes joined so far.
     pub(crate) fn joins(&self) -> u64 {
         // Relaxed: a number, and nothing else.
-        let joins = |line: &Padded<Line>| line.joins.load(Ordering::Relaxed);
-        self.0.iter().map(joins).sum()
+        let joins = |line: &Line| line.joins.load(Ordering::Relaxed);
+        self.lines().map(joins).sum()
     }
 
     /// A number that has moved whenever a node joined. Whoever asks again only then misses nothing: a
     /// number that is seen comes with the node.
     pub(crate) fn arrivals(&self) -> u64 {
         // Acquire: see there.
-        let arrivals = |line: &Padded<Line>| {
-            line.joins.load(Ordering::Acquire) + line.ended.load(Ordering::Acquire)
-        };
-        self.0.iter().map(arrivals).sum()
+        let arrivals =
+            |line: &Line| line.joins.load(Ordering::Acquire) + line.ended.load(Ordering::Acquire);
+        self.lines().map(arrivals).sum()
     }
 
     #[inline]
     pub(crate) fn count(&self, event: impl Into<Event>) {
-        // Relaxed: a number, and nothing else.
-        self.line().others[event.into() as usize].fetch_add(1, Ordering::Relaxed);
+        let event = event.into() as usize;
+        // Relaxed, all: a number, and nothing else.
+        match self.own.own().map(|line| &line.others[event]) {
+            Some(number) => {
+                let count = number.load(Ordering::Relaxed);
+                number.store(count + 1, Ordering::Relaxed);
+            }
+            None => {
+                self.shared.others[event].fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// How often it happened so far.
     pub(crate) fn of(&self, event: Event) -> u64 {
         // Relaxed: as above.
-        let count = |line: &Padded<Line>| line.others[event as usize].load(Ordering::Relaxed);
-        self.0.iter().map(count).sum()
+        let count = |line: &Line| line.others[event as usize].load(Ordering::Relaxed);
+        self.lines().map(count).sum()
     }
 }

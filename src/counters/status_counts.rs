@@ -1,18 +1,16 @@
 //! How many nodes there are of each status, kept beside the table so that asking needs no scan.
 //!
 //! Numbers for people: the algorithms never read them, so under the model checker they stay the
-//! standard library's and cost it nothing. A change of status is counted on the line of the thread
-//! that made it; asking adds the lines up.
+//! standard library's and cost it nothing. A change of status is counted on the own line of the thread
+//! that made it, which no other thread writes, so that no locked instruction is needed; threads without a line share one.
+//! Asking adds the lines up.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicI64, Ordering};
 
 use crate::rule::{PackedState, Status};
 use crate::sync::Padded;
-use crate::table::stripe_of_this_thread;
-
-/// Lines of a large table.
-const STRIPES: usize = 8;
+use crate::table::PerThread;
 
 /// How many nodes there are of each status.
 ///
@@ -65,12 +63,21 @@ impl Counts {
 }
 
 #[derive(Debug)]
-pub(crate) struct StatusCounts(Box<[Padded<[AtomicI64; Status::ALL.len()]>]>);
+pub(crate) struct StatusCounts {
+    own: PerThread<Line>,
+    shared: Padded<Line>,
+}
+
+/// A number for each status.
+type Line = [AtomicI64; Status::ALL.len()];
 
 impl StatusCounts {
-    pub(crate) fn new(large: bool) -> Self {
-        let stripes = if large { STRIPES } else { 1 };
-        Self((0..stripes).map(|_| Padded::default()).collect())
+    /// With a line for each thread that writes, or one for all.
+    pub(crate) fn new(per_thread: bool) -> Self {
+        Self {
+            own: PerThread::new(per_thread),
+            shared: Padded::default(),
+        }
     }
 
     /// A node's packed state changed (`None`: it was not, or is no longer, in the table).
@@ -81,11 +88,16 @@ impl StatusCounts {
         if from == to {
             return;
         }
-        let line = &self.0[stripe_of_this_thread() % self.0.len()];
+        let own = self.own.own();
+        let line = own.unwrap_or(&self.shared);
         for (rank, change) in [(from, -1), (to, 1)] {
             if let Some(number) = rank.and_then(|rank| line.get(usize::from(rank) - 1)) {
-                // Relaxed: a number that orders nothing.
-                number.fetch_add(change, Ordering::Relaxed);
+                // Relaxed, all: a number that orders nothing.
+                if own.is_some() {
+                    number.store(number.load(Ordering::Relaxed) + change, Ordering::Relaxed);
+                } else {
+                    number.fetch_add(change, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -93,8 +105,9 @@ impl StatusCounts {
     pub(crate) fn read(&self) -> Counts {
         let sum = |status: Status| {
             let sum: i64 = self
-                .0
+                .own
                 .iter()
+                .chain([&*self.shared])
                 // Relaxed: as above. Lines read at different moments may not even add up to zero.
                 .map(|line| line[status as usize - 1].load(Ordering::Relaxed))
                 .sum();

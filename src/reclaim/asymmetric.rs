@@ -61,6 +61,8 @@ impl Drop for Domain {
 struct Registry {
     /// Counts the tickets.
     epoch: AtomicU64,
+    /// The latest horizon that any thread found out.
+    settled: AtomicU64,
     /// How many domains stand for it. Once there is none there never is one again, and threads let go of it.
     domains: AtomicU64,
     /// Whether readers may leave their fence to the freeing side: then both sides use `fences`, else real ones.
@@ -136,6 +138,7 @@ impl Registry {
     fn new() -> Self {
         Self {
             epoch: AtomicU64::new(1),
+            settled: AtomicU64::new(0),
             domains: AtomicU64::new(1),
             asymmetric: membarrier::register(),
             fences: Asymmetric::new(),
@@ -360,6 +363,11 @@ impl Domain {
 
     /// Finds out how far time has passed: one heavy fence, and a look at every thread's record.
     pub(crate) fn horizon(&self) -> Horizon {
+        // Acquire: what was unlinked for the tickets before it comes before the fence. Where every record is idle, no
+        // thread holds up anything; but what another thread unlinks from here on was not fenced. So the horizon, which
+        // other threads use too, goes no further than this. Pinned by
+        // `caches::a_horizon_of_before_frees_nothing_that_is_unlinked_after`.
+        let limit = self.0.epoch.load(Ordering::Acquire);
         // Between unlinking and scanning, against the light fence of a pin. Pinned by
         // `views::lookup_across_unlink_and_recycling`.
         if !self.0.heavy_fence() {
@@ -371,7 +379,17 @@ impl Domain {
             // Acquire: the reads of whoever left its guard happen before what we do now.
             .map(|record| record.epoch.load(Ordering::Acquire))
             .min();
-        Horizon(oldest.unwrap_or(IDLE))
+        let horizon = oldest.unwrap_or(IDLE).min(limit);
+        // Release: see `settled`.
+        self.0.settled.fetch_max(horizon, Ordering::Release);
+        Horizon(horizon)
+    }
+
+    /// The latest horizon that any thread found out. Cost: one load.
+    pub(crate) fn settled(&self) -> Horizon {
+        // Acquire: the reads of the guards that the thread which found it out did not see any more happen before what we
+        // do now. Pinned by `caches::a_horizon_that_another_thread_found_out`.
+        Horizon(self.0.settled.load(Ordering::Acquire))
     }
 
     /// The hot side of a pair of fences.

@@ -22,7 +22,7 @@ mod portable;
 #[cfg(any(not(any(target_os = "linux", incarnation_loom)), incarnation_portable))]
 use portable as scheme;
 
-pub(crate) use scheme::{Domain, Guard, Ticket};
+pub(crate) use scheme::{Domain, Guard, Horizon, Ticket};
 
 /// How many heavy fences this thread paid for so far, where they are system calls.
 #[cfg(all(

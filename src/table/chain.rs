@@ -98,6 +98,31 @@ impl<K, D> Table<K, D> {
             .map_err(|local| classes.place(local, hash))
     }
 
+    /// Unlinks an entry that the caller evicted, if it is alone in its chain; for nobody's lock. The caller is pinned since
+    /// before it evicted the entry.
+    ///
+    /// Nothing is ever linked behind an entry, so one that is last stays last. As long as the head points to it, it was
+    /// not unlinked: it can't have come back as another, for which it would need a grace period. And of all that
+    /// try to unlink it, one exchange of the head succeeds.
+    pub(super) fn unlink_only(&self, hash: u32, index: Index) -> bool {
+        // Acquire: the unlinking of an entry behind it is passed on with the one made here. Pinned by
+        // `tombstones::old_claim_against_an_only_entry_that_hid_the_dead`.
+        if self.slab.entry(index).next.load(Ordering::Acquire) != 0 {
+            return false;
+        }
+        self.head(hash)
+            .compare_exchange(
+                self.slab.classes().local(index.get()),
+                0,
+                // Release: whoever misses the entry because of this must find its tombstone. Pinned by
+                // `tombstones::old_claim_against_burial`.
+                Ordering::Release,
+                // Relaxed: nothing is read through it.
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
     /// Unlinks every evicted entry of a chain and adds it to `unlinked`. For the shard lock's holder.
     pub(super) fn unlink_evicted(&self, head: usize, unlinked: &mut Indexes) {
         let (number, head) = (head as u32, &self.heads[head]);

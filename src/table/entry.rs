@@ -90,7 +90,7 @@ impl<K, D> Entry<K, D> {
     /// # Safety
     ///
     /// The entry must be free, and the caller's alone.
-    pub(super) unsafe fn occupy(&self, hash: u32, key: K, data: D) {
+    pub(super) unsafe fn occupy(&self, hash: u32, key: K, data: D, now: Timestamp) {
         // SAFETY: nobody reads a free entry's hash.
         self.hash.with_mut(|place| unsafe { *place = hash });
         self.key.with_mut(|place| {
@@ -104,7 +104,7 @@ impl<K, D> Entry<K, D> {
         // Relaxed, all three: the caller's alone until the Release of the link publishes them.
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation.store(generation + 1, Ordering::Relaxed);
-        self.last_update.store(0, Ordering::Relaxed);
+        self.last_update.store(now.as_nanos(), Ordering::Relaxed);
         self.packed.store(VACANT, Ordering::Relaxed);
     }
 

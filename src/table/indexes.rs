@@ -38,6 +38,16 @@ impl Indexes {
     }
 }
 
+impl FromIterator<Index> for Indexes {
+    fn from_iter<I: IntoIterator<Item = Index>>(indexes: I) -> Self {
+        let mut indexes = indexes.into_iter();
+        Self {
+            first: indexes.next(),
+            rest: indexes.collect(),
+        }
+    }
+}
+
 impl IntoIterator for Indexes {
     type Item = Index;
     type IntoIter = core::iter::Chain<core::option::IntoIter<Index>, std::vec::IntoIter<Index>>;

@@ -9,23 +9,27 @@
 //!
 //! [`Pinned`] is the only way in: what it hands out is protected until it is dropped.
 
+mod cache;
 mod chain;
 mod classes;
 mod entry;
 mod indexes;
+mod per_thread;
 mod pinned;
 mod prefetch;
 mod retired;
 mod shard;
 mod slab;
-mod stripe;
+mod thread_number;
 mod zeroed;
 
 #[cfg(incarnation_loom)]
 pub use classes::model::with_two_classes;
 pub(crate) use entry::{EntryState, Index};
+pub(crate) use per_thread::PerThread;
 pub(crate) use pinned::{Link, Node, Pinned, Retiring};
-pub(crate) use stripe::of_this_thread as stripe_of_this_thread;
+#[cfg(incarnation_loom)]
+pub use thread_number::NumbersModel;
 
 use core::sync::atomic::AtomicI64;
 
@@ -39,6 +43,7 @@ use crate::sync::{Padded, try_boxed};
 #[cfg(feature = "_bench_floor")]
 use crate::time::Timestamp;
 
+use cache::Caches;
 use classes::Classes;
 use entry::Entry;
 use retired::RetiredList;
@@ -61,6 +66,7 @@ pub(crate) struct Table<K, D> {
     slab: Slab<K, D>,
     shards: Box<[Shard]>,
     retired: RetiredList,
+    caches: Caches,
     domain: Domain,
     /// Evicted entries less unlinked ones. A number for people, like the retired list's.
     pending_unlink: AtomicI64,
@@ -80,6 +86,8 @@ pub(crate) struct Size {
     pub(crate) entries: usize,
     /// Whether a large table asks for huge pages.
     pub(crate) huge_pages: bool,
+    /// Whether threads that write have caches of their own.
+    pub(crate) per_thread: bool,
 }
 
 /// Heads a node, at least; there are up to twice as many, so that most chains are one entry long. Twice that number was
@@ -113,6 +121,12 @@ impl<K, D> Table<K, D> {
             slab: Slab::new(size.entries, pages)?,
             shards: try_boxed(shards, Shard::default)?,
             retired: RetiredList::new(size.entries),
+            caches: Caches::new(
+                size.hard_limit,
+                size.entries - size.hard_limit,
+                size.per_thread,
+                classes.is_one(),
+            ),
             domain,
             pending_unlink: AtomicI64::new(0),
             live: Padded::default(),
@@ -136,44 +150,6 @@ impl<K, D> Table<K, D> {
         (hash & self.mask) as usize
     }
 
-    /// How many nodes are live (or about to be).
-    pub(crate) fn live(&self) -> usize {
-        // Relaxed: a number, which orders nothing.
-        self.live.load(Ordering::Relaxed) as usize
-    }
-
-    /// Whether another node would be refused.
-    pub(crate) fn is_full(&self) -> bool {
-        self.live() as u64 >= self.hard_limit
-    }
-
-    /// Makes sure that one more live entry keeps within the limit; false if it does not. Every
-    /// success is matched by a [`release`](Self::release).
-    pub(crate) fn reserve(&self) -> bool {
-        // Relaxed: the exchange decides.
-        let mut live = self.live.load(Ordering::Relaxed);
-        while live < self.hard_limit {
-            match self.live.compare_exchange_weak(
-                live,
-                live + 1,
-                // Acquire: with the Release in `release`, whoever sees the new life sees the end of
-                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => live = now,
-            }
-        }
-        false
-    }
-
-    /// Gives a reservation back, after the life it was for is over or was not begun.
-    pub(crate) fn release(&self) {
-        // Release: see `reserve`.
-        self.live.fetch_sub(1, Ordering::Release);
-    }
-
     /// How many places there are; every index is below.
     pub(crate) fn capacity(&self) -> usize {
         self.slab.capacity()
@@ -184,11 +160,6 @@ impl<K, D> Table<K, D> {
     pub(crate) fn occupied(&self) -> usize {
         let entries = self.slab.entries().iter();
         entries.filter(|entry| entry.is_occupied()).count()
-    }
-
-    /// How many entries wait for views to be dropped before they can be used again.
-    pub(crate) fn pending_reclaim(&self) -> usize {
-        self.retired.pending_reclaim()
     }
 
     /// Whether a key of a table that is not full may find no free entry because entries wait to be used again. Else
@@ -218,6 +189,7 @@ impl<K, D> Table<K, D> {
 
     /// Recycles what nobody can see any more.
     pub(crate) fn collect(&self) {
+        self.clear_caches();
         self.retired.collect(&self.domain, &self.slab);
     }
 
@@ -229,9 +201,6 @@ impl<K, D> Table<K, D> {
             return false;
         }
         yield_now();
-        if !self.retired.is_blocked(&self.domain) {
-            self.collect();
-        }
         true
     }
 
@@ -239,7 +208,7 @@ impl<K, D> Table<K, D> {
     #[inline]
     pub(crate) fn collect_if_due(&self) {
         if self.retired.is_due() {
-            self.collect();
+            self.retired.collect(&self.domain, &self.slab);
         }
     }
 
@@ -320,7 +289,7 @@ impl Places {
     pub fn take_for(&self, hash: u32) -> Option<Index> {
         let index = self.0.take(hash)?;
         // SAFETY: just taken from the free places.
-        unsafe { self.0.entry(index).occupy(0, 0, ()) };
+        unsafe { self.0.entry(index).occupy(0, 0, (), crate::Timestamp::ZERO) };
         Some(index)
     }
 

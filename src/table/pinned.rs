@@ -97,7 +97,7 @@ impl<'p, K, D> Retiring<'p, K, D> {
         // SAFETY: the node was found linked or live, and we are still pinned.
         let hash = unsafe { node.entry.hash() };
         let before = self.unlinked.len();
-        table.clear_up(hash, &mut self.unlinked);
+        table.clear_up(hash, node.index, &mut self.unlinked);
         table.count_pending_unlink(self.unlinked.len() - before);
     }
 }
@@ -106,10 +106,7 @@ impl<K, D> Drop for Retiring<'_, K, D> {
     fn drop(&mut self) {
         if !self.unlinked.is_empty() {
             let table = self.pinned.table;
-            let ticket = table.domain.ticket(&self.pinned.guard);
-            table
-                .retired
-                .add(ticket, core::mem::take(&mut self.unlinked));
+            table.retire(&self.pinned.guard, core::mem::take(&mut self.unlinked));
         }
     }
 }
@@ -143,7 +140,15 @@ impl<'t, K, D> Pinned<'t, K, D> {
 
     /// Makes sure that a key has an entry: the one it has, or a new, vacant one. Allocates only
     /// what cloning the key does.
-    pub(crate) fn link<Q>(&self, hash: u32, key: &Q, data: impl FnOnce(&K) -> D) -> Link<'_, K, D>
+    ///
+    /// A new entry has the last update `now`, so that the claim which raises it need not raise that first.
+    pub(crate) fn link<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        data: impl FnOnce(&K) -> D,
+        now: Timestamp,
+    ) -> Link<'_, K, D>
     where
         Q: ?Sized + ToKey<K>,
     {
@@ -156,7 +161,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         };
         let entry = table.slab.entry(index);
         // SAFETY: just taken from the free places, so it is ours alone.
-        unsafe { entry.occupy(hash, copy, data) };
+        unsafe { entry.occupy(hash, copy, data, now) };
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
         loop {
@@ -178,13 +183,34 @@ impl<'t, K, D> Pinned<'t, K, D> {
         }
     }
 
-    /// A free place that the head of `hash` can name; collects what is ready if there is none.
+    /// A free place that the head of `hash` can name: one that the thread keeps, one that all share, or one of what is
+    /// ready to be collected.
+    #[inline]
     fn take(&self, hash: u32) -> Option<Index> {
-        self.table.slab.take(hash).or_else(|| {
-            if !self.table.retired.is_blocked(&self.table.domain) {
-                self.table.collect();
+        let table = self.table;
+        table
+            .take_cached()
+            .or_else(|| table.slab.take(hash))
+            .or_else(|| self.collect_one(hash))
+    }
+
+    #[cold]
+    fn collect_one(&self, hash: u32) -> Option<Index> {
+        let Table {
+            retired,
+            slab,
+            domain,
+            ..
+        } = self.table;
+        if !retired.is_blocked(domain) {
+            retired.collect(domain, slab);
+        }
+        slab.take(hash).or_else(|| {
+            self.table.clear_caches();
+            if !retired.is_blocked(domain) {
+                retired.collect(domain, slab);
             }
-            self.table.slab.take(hash)
+            slab.take(hash)
         })
     }
 

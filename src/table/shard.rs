@@ -15,6 +15,7 @@
 
 use core::mem;
 
+use super::entry::Index;
 use super::indexes::Indexes;
 use super::{HEADS_PER_SHARD, Table};
 use crate::sync::atomic::plain::{AtomicBool, AtomicU64};
@@ -39,7 +40,11 @@ unsafe impl Send for Shard {}
 impl<K, D> Table<K, D> {
     /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
     /// or leaves it to the one who is at it. What was unlinked is added to `unlinked`.
-    pub(super) fn clear_up(&self, hash: u32, unlinked: &mut Indexes) {
+    pub(super) fn clear_up(&self, hash: u32, index: Index, unlinked: &mut Indexes) {
+        if self.unlink_only(hash, index) {
+            unlinked.push(index);
+            return;
+        }
         let head = self.head_of(hash);
         let shard = &self.shards[head / HEADS_PER_SHARD];
         // Release: whoever counts this eviction sees the evicted packed state.

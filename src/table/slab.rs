@@ -99,7 +99,7 @@ impl<K, D> Slab<K, D> {
     /// A free place that the head of `hash` can name. It is then the caller's alone.
     pub(super) fn take(&self, hash: u32) -> Option<Index> {
         let class = self.classes.of(hash);
-        let start = super::stripe::of_this_thread();
+        let start = super::thread_number::of_this_thread();
         (0..self.lists_per_class())
             .find_map(|step| self.pop(self.list(class, start + step)))
             .or_else(|| self.take_fresh(class))
@@ -109,9 +109,9 @@ impl<K, D> Slab<K, D> {
         self.free.len() / self.classes.count()
     }
 
-    /// A free list of a class: one of a few, by the thread's stripe.
-    fn list(&self, class: u32, stripe: usize) -> &AtomicU64 {
-        &self.free[class as usize + stripe % self.lists_per_class() * self.classes.count()]
+    /// A free list of a class: one of a few, by the thread's number.
+    fn list(&self, class: u32, number: usize) -> &AtomicU64 {
+        &self.free[class as usize + number % self.lists_per_class() * self.classes.count()]
     }
 
     fn pop(&self, list: &AtomicU64) -> Option<Index> {
@@ -166,11 +166,21 @@ impl<K, D> Slab<K, D> {
     ///
     /// Its entry must hold a key and be the caller's alone, as for [`Entry::vacate`].
     pub(super) unsafe fn give_back(&self, index: Index) {
-        let entry = self.entry(index);
         // SAFETY: by the caller's packed state.
-        unsafe { entry.vacate() };
+        unsafe { self.entry(index).vacate() };
+        // SAFETY: vacated, and the caller's alone.
+        unsafe { self.put(index) };
+    }
+
+    /// Gives a place back that holds no key any more.
+    ///
+    /// # Safety
+    ///
+    /// Its entry must be vacated, and the caller's alone.
+    pub(super) unsafe fn put(&self, index: Index) {
+        let entry = self.entry(index);
         let class = self.classes.of(index.get());
-        let list = self.list(class, super::stripe::of_this_thread());
+        let list = self.list(class, super::thread_number::of_this_thread());
         // Relaxed: only the counter and index are used, nothing behind them.
         let mut top = list.load(Ordering::Relaxed);
         loop {

@@ -29,6 +29,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Entries there are beyond the hard limit, at least. Few under the model checker, which pays for each.
 const MIN_SPARE: usize = if cfg!(incarnation_loom) { 2 } else { 32 };
+/// Tables of so many nodes have counts and caches of each thread's own.
+#[cfg(not(incarnation_loom))]
+const PER_THREAD_FROM: usize = 128;
 /// Tables of up to so many nodes have no more than that.
 const TINY: usize = if cfg!(incarnation_loom) { 1024 } else { 64 };
 /// Small tables have up to so many: four threads that hold a view over 1,024 operations at once.
@@ -66,6 +69,8 @@ pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
     local_durable: Option<DurableIncarnation>,
     max_nodes: usize,
     hard_limit: Option<usize>,
+    #[cfg(incarnation_loom)]
+    per_thread: bool,
     eviction_headroom: Option<usize>,
     evict_alive: bool,
     max_clock_lead: Option<Duration>,
@@ -198,6 +203,8 @@ impl<K> Default for Builder<K> {
             local_durable: None,
             max_nodes: 10_000,
             hard_limit: None,
+            #[cfg(incarnation_loom)]
+            per_thread: false,
             eviction_headroom: None,
             evict_alive: false,
             max_clock_lead: Some(Duration::from_secs(60)),
@@ -241,6 +248,14 @@ impl<K, D, S> Builder<K, D, S> {
     /// How many nodes a sweep restores the table to, and what it is laid out for. Default 10,000.
     pub fn max_nodes(mut self, nodes: usize) -> Self {
         self.max_nodes = nodes;
+        self
+    }
+
+    /// Threads have counts and caches of their own, as in a large table: for the models.
+    #[cfg(incarnation_loom)]
+    #[must_use]
+    pub fn per_thread(mut self) -> Self {
+        self.per_thread = true;
         self
     }
 
@@ -478,6 +493,8 @@ impl<K, D, S> Builder<K, D, S> {
             local_durable: self.local_durable,
             max_nodes: self.max_nodes,
             hard_limit: self.hard_limit,
+            #[cfg(incarnation_loom)]
+            per_thread: self.per_thread,
             eviction_headroom: self.eviction_headroom,
             evict_alive: self.evict_alive,
             max_clock_lead: self.max_clock_lead,
@@ -507,12 +524,17 @@ where
     /// A [`BuildError`] that names the limits which contradict each other, or what a disk refused.
     pub fn build(self) -> Result<IncarnationTracker<K, D, S>, BuildError> {
         let hard_limit = self.checked()?;
+        #[cfg(not(incarnation_loom))]
+        let per_thread = hard_limit >= PER_THREAD_FROM;
+        #[cfg(incarnation_loom)]
+        let per_thread = self.per_thread;
         let size = Size {
             nodes: self.max_nodes,
             hard_limit,
             // Room for entries on their way in, and for removed ones that wait for a view.
             entries: hard_limit.saturating_add(spare(hard_limit)),
             huge_pages: self.huge_pages,
+            per_thread,
         };
         let tombstones = Tombstones::new(self.tombstones_kept(), self.tombstones_kept_for());
         let Reclaimer(domain) = self.reclaimer.unwrap_or_default();
@@ -547,8 +569,8 @@ where
                 eviction_headroom: self.eviction_headroom.unwrap_or(self.max_nodes / 100),
                 evict_alive: self.evict_alive,
             },
-            status_counts: StatusCounts::new(self.max_nodes >= 1024),
-            event_counters: EventCounters::new(self.max_nodes >= 1024),
+            status_counts: StatusCounts::new(per_thread),
+            event_counters: EventCounters::new(per_thread),
             views: PinAge::default(),
             hasher: self.hasher,
             local,

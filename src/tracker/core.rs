@@ -425,7 +425,7 @@ where
     {
         match self.judge_unknown(key, proposal, now) {
             Judgement::Write(..) if self.table.is_full() => Err(None),
-            Judgement::Write(..) => Ok(pinned.link(hash, key, data)),
+            Judgement::Write(..) => Ok(pinned.link(hash, key, data, now)),
             Judgement::Keep(verdict) => Err(Some(verdict)),
         }
     }
@@ -800,7 +800,8 @@ mod tests {
                 drop(view);
             });
             pinned.wait();
-            let calls = system_calls_of_refused_claims(&tracker, 100_000);
+            // Few: each of them lets other threads run first, and on a busy machine that takes its time.
+            let calls = system_calls_of_refused_claims(&tracker, 500);
             over.wait();
             assert!(calls <= 10, "{calls} system calls");
         });

@@ -131,6 +131,25 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
+            "evictions::an_only_entry_against_a_link_in_front",
+            USUAL,
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), None);
+                assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
+                assert_eq!(w.tracker.pending_reclaim(), 1);
+                w.assert_nothing_lost();
+            },
+        ),
+        Model::new(
             "evictions::two_sweeps_evict_once",
             USUAL,
             || world(builder(), &[(NODE, Claim::dead(1))]),

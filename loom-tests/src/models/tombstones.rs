@@ -92,6 +92,31 @@ pub fn models() -> Vec<Model> {
             ],
             stays_dead,
         ),
+        // The dead node lies behind another one, which becomes the only entry of the chain and is unlinked without the
+        // lock.
+        Model::new(
+            "tombstones::old_claim_against_an_only_entry_that_hid_the_dead",
+            THREE,
+            || {
+                let nodes = [(NODE, Claim::dead(5)), (OTHER, Claim::alive(1))];
+                world(builder().max_tombstones(2), &nodes)
+            },
+            &[
+                |w: &World| {
+                    let verdict = w.claim(Claim::alive(5), later());
+                    let current = Claim::dead(5);
+                    assert!([Verdict::Duplicate { current }, tombstone(5)].contains(&verdict));
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, later());
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&OTHER, later());
+                },
+            ],
+            stays_dead,
+        )
+        .with_main(0),
         Model::new(
             "tombstones::old_claim_against_burial_in_the_middle",
             USUAL,

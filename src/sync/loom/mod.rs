@@ -43,7 +43,7 @@ loom::thread_local! {
 }
 
 /// The index of the running model thread; `None` while its thread-locals are destroyed.
-fn thread_index() -> Option<usize> {
+pub(crate) fn thread_index() -> Option<usize> {
     INDEX.try_with(|index| *index).ok()
 }
 

@@ -1,0 +1,208 @@
+//! What threads keep for themselves: numbers, cached entries, credits of the count of live entries, lines of counts.
+
+use incarnation::model::NumbersModel;
+use incarnation::{Claim, Rejection, Verdict};
+
+use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::{Bounds, Model, USUAL};
+
+const THIRD: u8 = 3;
+const FOURTH: u8 = 4;
+
+const FULL: Verdict = Verdict::Rejected(Rejection::AtCapacity);
+
+fn reader_is_consistent(w: &World) {
+    let state = w.state(NODE);
+    assert!(state.is_none() || state == Some(Claim::alive(1)));
+}
+
+/// Each of the places in use is a node's, and each place can be had again.
+fn nothing_is_lost(w: &World) {
+    w.assert_nothing_lost();
+}
+
+pub fn models() -> Vec<Model> {
+    vec![
+        Model::new(
+            "caches::a_number_is_passed_on_with_all_that_was_written_under_it",
+            USUAL,
+            NumbersModel::new,
+            &[
+                |numbers: &NumbersModel| drop(numbers.count_under_zero()),
+                |numbers: &NumbersModel| drop(numbers.count_under_zero()),
+            ],
+            |numbers: &NumbersModel| {
+                let before = numbers.counted();
+                assert!((1..=2).contains(&before));
+                assert_eq!(numbers.count_under_zero(), 0, "given back by both");
+                assert_eq!(numbers.counted(), before + 1);
+            },
+        ),
+        Model::new(
+            "caches::a_cache_is_cleared_between_two_visits_of_its_owner",
+            Bounds::new(
+                2,
+                0,
+                "the sweep as a whole between two visits, or cut once within one. What is shown is a lock that is tried, with no \
+                 load before its exchange, which is what the shadows are for",
+            ),
+            || {
+                let nodes = [(NODE, Claim::alive(1))];
+                world(builder().per_thread(), &nodes)
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                    let verdict = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                    assert_eq!(verdict, Verdict::Joined);
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep(BEGIN);
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), None);
+                assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
+                nothing_is_lost(w);
+            },
+        ),
+        // While all records were idle a horizon was found out; it says nothing of what is unlinked afterwards.
+        Model::new(
+            "caches::a_horizon_of_before_frees_nothing_that_is_unlinked_after",
+            Bounds::new(
+                2,
+                1,
+                "the reader is cut between finding the entry and reading it, by the other as a whole",
+            ),
+            || {
+                let nodes = [(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))];
+                let w = world(builder().per_thread(), &nodes);
+                w.tracker.remove(&OTHER, BEGIN);
+                let _ = w.tracker.sweep(BEGIN);
+                assert_eq!(w.tracker.pending_reclaim(), 0);
+                w
+            },
+            &[reader_is_consistent, |w: &World| {
+                w.tracker.pin().remove(&NODE, BEGIN);
+                let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+            }],
+            nothing_is_lost,
+        ),
+        // One thread reads, another one finds out that it is done, a third one relies on that.
+        Model::new(
+            "caches::a_horizon_that_another_thread_found_out",
+            Bounds::new(
+                1,
+                0,
+                "three threads, so one arm: the reader runs first, and the finder as a whole between the third's removal and its \
+                 join. What is shown is a chain of a release and an acquire, with no exchange in it",
+            ),
+            || {
+                let nodes = [(NODE, Claim::alive(1)), (THIRD, Claim::alive(1))];
+                world(builder().per_thread(), &nodes)
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                },
+                reader_is_consistent,
+                |w: &World| {
+                    w.tracker.pin().remove(&THIRD, BEGIN);
+                    let _ = w.tracker.update(&FOURTH, Claim::alive(2), BEGIN);
+                },
+            ],
+            nothing_is_lost,
+        )
+        .with_main(1),
+        Model::new(
+            "caches::credits_are_called_in_while_their_owner_joins",
+            Bounds::new(
+                1,
+                0,
+                "one is cut between its look at the credits and its exchange, by the other as a whole; with shadows it takes \
+                 more than minutes",
+            ),
+            // One is live, and its thread has the credit of the second.
+            || world(builder().per_thread(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let verdict = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                    w.verdicts.lock().unwrap().push(verdict);
+                },
+                |w: &World| {
+                    let verdict = w.tracker.update(&THIRD, Claim::alive(3), BEGIN);
+                    w.verdicts.lock().unwrap().push(verdict);
+                },
+            ],
+            |w: &World| {
+                let mut verdicts = w.verdicts();
+                verdicts.sort_by_key(|verdict| *verdict == FULL);
+                assert_eq!(verdicts, [Verdict::Joined, FULL]);
+                assert_eq!((w.tracker.len(), w.tracker.iter().count()), (2, 2));
+                for node in [NODE, OTHER, THIRD] {
+                    w.tracker.remove(&node, BEGIN);
+                }
+                assert_eq!(w.tracker.len(), 0);
+                nothing_is_lost(w);
+            },
+        )
+        .with_main(0),
+        Model::new(
+            "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
+            Bounds::new(
+                1,
+                1,
+                "the removal as a whole between two steps of the joins",
+            ),
+            || world(builder().per_thread().hard_limit(4), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let view = w.tracker.pin();
+                    let mut join = |node| view.update(&node, Claim::alive(2), BEGIN);
+                    let joined = (10..14).filter(|node| join(*node) == Verdict::Joined).count();
+                    assert!(view.iter().count() <= 4);
+                    assert!(joined >= 3);
+                },
+            ],
+            |_| {},
+        )
+        .with_main(0),
+        Model::new(
+            "caches::a_judgement_while_a_line_of_its_own_counts_a_join",
+            Bounds::new(
+                3,
+                1,
+                "as for the line that all threads share: `tombstones::a_judgement_while_a_whole_life_ends_the_tombstone`",
+            ),
+            || {
+                let builder = builder().per_thread().max_tombstones(2);
+                let w = world(builder, &[(NODE, Claim::dead(5))]);
+                w.tracker.remove(&NODE, BEGIN);
+                w
+            },
+            &[
+                |w: &World| {
+                    let view = w.tracker.pin();
+                    let _ = view.update(&NODE, Claim::dead(6), BEGIN);
+                    view.remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let tombstone = |incarnation: u64| {
+                        Verdict::Rejected(Rejection::Tombstone {
+                            incarnation: incarnation.into(),
+                        })
+                    };
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(5), BEGIN);
+                    let current = Claim::dead(6);
+                    let answers = [tombstone(5), Verdict::Stale { current }, tombstone(6)];
+                    assert!(answers.contains(&verdict), "{verdict}");
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.tombstones(), 1),
+        ),
+    ]
+}
