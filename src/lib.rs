@@ -86,6 +86,11 @@ pub mod model {
         tracker.core().get(&pinned, node)
     }
 
+    /// Finds out how far time has passed, for all threads.
+    pub fn settle<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) {
+        drop(tracker.core().table.domain().horizon());
+    }
+
     /// How many entries hold a key. Only while no other thread uses the table.
     pub fn occupied_places<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> usize
     where
