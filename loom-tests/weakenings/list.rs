@@ -20,7 +20,6 @@ const RETIRED: &str = "src/table/retired.rs";
 const CACHE: &str = "src/table/cache.rs";
 const NUMBER: &str = "src/table/thread_number.rs";
 const PINNED: &str = "src/table/pinned.rs";
-const TABLE: &str = "src/table/mod.rs";
 const CAPACITY_SIGNAL: &str = "src/notify/capacity_signal.rs";
 const WAKE_LIST: &str = "src/notify/wake_list.rs";
 const NODE_WAIT: &str = "src/subscribe/node.rs";

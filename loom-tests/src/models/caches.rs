@@ -27,8 +27,12 @@ pub fn models() -> Vec<Model> {
             USUAL,
             NumbersModel::new,
             &[
-                |numbers: &NumbersModel| drop(numbers.count_under_zero()),
-                |numbers: &NumbersModel| drop(numbers.count_under_zero()),
+                |numbers: &NumbersModel| {
+                    let _ = numbers.count_under_zero();
+                },
+                |numbers: &NumbersModel| {
+                    let _ = numbers.count_under_zero();
+                },
             ],
             |numbers: &NumbersModel| {
                 let before = numbers.counted();
@@ -157,7 +161,7 @@ pub fn models() -> Vec<Model> {
                 },
                 |w: &World| {
                     let view = w.tracker.pin();
-                    let mut join = |node| view.update(&node, Claim::alive(2), BEGIN);
+                    let join = |node| view.update(&node, Claim::alive(2), BEGIN);
                     let joined = (10..14).filter(|node| join(*node) == Verdict::Joined).count();
                     assert!(view.iter().count() <= 4);
                     assert!(joined >= 3);
