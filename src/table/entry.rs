@@ -168,7 +168,7 @@ impl<K, D> Entry<K, D> {
     /// Brings the last update back from `seen` to `to`, if it is still `seen`; whether it did.
     pub(crate) fn bring_back(&self, seen: Timestamp, to: Timestamp) -> bool {
         // Relaxed, both: a claim that found `seen` high enough for itself is dated `to` or earlier, or
-        // so far ahead that nothing is promised about it. Pinned by
+        // so far ahead that nothing is promised about it. No ordering is weaker; the model of this race is
         // `claims::a_claim_against_a_last_update_brought_back`.
         self.last_update
             .compare_exchange(
