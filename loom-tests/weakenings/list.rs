@@ -492,18 +492,6 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::a_batch_is_whole",
     },
     Weakening {
-        name: "the horizon is found before the batches are taken",
-        file: RETIRED,
-        from: "        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
-",
-        to: "        let horizon = domain.horizon();
-        let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
-",
-        also: &[(RETIRED, "            let horizon = domain.horizon();
-", "")],
-        model: "recycling::a_collection_while_a_sweep_tells",
-    },
-    Weakening {
         name: "the free list releases nothing",
         file: SLAB,
         from: "                // `recycling::a_recycled_entry_is_whole`.
