@@ -34,7 +34,9 @@ fn with_lists(w: World) -> World {
 
 /// Waits until a node is in this state.
 fn wait_until(w: &World, node: u8, claim: Option<Claim>) {
-    let wait = w.tracker.wait_for(&node, |state| state.map(|state| state.claim()) == claim);
+    let wait = w
+        .tracker
+        .wait_for(&node, |state| state.map(|state| state.claim()) == claim);
     assert!(wait.wait(NEVER).is_ok());
 }
 

@@ -60,7 +60,8 @@ impl Watcher {
 
     fn poll(&mut self) -> Poll<Result<(), Closed>> {
         let waker = Waker::from(self.wakes.clone());
-        self.subscriber.poll_changed(&mut Context::from_waker(&waker))
+        self.subscriber
+            .poll_changed(&mut Context::from_waker(&waker))
     }
 
     fn wait(&mut self) {
