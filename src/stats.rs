@@ -1,7 +1,7 @@
-//! What a tracker tells of itself: what happened so far, and what lies about just now.
+//! The statistics of a tracker: totals since it was made, and what it holds now.
 //!
-//! Only reads, and only what others count: see `event_counters` for what happened and at what cost, `watch`
-//! for views that are held.
+//! This module only reads. `event_counters` counts events and states their cost, and `pin_age` finds
+//! views that are held.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -14,49 +14,48 @@ use crate::tracker::IncarnationTracker;
 /// What a tracker did since it was made, and what it holds now; made by
 /// [`IncarnationTracker::stats`].
 ///
-/// Totals only rise, apart from those that say *now*. Each counts every event that happened before;
-/// events going on at the same time may or may not be in it.
+/// Totals only rise; a field whose description says *now* may fall. Each counts every event that happened before the
+/// call. Concurrent events may or may not be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Lives that began.
+    /// Node lifetimes that began: nodes that joined.
     pub joins: u64,
-    /// Lives that ended, and why.
+    /// Node lifetimes that ended, by reason.
     pub evictions: Evictions,
-    /// Suspicions that sweeps turned into deaths.
+    /// Suspect nodes that sweeps declared Dead.
     pub declared_dead: u64,
-    /// Claims refused, and why. Duplicates and stale claims are not refused; they are not counted.
+    /// Rejected claims, by reason. Duplicates and stale claims are not rejected, so they are not counted.
     pub rejections: Rejections,
     /// How often [`Local::answer`](crate::Local::answer) was
-    /// [`Overtaken`](crate::Answer::Overtaken): once for an earlier life of this node, for ever while
+    /// [`Overtaken`](crate::Answer::Overtaken): once for an earlier lifetime of this node, again and again while
     /// two processes share its key.
     pub overtaken: u64,
-    /// Deaths that were remembered when their nodes left the table.
+    /// Tombstones written when dead nodes left the table.
     #[doc(alias = "graves_dug")]
     #[doc(alias = "buried")]
     pub tombstones_written: u64,
-    /// Deaths remembered now.
+    /// Tombstones kept now.
     #[doc(alias = "graves")]
     pub tombstones: usize,
     /// Sweeps, and slices of sweeps.
     pub sweeps: u64,
-    /// Removed entries that still are in their chains now, left to whoever is at work there.
+    /// Removed entries that are still linked in their chains now: another thread is about to unlink them.
     #[doc(alias = "debris")]
     pub pending_unlink: usize,
-    /// Removed entries that wait now to be used again: see [`IncarnationTracker::waiting`].
+    /// Removed entries that wait now to be reused: see [`IncarnationTracker::pending_reclaim`].
     #[doc(alias = "waiting")]
     #[doc(alias = "limbo")]
     pub pending_reclaim: usize,
-    /// Some view has been held for at least so long, the last sweep found; zero if it found none that
-    /// the sweep before could have seen. Found out without cost to those who pin: by whether
-    /// what was marked at one sweep is free of views at the next. Views of all trackers that share the
-    /// [`Reclaimer`](crate::Reclaimer) count. On platforms other than Linux it may say too much while
-    /// many threads pin at once.
+    /// A lower bound of the age of the oldest view, as the last sweep found it. Zero if no view was held across the last
+    /// two sweeps. A pin pays nothing for it: each sweep marks a moment, and the next one checks whether a view from
+    /// before that moment is still held. Views of all trackers that share the [`Reclaimer`](crate::Reclaimer) count. On
+    /// platforms other than Linux it may be too high while many threads pin at once.
     pub longest_view: Duration,
 }
 
-/// Lives that ended, by reason.
+/// Node lifetimes that ended, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -65,7 +64,7 @@ pub struct Evictions {
     pub unconfirmed_expired: u64,
     /// Dead or Left for long enough.
     pub dead_retention: u64,
-    /// There were too many nodes.
+    /// Evicted because there were too many nodes.
     pub capacity: u64,
     /// Removed by a caller.
     pub removed: u64,
@@ -85,7 +84,7 @@ impl Evictions {
     }
 }
 
-/// Claims refused, by [`Rejection`].
+/// Rejected claims, by [`Rejection`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -147,7 +146,7 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// What this tracker did so far, and what it holds now. For the nodes by status there is
+    /// The totals of this tracker since it was made, and what it holds now. For the nodes by status there is
     /// [`counts`](Self::counts).
     ///
     /// Cost: at most sixteen cache lines; no scan, no locks. Cheap enough for every scrape.

@@ -1,4 +1,4 @@
-//! A thread that sweeps a tracker, for programs that have no loop of their own to do it in.
+//! A thread that sweeps a tracker, for programs without a loop of their own to sweep in.
 //!
 //! It sweeps at an interval, earlier when a claim was refused for lack of room, and at once when it
 //! is asked to. The thread ends when its [`Sweeper`] is stopped or dropped.
@@ -31,7 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// - [`stop`](Self::stop), or dropping it, ends the thread, and waits until it has ended; a sweep under
 ///   way is finished first.
 ///
-/// It holds a clone of the tracker, so the table lives at least as long.
+/// It holds a clone of the tracker, so the table exists at least as long.
 ///
 /// ```
 /// use incarnation::{Claim, Clock, IncarnationTracker, SweepReason, Sweeper};
@@ -124,8 +124,8 @@ impl Sweeper {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the interval is zero; what the system says
-    /// if there can be no thread.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the interval is zero; the system's error if it
+    /// starts no thread.
     pub fn spawn<K, D, S>(
         tracker: &IncarnationTracker<K, D, S>,
         clock: Clock,
@@ -170,7 +170,7 @@ impl Sweeper {
     pub fn sweep_now(&self) {
         // Release: what the caller did before is seen by the sweep. Pinned by
         // `capacity_signal::a_sweep_that_was_asked_for_is_made`. (An exchange, as on the other side: the checker
-        // has a wrong idea of stores among exchanges.)
+        // models stores among exchanges wrongly.)
         self.shared.asked.swap(true, Ordering::Release);
         self.wake();
     }
@@ -185,7 +185,7 @@ impl Sweeper {
     /// How many sweeps ended in a panic of the callback (or of a key's `Hash`, `Eq` or `Clone`).
     #[must_use]
     pub fn panics(&self) -> u64 {
-        // Relaxed: a number for people.
+        // Relaxed: a statistic, which orders nothing.
         self.shared.panics.load(Ordering::Relaxed)
     }
 
@@ -205,13 +205,13 @@ impl Drop for Sweeper {
             // The callback may own its sweeper; a thread cannot wait for itself.
             && thread.thread().id() != thread::current().id()
         {
-            // An error is a panic of the callback's own drop: the panic hook has told of it.
+            // An error is a panic of the callback's own drop: the panic hook has reported it.
             let _ = thread.join();
         }
     }
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct Duty<K, D, S> {
     tracker: IncarnationTracker<K, D, S>,
     clock: Clock,
@@ -252,7 +252,7 @@ where
     fn sweep(&self, on_swept: &mut impl FnMut(Swept<'_, K, D>)) -> bool {
         let now = self.clock.now();
         let panics = &self.shared.panics;
-        // One by one: a callback that panics takes neither the others' turns nor the rest of the sweep.
+        // One by one: a callback that panics ends neither the other calls nor the rest of the sweep.
         let mut tell = |swept: Swept<'_, K, D>| {
             if catch_panic(|| on_swept(swept)).is_none() {
                 // Relaxed: a number.

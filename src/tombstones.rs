@@ -1,7 +1,7 @@
 //! What is remembered of the dead: the cold memory that keeps old gossip from raising them.
 //!
-//! When a Dead or Left entry leaves the table, its last packed state and the time of its death are buried
-//! here *before* the eviction: there is no instant at which the node is in neither place. Only the
+//! When a Dead or Left entry leaves the table, its last packed state and the time of its death are written
+//! here *before* the eviction: at every instant the node is in the table or has a tombstone. Only the
 //! insertion of an unknown node looks, and not even that while a count says that there are none.
 //! Bounded: past the limit the oldest go. While threads write at once, each may exceed it by one.
 #![forbid(unsafe_code)]
@@ -20,19 +20,19 @@ use crate::time::Timestamp;
 /// What is remembered of one death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tombstone {
-    /// The last word of the life: Dead or Left.
+    /// The last packed state of the lifetime: Dead or Left.
     pub(crate) packed: PackedState,
     /// The last update of that packed state.
     pub(crate) died: Timestamp,
 }
 
-/// A tombstone as it was found: who joins above it ends this one, not what others have buried since.
+/// A tombstone as it was found: a join above it ends this one, not one that others have written since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) tombstone: Tombstone,
-    /// The last written in it; no two have the same.
+    /// The number of the last write of it; no two writes have the same.
     written: u64,
-    /// The low half of the number of the written that created it.
+    /// The low half of the number of the write that created it.
     created: u32,
     /// How many writes count on it: all but those that were taken back. At its highest it stays.
     standing: u32,
@@ -89,7 +89,7 @@ impl<K: Eq + Hash> Tombstones<K> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        // Acquire: who finds a tombstone ended finds the life that ended it. Pinned by
+        // Acquire: a thread that finds a tombstone ended finds the lifetime that ended it. Pinned by
         // `tombstones::a_judgement_while_a_join_ends_the_tombstone`. (Nothing is needed to find one that was
         // created: where absence must be certain, the caller has seen the eviction that the count went
         // before.)
@@ -230,9 +230,9 @@ impl<K: Eq + Hash> Tombstones<K> {
         );
     }
 
-    /// A node lives again at `packed state`: the tombstone that it was found to have ends, if it lies below.
+    /// A node is in the table again at `packed`: the tombstone that it was found to have ends, if it lies below.
     ///
-    /// Whatever was buried since stays. It may be the death of a later life, if this thread was held up
+    /// A tombstone written since stays. It may be of a later lifetime, if this thread was held up
     /// after it had joined.
     #[inline]
     pub(crate) fn end_below(&self, key: &K, found: Option<Found>, packed: PackedState) {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burial_that_stands_still_holds_up_no_other() {
+    fn a_paused_write_holds_up_no_other() {
         for max in [1, 2, 15, 16] {
             let tombstones = std::sync::Arc::new(Tombstones::new(max, LONG));
             let others = tombstones.clone();
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_join_ends_only_the_burial_that_it_found() {
+    fn a_join_ends_only_the_tombstone_that_it_found() {
         let tombstones = Tombstones::new(4, LONG);
         tombstones.write(&"a", tombstone(7, 0), NOW);
         for packed in [7, 6] {
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn burials_say_what_they_did() {
+    fn writes_report_their_outcome() {
         let tombstones = Tombstones::new(4, LONG);
         let first = tombstones.write(&"a", tombstone(7, 70), NOW);
         assert!(matches!(first, WriteOutcome::New(_)));
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burial_is_taken_back_unless_others_count_on_it() {
+    fn a_written_tombstone_is_taken_back_unless_others_count_on_it() {
         let tombstones = Tombstones::new(4, LONG);
         let mine = tombstones.write(&"a", tombstone(7, 0), NOW);
         tombstones.take_back(&"a", mine);

@@ -14,7 +14,7 @@ fn refused(builder: Builder<SocketAddr>) -> BuildError {
 }
 
 #[test]
-fn the_defaults_are_as_documented() {
+fn the_defaults_match_the_documentation() {
     let tracker: IncarnationTracker = builder().build().unwrap();
     let policy = tracker.policy();
     assert_eq!(policy.max_incarnation, Incarnation::MAX);
@@ -28,7 +28,7 @@ fn the_defaults_are_as_documented() {
 }
 
 #[test]
-fn the_limits_that_were_given_are_gone_by() {
+fn the_given_limits_apply() {
     let tracker: IncarnationTracker = builder()
         .max_incarnation(99)
         .max_incarnation_jump(9)
@@ -46,7 +46,7 @@ fn the_limits_that_were_given_are_gone_by() {
 }
 
 #[test]
-fn a_sweep_goes_one_in_a_hundred_below_the_limit_by_default() {
+fn eviction_headroom_defaults_to_one_percent_of_max_nodes() {
     let tracker = IncarnationTracker::<u32>::builder()
         .max_nodes(1000)
         .build()
@@ -59,12 +59,12 @@ fn a_sweep_goes_one_in_a_hundred_below_the_limit_by_default() {
 }
 
 #[test]
-fn a_table_for_no_nodes_is_refused() {
+fn max_nodes_of_zero_is_refused() {
     assert_eq!(refused(builder().max_nodes(0)), BuildError::NoNodes);
 }
 
 #[test]
-fn a_hard_limit_below_what_a_sweep_restores_is_refused() {
+fn a_hard_limit_below_max_nodes_is_refused() {
     assert_eq!(
         refused(builder().max_nodes(10).hard_limit(9)),
         BuildError::HardLimitBelowMaxNodes {
@@ -76,7 +76,7 @@ fn a_hard_limit_below_what_a_sweep_restores_is_refused() {
 }
 
 #[test]
-fn tables_that_can_not_be_laid_out_are_refused_and_not_attempted() {
+fn tables_above_the_maximum_size_are_refused_without_an_allocation() {
     for nodes in [
         usize::MAX,
         usize::MAX / 2,
@@ -92,7 +92,7 @@ fn tables_that_can_not_be_laid_out_are_refused_and_not_attempted() {
 }
 
 #[test]
-fn more_than_the_system_has_is_refused_or_reserved_but_never_fatal() {
+fn a_table_beyond_the_memory_of_the_system_does_not_abort() {
     // A quarter of a terabyte; whether that can be reserved is the system's policy.
     match builder().hard_limit(3 << 30).build() {
         Ok(tracker) => {
@@ -110,7 +110,7 @@ fn more_than_the_system_has_is_refused_or_reserved_but_never_fatal() {
 }
 
 #[test]
-fn incarnations_beyond_the_range_are_refused() {
+fn max_incarnation_beyond_the_range_is_refused() {
     let beyond = Incarnation::MAX.saturating_add(1);
     assert_eq!(
         refused(builder().max_incarnation(beyond)),
@@ -131,7 +131,7 @@ fn incarnations_beyond_the_range_are_refused() {
 }
 
 #[test]
-fn a_jump_limit_that_no_rejoin_could_keep_is_refused() {
+fn max_incarnation_jump_below_min_rejoin_bump_is_refused() {
     assert_eq!(
         refused(builder().max_incarnation_jump(4).min_rejoin_bump(5)),
         BuildError::JumpBelowRejoinBump {
@@ -143,7 +143,7 @@ fn a_jump_limit_that_no_rejoin_could_keep_is_refused() {
 }
 
 #[test]
-fn the_errors_say_what_contradicts_what() {
+fn errors_name_the_limits_that_contradict_each_other() {
     let error = refused(builder().max_nodes(10).hard_limit(9));
     let text = error.to_string();
     assert!(text.contains('9') && text.contains("10"), "{text}");
@@ -152,7 +152,7 @@ fn the_errors_say_what_contradicts_what() {
 }
 
 #[test]
-fn a_zombie_window_longer_than_tombstones_are_kept_is_refused() {
+fn a_zombie_window_longer_than_tombstone_retention_is_refused() {
     let (window, retention) = (Duration::from_secs(60), Duration::from_secs(59));
     let limited = || {
         builder()

@@ -278,9 +278,9 @@ fn hearsay_and_contact_of_an_unconfirmed_node_wait_for_no_lock() {
         assert!(other.confirm(&Key(7), 6, NOW).accepted());
         let _ = done.send(());
     });
-    let back = is_done.recv_timeout(Duration::from_secs(20));
+    // If they wait for the burier, the test hangs here.
+    is_done.recv().unwrap();
     let _ = go_on.send(());
-    assert_eq!(back, Ok(()), "they wait for the burier");
     let _ = burial.join().unwrap();
     assert_eq!(
         tracker.get(&Key(7)).map(|state| state.claim()),

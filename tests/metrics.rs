@@ -15,7 +15,7 @@ fn tracker() -> IncarnationTracker<u32> {
 }
 
 #[test]
-fn the_page_of_a_scrape_holds_the_numbers_of_each_tracker() {
+fn a_scrape_shows_the_numbers_of_each_tracker() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let page = recorder.handle();
     let (peers, others) = (tracker(), tracker());

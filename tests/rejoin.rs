@@ -82,7 +82,7 @@ fn a_death_is_the_same_as_an_entry_and_as_a_tombstone() {
 }
 
 #[test]
-fn the_window_begins_at_the_death_and_not_at_the_burial() {
+fn the_zombie_window_begins_at_the_death_not_at_the_eviction() {
     let tracker = tracker();
     let _ = tracker.update(&1, Claim::dead(DEATH), DIED);
     let removed = DIED + WINDOW;

@@ -57,7 +57,7 @@ fn rejections(set: impl FnOnce(&mut Rejections)) -> Rejections {
 }
 
 #[test]
-fn a_new_tracker_has_done_nothing() {
+fn all_numbers_of_a_new_tracker_are_zero() {
     assert_eq!(tracker().stats(), Stats::default());
 }
 
@@ -77,7 +77,7 @@ fn lookups_duplicates_and_judgements_are_not_counted() {
 }
 
 #[test]
-fn joins_and_each_way_out_are_counted() {
+fn joins_and_evictions_of_each_reason_are_counted() {
     let tracker = builder()
         .max_nodes(4)
         .eviction_headroom(0)
@@ -135,7 +135,7 @@ fn joins_and_each_way_out_are_counted() {
 }
 
 #[test]
-fn a_death_that_is_not_remembered_is_not_counted_as_buried() {
+fn a_death_without_a_tombstone_is_not_counted_as_a_tombstone_written() {
     let tracker = builder().max_tombstones(0).build().unwrap();
     let _ = tracker.update(&1, Claim::dead(1), NOW);
     tracker.remove(&1, NOW);
@@ -149,7 +149,7 @@ fn a_death_that_is_not_remembered_is_not_counted_as_buried() {
 }
 
 #[test]
-fn each_refusal_is_counted_once_by_its_reason() {
+fn each_rejection_is_counted_once_by_its_reason() {
     let tracker = builder()
         .max_nodes(4)
         .hard_limit(4)
@@ -214,7 +214,7 @@ fn each_refusal_is_counted_once_by_its_reason() {
 }
 
 #[test]
-fn refusals_through_handles_and_batches_are_counted() {
+fn rejections_through_handles_and_batches_are_counted() {
     let tracker = tracker();
     let _ = tracker.update(&1, Claim::alive(1), NOW);
     let node = tracker.handle(&1).unwrap();
@@ -237,7 +237,7 @@ fn refusals_through_handles_and_batches_are_counted() {
 }
 
 #[test]
-fn a_lack_of_free_entries_is_counted_apart_from_a_full_table() {
+fn pending_reclaim_is_counted_apart_from_at_capacity() {
     let tracker = builder().max_nodes(1).build().unwrap();
     let view = tracker.pin();
     // Every entry that is removed waits for the view.
@@ -261,7 +261,7 @@ fn a_lack_of_free_entries_is_counted_apart_from_a_full_table() {
 }
 
 #[test]
-fn a_view_that_is_held_across_sweeps_shows() {
+fn longest_view_grows_while_a_view_is_held_across_sweeps() {
     let tracker = tracker();
     let longest = || tracker.stats().longest_view;
     let _ = tracker.sweep(after(100));
@@ -284,7 +284,7 @@ fn a_view_that_is_held_across_sweeps_shows() {
 }
 
 #[test]
-fn a_view_on_another_thread_shows_whoever_sweeps() {
+fn longest_view_covers_views_of_threads_other_than_the_sweeping_one() {
     let tracker = tracker();
     let (pinned, done) = (Barrier::new(2), Barrier::new(2));
     thread::scope(|scope| {
@@ -314,7 +314,7 @@ fn a_view_on_another_thread_shows_whoever_sweeps() {
 }
 
 #[test]
-fn the_numbers_add_up_after_threads_did_everything_at_once() {
+fn totals_agree_after_concurrent_operations_of_all_kinds() {
     let tracker = builder().max_nodes(64).max_tombstones(16).build().unwrap();
     let (joined, rejected, removed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {

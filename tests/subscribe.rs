@@ -799,3 +799,36 @@ fn a_stream_gives_the_changes_one_by_one_and_waits_for_more() {
     }
     assert!(next().is_pending());
 }
+
+#[test]
+fn a_tracker_from_a_weak_one_counts_as_a_tracker() {
+    let tracker = tracker();
+    let weak = tracker.downgrade();
+    let mut subscriber = tracker.subscribe();
+    let wait = |subscriber: &mut Subscriber<u32>| subscriber.wait(Duration::ZERO);
+    // It comes and goes: the table still has an owner.
+    drop(weak.upgrade().unwrap());
+    subscriber.drain(|_, _| {});
+    assert_eq!(wait(&mut subscriber), Ok(false));
+    // It outlives the tracker it was made from.
+    let upgraded = weak.upgrade().unwrap();
+    drop(tracker);
+    assert_eq!(wait(&mut subscriber), Ok(false));
+    put(&upgraded, 1, Claim::alive(1));
+    assert_eq!(wait(&mut subscriber), Ok(true));
+    subscriber.drain(|_, _| {});
+    drop(upgraded);
+    assert_eq!(wait(&mut subscriber), Err(Closed));
+}
+
+#[test]
+fn no_tracker_comes_back_after_a_subscriber_was_told_that_the_last_is_gone() {
+    let tracker = tracker();
+    let weak = tracker.downgrade();
+    let mut subscriber = tracker.subscribe();
+    subscriber.drain(|_, _| {});
+    drop(tracker);
+    assert_eq!(subscriber.wait(Duration::ZERO), Err(Closed));
+    // The subscriber keeps the table itself.
+    assert!(weak.upgrade().is_none());
+}

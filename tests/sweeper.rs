@@ -53,7 +53,7 @@ fn wait_until(mut is_so: impl FnMut() -> bool) {
 }
 
 #[test]
-fn the_thread_has_a_name() {
+fn the_sweeper_thread_is_named_incarn_sweeper() {
     let tracker = small();
     let _ = tracker.update(&1, Claim::dead(1), NOW);
     let clock = Clock::manual();
@@ -67,7 +67,7 @@ fn the_thread_has_a_name() {
 }
 
 #[test]
-fn it_sweeps_when_it_begins_and_then_at_its_interval() {
+fn sweeps_when_it_begins_and_then_at_its_interval() {
     let tracker = small();
     let clock = Clock::manual();
     let begun = Instant::now();
@@ -92,7 +92,7 @@ fn an_interval_of_zero_is_refused() {
 }
 
 #[test]
-fn it_sweeps_at_once_when_it_is_asked_to() {
+fn sweep_now_causes_a_sweep_before_the_interval_ends() {
     let tracker = small();
     let clock = Clock::manual();
     let (sweeper, news) = spawn(&tracker, &clock, NEVER);
@@ -106,7 +106,7 @@ fn it_sweeps_at_once_when_it_is_asked_to() {
 }
 
 #[test]
-fn it_wakes_early_when_a_claim_finds_no_room() {
+fn a_claim_refused_at_capacity_causes_an_early_sweep() {
     let tracker = small();
     let clock = Clock::manual();
     let (sweeper, news) = spawn(&tracker, &clock, NEVER);
@@ -128,7 +128,7 @@ fn it_wakes_early_when_a_claim_finds_no_room() {
 }
 
 #[test]
-fn where_nothing_may_go_it_does_not_spin() {
+fn early_sweeps_that_make_no_room_are_spaced_out() {
     let tracker = small();
     for node in 0..8 {
         let _ = tracker.update(&node, Claim::alive(1), NOW);
@@ -158,7 +158,7 @@ impl Drop for Dropped {
 }
 
 #[test]
-fn dropping_it_wakes_the_thread_and_waits_for_its_end() {
+fn dropping_a_sweeper_ends_its_sleeping_thread_and_waits_for_it() {
     let tracker = small();
     let ended = Arc::new(AtomicBool::new(false));
     let owned = Dropped(ended.clone());
@@ -177,7 +177,7 @@ fn dropping_it_wakes_the_thread_and_waits_for_its_end() {
 }
 
 #[test]
-fn dropping_it_waits_for_the_sweep_going_on() {
+fn dropping_a_sweeper_waits_for_the_sweep_under_way() {
     let tracker = small();
     let clock = Clock::manual();
     let _ = tracker.update(&1, Claim::dead(1), NOW);
@@ -198,7 +198,7 @@ fn dropping_it_waits_for_the_sweep_going_on() {
 }
 
 #[test]
-fn it_survives_a_callback_that_panics() {
+fn sweeping_goes_on_after_a_callback_panics() {
     let tracker = small();
     let clock = Clock::manual();
     let (send, news) = mpsc::channel();
@@ -221,7 +221,7 @@ fn it_survives_a_callback_that_panics() {
 }
 
 #[test]
-fn a_callback_that_panics_holds_up_neither_the_rest_of_the_sweep_nor_other_news() {
+fn a_panicking_callback_ends_neither_its_sweep_nor_the_other_calls() {
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .max_nodes(8)
         .hard_limit(16)

@@ -239,7 +239,7 @@ fn a_sweep_that_stalls_and_buries_late_never_lowers_a_tombstone() {
 }
 
 #[test]
-fn a_late_burial_does_not_hurt_who_lives_again() {
+fn a_late_tombstone_does_not_affect_a_node_that_rejoined() {
     let (tracker, sync_point) = gated();
     let node = sync_point.key(1);
     let _ = tracker.update(&node, Claim::dead(5), DIED);

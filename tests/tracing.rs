@@ -42,7 +42,7 @@ impl Subscriber for Journal {
 }
 
 #[test]
-fn sweeps_evictions_and_refusals_are_told_and_nothing_else() {
+fn only_sweeps_evictions_and_rejections_are_traced() {
     let journal = Journal::default();
     tracing::subscriber::with_default(journal.clone(), || {
         let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()

@@ -35,7 +35,7 @@ impl Reader {
 }
 
 #[test]
-fn entries_that_wait_together_wait_for_the_latest_of_them() {
+fn entries_retired_in_one_batch_wait_for_the_last_of_them() {
     let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
         .max_nodes(64)
         .max_tombstones(0)

@@ -56,7 +56,7 @@ pub const LIST: &[Weakening] = &[
         name: "the exchange of the packed state releases nothing",
         file: ENTRY,
         from: "// Release: publishes the last update. Acquire: a judge that comes after this one sees all
-                // that the judged packed state's writer had done (its burial among it).
+                // that the judged packed state's writer had done (its tombstone among it).
                 Ordering::AcqRel,",
         to: "Ordering::Acquire,",
         also: &[],
@@ -178,7 +178,7 @@ pub const LIST: &[Weakening] = &[
             "place = entry.next.load(Ordering::Acquire) as usize;",
             "place = entry.next.load(Ordering::Relaxed) as usize;",
         )],
-        model: "tombstones::old_claim_against_burial_in_the_middle",
+        model: "tombstones::old_claim_against_tombstone_in_the_middle",
     },
     Weakening {
         name: "unlinking in the middle releases nothing",
@@ -186,16 +186,16 @@ pub const LIST: &[Weakening] = &[
         from: "previous.next.store(after, Ordering::Release)",
         to: "previous.next.store(after, Ordering::Relaxed)",
         also: &[],
-        model: "tombstones::a_burial_whose_unlinking_is_handed_over",
+        model: "tombstones::an_eviction_whose_unlinking_is_handed_over",
     },
     Weakening {
         name: "unlinking at the head releases nothing",
         file: CHAIN,
-        from: "                        // `tombstones::a_burial_at_the_head_is_handed_over`.
+        from: "                        // `tombstones::an_eviction_at_the_head_is_handed_over`.
                         Ordering::Release,",
         to: "                        Ordering::Relaxed,",
         also: &[],
-        model: "tombstones::a_burial_at_the_head_is_handed_over",
+        model: "tombstones::an_eviction_at_the_head_is_handed_over",
     },
     // Permits and logically deleted entries.
     Weakening {
@@ -563,7 +563,7 @@ pub const LIST: &[Weakening] = &[
             "if let Err(entry_state) = retiring.evict(node, packed) {",
             "if let Err(entry_state) = Ok(()) {",
         )],
-        model: "tombstones::old_claim_against_burial",
+        model: "tombstones::old_claim_against_tombstone",
     },
     Weakening {
         name: "a join clears any tombstone",
@@ -590,12 +590,12 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an eviction releases nothing",
         file: ENTRY,
-        from: "                // Release: who finds the node gone finds its tombstone, written before. Acquire: as in
-                // `raise`. Pinned by `tombstones::old_claim_against_burial`.
+        from: "                // Release: a thread that finds the node gone finds its tombstone, written before. Acquire: as in
+                // `raise`. Pinned by `tombstones::old_claim_against_tombstone`.
                 Ordering::AcqRel,",
         to: "                Ordering::Acquire,",
         also: &[],
-        model: "tombstones::old_claim_against_burial",
+        model: "tombstones::old_claim_against_tombstone",
     },
     Weakening {
         name: "two sweeps select at once",
@@ -623,7 +623,7 @@ pub const LIST: &[Weakening] = &[
         from: "                known.standing = known.standing.saturating_add(1);",
         to: "                known.standing = known.standing.saturating_add(2);",
         also: &[],
-        model: "tombstones::a_newer_claim_against_two_burials",
+        model: "tombstones::a_newer_claim_against_two_tombstones",
     },
     Weakening {
         name: "a tombstone that others count on is taken back",
@@ -663,7 +663,7 @@ pub const LIST: &[Weakening] = &[
             return Err(entry_state);",
         to: "            return Err(entry_state);",
         also: &[],
-        model: "tombstones::a_newer_claim_against_a_burial",
+        model: "tombstones::a_newer_claim_against_a_tombstone",
     },
     Weakening {
         name: "a judgement does not look again for the node",
@@ -737,7 +737,7 @@ pub const LIST: &[Weakening] = &[
         to: "        if self.map.upsert(key, new, deepen) {
             core::mem::forget(self.count_one());",
         also: &[],
-        model: "tombstones::a_burial_while_other_tombstones_end",
+        model: "tombstones::a_tombstone_written_while_others_end",
     },
     Weakening {
         name: "an expired tombstone counts",
@@ -745,7 +745,7 @@ pub const LIST: &[Weakening] = &[
         from: "tombstone.packed > known.tombstone.packed || self.expired(known.tombstone, now)",
         to: "tombstone.packed > known.tombstone.packed",
         also: &[],
-        model: "tombstones::a_burial_over_a_tombstone_whose_time_is_over",
+        model: "tombstones::a_tombstone_over_an_expired_one",
     },
     Weakening {
         name: "a lost race for a vacant entry keeps its place",
@@ -858,13 +858,13 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an only entry is unlinked without releasing anything",
         file: CHAIN,
-        from: "// `tombstones::old_claim_against_burial`.
+        from: "// `tombstones::old_claim_against_tombstone`.
                 Ordering::Release,
                 // Relaxed: nothing",
         to: "Ordering::Relaxed,
                 // Relaxed: nothing",
         also: &[],
-        model: "tombstones::old_claim_against_burial",
+        model: "tombstones::old_claim_against_tombstone",
     },
     Weakening {
         name: "an only entry is unlinked without the unlinking behind it",

@@ -1,10 +1,12 @@
-//! Counts of what is rare: a node joined, left, was refused; a sweep ran.
+//! Counts of rare events: a node joined or left, a claim was rejected, a sweep ran.
 //!
-//! Each on a line of the thread that it befell; lookups, duplicates and stale claims touch nothing
-//! here. The algorithms rely on none of these numbers but the joins: they move after the node is in the table
-//! and before its tombstone ends, so that [`ProbeOrder`](crate::ProbeOrder) sees each one, and neither a snapshot nor a
-//! judgement takes a node for unknown that was not. (A merge may end a tombstone before the joiner has counted itself, and then counts for
-//! it: see `arrivals`.) The model checker sees these, and the rest costs it nothing.
+//! Each thread counts on a cache line of its own. Lookups, duplicates and stale claims touch nothing here.
+//!
+//! The algorithms rely on one of these numbers only, the count of joins. It rises after the node is in the table and
+//! before the node's tombstone ends. So [`ProbeOrder`](crate::ProbeOrder) sees each join, and neither a snapshot nor a
+//! judgement takes a known node for an unknown one. A merge may end a tombstone before the joining thread has counted
+//! the join; then the merge counts it too: see `arrivals`. The model checker sees the count of joins; the other counts
+//! are plain atomics to it.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic;
@@ -14,7 +16,7 @@ use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::table::PerThread;
 
-/// What is counted, besides joins.
+/// The events that are counted, besides joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     UnconfirmedExpired,
@@ -59,16 +61,16 @@ impl From<Rejection> for Event {
 #[derive(Debug, Default)]
 struct Line {
     joins: AtomicU64,
-    /// Tombstones that somebody else ended for a joiner.
+    /// Tombstones that another thread ended for a joining thread.
     ended: AtomicU64,
     others: [atomic::AtomicU64; OTHERS],
 }
 
 #[derive(Debug)]
 pub(crate) struct EventCounters {
-    /// Lines that one thread writes each, without locked instructions.
+    /// One line a thread, written without locked instructions.
     own: PerThread<Line>,
-    /// The line of the threads that have none.
+    /// The line that threads without one share.
     shared: Padded<Line>,
 }
 
@@ -88,7 +90,7 @@ impl EventCounters {
     /// A node joined.
     #[inline]
     pub(crate) fn count_join(&self) {
-        // Release: who sees the number sees the node, or what became of it. Pinned by
+        // Release: a thread that sees the number sees the node, or what became of it. Pinned by
         // `tombstones::a_judgement_while_a_whole_life_ends_the_tombstone`, as is its other side.
         self.count_for_all(|line| &line.joins, Ordering::Release);
     }
@@ -106,7 +108,7 @@ impl EventCounters {
     fn count_for_all(&self, number: impl Fn(&Line) -> &AtomicU64, order: Ordering) {
         match self.own.own() {
             Some(line) => {
-                // Relaxed: nobody else stores it. Pinned by `caches::a_judgement_while_a_line_of_its_own_counts_a_join`.
+                // Relaxed: no other thread stores it. Pinned by `caches::a_judgement_while_a_line_of_its_own_counts_a_join`.
                 let count = number(line).load(Ordering::Relaxed);
                 number(line).store(count + 1, order);
             }
@@ -118,13 +120,13 @@ impl EventCounters {
 
     /// How many nodes joined so far.
     pub(crate) fn joins(&self) -> u64 {
-        // Relaxed: a number, and nothing else.
+        // Relaxed: a statistic, which orders nothing.
         let joins = |line: &Line| line.joins.load(Ordering::Relaxed);
         self.lines().map(joins).sum()
     }
 
-    /// A number that has moved whenever a node joined. Whoever asks again only then misses nothing: a
-    /// number that is seen comes with the node.
+    /// A number that changes whenever a node joins. A caller that looks again only when it has changed misses no join:
+    /// a thread that sees the number sees the node.
     pub(crate) fn arrivals(&self) -> u64 {
         // Acquire: see there.
         let arrivals =
@@ -135,7 +137,7 @@ impl EventCounters {
     #[inline]
     pub(crate) fn count(&self, event: impl Into<Event>) {
         let event = event.into() as usize;
-        // Relaxed, all: a number, and nothing else.
+        // Relaxed, all: a statistic, which orders nothing.
         match self.own.own().map(|line| &line.others[event]) {
             Some(number) => {
                 let count = number.load(Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Numbers that a tracker keeps of itself while it works: nodes by status, rare events, and how long
-//! views are held. [`stats`](crate::stats) reads them.
+//! Numbers that a tracker keeps while it works: nodes by status, rare events, and how long views are held.
+//! [`stats`](crate::stats) reads them.
 
 pub(crate) mod event_counters;
 pub(crate) mod pin_age;

@@ -1,5 +1,4 @@
-//! Whether a view is being held, and since when at least: found out by sweeps, at no cost to whoever
-//! pins.
+//! Whether a view is being held, and for how long at least. Sweeps find it out; a pin pays nothing for it.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +8,7 @@ use std::sync::{Mutex, TryLockError};
 use crate::reclaim::{Domain, Ticket};
 use crate::time::Timestamp;
 
-/// Finds out at sweeps whether a view is being held, and since when at least.
+/// Finds out at sweeps whether a view is being held, and for how long at least.
 #[derive(Debug, Default)]
 pub(crate) struct PinAge {
     probe: Mutex<Option<Probe>>,
@@ -25,12 +24,12 @@ struct Probe {
 }
 
 impl PinAge {
-    /// To be called at sweeps, by a caller who is not pinned for it.
+    /// To be called at sweeps, by a caller that holds no pin of the sweep's own.
     pub(crate) fn look(&self, domain: &Domain, now: Timestamp) {
         let mut probe = match self.probe.try_lock() {
             Ok(probe) => probe,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another sweep looks.
+            // Another sweep is in here.
             Err(TryLockError::WouldBlock) => return,
         };
         let longest = match &*probe {
@@ -44,7 +43,7 @@ impl PinAge {
             }
         };
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-        // Relaxed: a number for people.
+        // Relaxed: a statistic, which orders nothing.
         self.longest.store(nanos, Ordering::Relaxed);
     }
 

@@ -1,9 +1,8 @@
 //! How many nodes there are of each status, kept beside the table so that asking needs no scan.
 //!
-//! Numbers for people: the algorithms never read them, so under the model checker they stay the
-//! standard library's and cost it nothing. A change of status is counted on the own line of the thread
-//! that made it, which no other thread writes, so that no locked instruction is needed; threads without a line share one.
-//! Asking adds the lines up.
+//! The algorithms never read these numbers, so they stay plain atomics under the model checker. Each thread counts
+//! its changes of status on a cache line of its own, which no other thread writes, so no locked instruction is needed.
+//! Threads without a line share one. A read adds the lines up.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicI64, Ordering};
@@ -14,8 +13,7 @@ use crate::table::PerThread;
 
 /// How many nodes there are of each status.
 ///
-/// Each number is right for every change that happened before; changes going on at the same time
-/// may or may not be in it.
+/// Each number counts every change that happened before the call. Concurrent changes may or may not be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

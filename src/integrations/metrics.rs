@@ -1,8 +1,7 @@
-//! A tracker's numbers through the `metrics` facade, for whatever exporter the program installed.
+//! A tracker's numbers through the `metrics` facade, for the exporter that the program installed.
 //!
-//! Nothing is recorded while the tracker works: a program calls
-//! [`IncarnationTracker::record_metrics`] when it is asked for its metrics, or every few seconds, and
-//! that hands over what the tracker counts anyway.
+//! The tracker records nothing while it works. A program calls [`IncarnationTracker::record_metrics`] before a scrape
+//! is answered, or every few seconds. The call hands over the numbers that the tracker keeps anyway.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -36,7 +35,7 @@ where
     /// is answered, or every few seconds.
     ///
     /// They are [`stats`](Self::stats), [`counts`](Self::counts) by the label `status`, and the local
-    /// node's own incarnation: one that rises tells that others suspect this node. Without an installed
+    /// node's own incarnation, which rises when others suspect this node. Without an installed
     /// recorder it does nothing.
     ///
     /// | name | kind | labels beside `tracker` |
@@ -48,7 +47,7 @@ where
     /// | `incarnation_longest_view_seconds` | gauge | |
     /// | `incarnation_local_incarnation` | gauge | |
     ///
-    /// Counters never fall: a new tracker under a label that was in use before shows the old one's until it has
+    /// Counters never fall: a new tracker under a label that was in use before shows the old one's numbers until it has
     /// counted more.
     ///
     /// ```
@@ -114,35 +113,31 @@ pub fn describe_metrics() {
     describe_counter!(
         EVICTIONS,
         Unit::Count,
-        "Lives of nodes that ended, by reason."
+        "Nodes that left the table, by reason."
     );
     describe_counter!(
         DECLARED_DEAD,
         Unit::Count,
-        "Suspicions that sweeps turned into deaths."
+        "Suspect nodes that sweeps declared Dead."
     );
     describe_counter!(REJECTIONS, Unit::Count, "Claims refused, by reason.");
-    describe_counter!(
-        TOMBSTONES_WRITTEN,
-        Unit::Count,
-        "Deaths that were remembered."
-    );
+    describe_counter!(TOMBSTONES_WRITTEN, Unit::Count, "Tombstones written.");
     describe_gauge!(TOMBSTONES, Unit::Count, "Deaths remembered now.");
     describe_counter!(SWEEPS, Unit::Count, "Sweeps and slices of sweeps.");
     describe_gauge!(
         PENDING_UNLINK,
         Unit::Count,
-        "Removed entries that are still in their chains."
+        "Removed entries that are still linked in their chains."
     );
     describe_gauge!(
         PENDING_RECLAIM,
         Unit::Count,
-        "Removed entries that wait to be used again."
+        "Removed entries that wait to be reused."
     );
     describe_gauge!(
         LONGEST_VIEW,
         Unit::Seconds,
-        "How long some view has been held at least, the last sweep found."
+        "A lower bound of the age of the oldest view, as the last sweep found it."
     );
     describe_gauge!(
         LOCAL,

@@ -1,8 +1,8 @@
 //! `serde` for statuses, incarnations, claims, snapshots and digests.
 //!
-//! Formats that people read get names (`"suspect"`), others the rank (3), which is also the number in packed states.
-//! Reading checks everything: no incarnation above the range of a table, no second row of a node, no tombstone of a
-//! running node. So a snapshot that was read is as good as one that was taken here, and merging can rely on it.
+//! Human-readable formats get names (`"suspect"`), others the rank (3), which is also the number in packed states.
+//! Reading rejects an incarnation above the range of a table, a second row of a node, and a tombstone of a running
+//! node. So a snapshot that was read is as valid as one that was taken here, and a merge can rely on it.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -44,7 +44,7 @@ impl Serialize for Incarnation {
     }
 }
 
-/// Any number: whether a table takes it is the table's policy.
+/// Any number: the policy of a table decides whether it accepts it.
 impl<'de> Deserialize<'de> for Incarnation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         u64::deserialize(deserializer).map(Self::new)
@@ -113,7 +113,7 @@ fn too_high<E: Error>() -> E {
 #[serde(rename = "Snapshot")]
 struct SnapshotForm<R> {
     nodes: R,
-    /// Text written before the first release calls them graves.
+    /// The name in text written before the first release.
     #[serde(alias = "graves")]
     tombstones: R,
 }

@@ -172,6 +172,17 @@ impl Notify {
         self.owners.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// As [`add_owner`](Self::add_owner), unless no tracker is left; whether it did. Once a subscriber was told of the
+    /// end, no tracker comes back.
+    #[cfg(not(incarnation_loom))]
+    pub(crate) fn add_owner_again(&self) -> bool {
+        let add = |owners: u64| (owners > 0).then(|| owners + 1);
+        // Relaxed, both: as for `add_owner`. The count itself decides, by an exchange.
+        self.owners
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+            .is_ok()
+    }
+
     /// A tracker is gone; the last one tells the subscribers that wait.
     pub(crate) fn remove_owner(&self, domain: &Domain) {
         // AcqRel: a subscriber that sees no owner sees every mark that the owners set. Pinned by

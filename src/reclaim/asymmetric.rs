@@ -330,7 +330,7 @@ impl Domain {
 
     /// To be called after the unlinking it speaks of.
     pub(crate) fn ticket(&self, _guard: &Guard<'_>) -> Ticket {
-        // Release: who pins at a later epoch sees what this thread unlinked. Acquire: and what was
+        // Release: a thread that pins at a later epoch sees what this thread unlinked. Acquire: and what was
         // unlinked for every ticket before.
         Ticket(self.0.epoch.fetch_add(1, Ordering::AcqRel))
     }
@@ -376,7 +376,7 @@ impl Domain {
         let oldest = self
             .0
             .each_record()
-            // Acquire: the reads of whoever left its guard happen before what we do now.
+            // Acquire: the reads of a thread that left its guard happen before what we do now.
             .map(|record| record.epoch.load(Ordering::Acquire))
             .min();
         let horizon = oldest.unwrap_or(IDLE).min(limit);

@@ -9,7 +9,7 @@ use super::{Incarnation, Status};
 /// A status at an incarnation: what a message says of a node, and what the table holds of it.
 ///
 /// Sixteen bytes, `Copy`. A claim is *trusted* when it needs no check against suspicious jumps:
-/// first-hand contact, restored state, an operator's word. Gossip is not.
+/// first-hand contact, restored state, an operator's decision. Gossip is not.
 ///
 /// Claims are ordered as they override each other: by incarnation, then by status; of two that are
 /// otherwise equal, the trusted one is the greater.
@@ -47,7 +47,7 @@ impl Claim {
         }
     }
 
-    /// The node exists; nobody vouches that it was reached.
+    /// The node exists; but no one has reached it at first hand.
     #[must_use]
     #[inline]
     pub fn unconfirmed(incarnation: impl Into<Incarnation>) -> Self {

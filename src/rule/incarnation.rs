@@ -27,7 +27,7 @@ impl Incarnation {
     pub const ZERO: Self = Self(0);
 
     /// The largest incarnation that a table can store: 2^61 - 1, since three of the 64 bits of a
-    /// state packed state hold the status.
+    /// packed state hold the status.
     pub const MAX: Self = Self(u64::MAX >> 3);
 
     /// Wraps a number as it came off the wire.

@@ -4,16 +4,17 @@
 use super::proposal::ProposalKind;
 use super::{Claim, Incarnation, PackedState, Policy, Proposal, Rejection, Status, Verdict};
 
-/// What is known of the node a claim speaks of.
+/// What is known of the node that a claim is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Situation {
     /// The state in the table; `None` if the node is unknown.
     pub stored: Option<PackedState>,
-    /// What its tombstone remembers. Looked at only while `stored` is `None` or Unconfirmed: who was only heard of
-    /// since its death has not come back.
+    /// The packed state in its tombstone. It matters only while `stored` is `None` or Unconfirmed: a node that was only
+    /// heard of since its death has not come back.
+    #[doc(alias = "grave")]
     pub tombstone: Option<PackedState>,
-    /// Whether the death that `stored` or `tombstone` tells of lies within the zombie window.
+    /// Whether the death that `stored` or `tombstone` records is within the zombie window.
     pub died_recently: bool,
 }
 
@@ -53,9 +54,9 @@ impl Judgement {
 
 /// Decides about a proposal. Pure: reads no clock, touches no table.
 ///
-/// The order of the checks: what is not above the stored packed state is nothing new; then range, the
+/// The order of the checks: a claim that is not above the stored packed state is no news; then range, the
 /// Unconfirmed guard at an equal incarnation, unrefutable, jump; for a node that is unknown, or was only heard
-/// of, its tombstone. (First-hand contact makes alive whom gossip only mentioned, tombstone or not.)
+/// of, its tombstone. (First-hand contact makes a node Alive that gossip only mentioned, tombstone or not.)
 /// A stored packed state is taken to be in range.
 ///
 /// ```
@@ -160,7 +161,7 @@ fn nothing_new(stored: Option<PackedState>, claim: Claim) -> Option<Judgement> {
     if claim.incarnation() < current.incarnation() {
         return Some(Judgement::Keep(Verdict::Stale { current }));
     }
-    // Ranks are compared as they lie in the packed state; to make statuses of them would cost more.
+    // Ranks are compared as bits of the packed state; to make statuses of them would cost more.
     if claim.incarnation() == current.incarnation() && claim.rank() <= current.rank() {
         return Some(Judgement::Keep(Verdict::Duplicate { current }));
     }

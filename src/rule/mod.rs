@@ -1,7 +1,7 @@
 //! The conflict rule: pure, without atomics, clocks or unsafe code.
 //!
 //! The newest claim wins: the higher incarnation; at an equal one the higher [`Status`]
-//! (SWIM, section 4.2). On top of that order stand the guards of [`judge()`].
+//! (SWIM, section 4.2). On top of that order are the guards of [`judge()`].
 #![forbid(unsafe_code)]
 
 mod claim;

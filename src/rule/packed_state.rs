@@ -1,4 +1,4 @@
-//! The packed state packed state: incarnation in the high 61 bits, status rank in the low 3.
+//! The packed state: incarnation in the high 61 bits, status rank in the low 3.
 //!
 //! Packed this way, the conflict rule "the higher incarnation wins; at an equal one the higher
 //! status" *is* unsigned comparison of two packed states.
@@ -16,9 +16,9 @@ const STATUS_MASK: u64 = (1 << STATUS_BITS) - 1;
 /// The state of a known node, packed into one non-zero `u64`.
 ///
 /// A value of this type is always legal: its rank is 1 to 5 and its incarnation at most
-/// [`Incarnation::MAX`]. So `Option<PackedState>` is eight bytes, `None` being the packed state 0 of a node that
-/// is not there, below every legal packed state; and `u64::MAX`, above every legal packed state, is left to the
-/// table for entries whose life is over.
+/// [`Incarnation::MAX`]. So `Option<PackedState>` is eight bytes, `None` being the value 0 of an
+/// unknown node, below every legal packed state; and `u64::MAX`, above every legal packed state, is left to the
+/// table for entries whose lifetime is over.
 ///
 /// ```
 /// use incarnation::{Claim, rule::PackedState};
@@ -28,6 +28,7 @@ const STATUS_MASK: u64 = (1 << STATUS_BITS) - 1;
 /// assert_eq!(new.claim(), Claim::alive(5));
 /// assert_eq!(PackedState::of(Claim::alive(u64::MAX)), None);
 /// ```
+#[doc(alias = "Word")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct PackedState(NonZeroU64);
@@ -73,7 +74,7 @@ impl PackedState {
     }
 
     /// The packed state an entry of the table holds, whose bits are either those of a packed state, or 0 (vacant), or
-    /// all ones (evicted). One comparison, where [`from_bits`](Self::from_bits) trusts nobody.
+    /// all ones (evicted). One comparison, where [`from_bits`](Self::from_bits) checks everything.
     #[inline(always)]
     pub(crate) const fn of_entry(bits: u64) -> Option<Self> {
         debug_assert!(bits == 0 || bits == u64::MAX || Self::from_bits(bits).is_some());

@@ -19,7 +19,7 @@ use core::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Status {
-    /// Heard of from somebody else or from configuration, never heard from. Can't be suspected at
+    /// Heard of from another node or from configuration, never heard from. Can't be suspected at
     /// the incarnation it is known at: a node that was never reached can't have become unreachable.
     Unconfirmed = 1,
     /// Known to run.

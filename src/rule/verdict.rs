@@ -6,7 +6,7 @@ use super::{Claim, Incarnation};
 
 /// What the table decided about a claim.
 ///
-/// `current` is what the sender must be told when it is out of date, ready to be sent back.
+/// `current` is the state known here, ready to be sent back to a sender that is out of date.
 ///
 /// ```
 /// use incarnation::{Claim, IncarnationTracker, Timestamp, Verdict};
@@ -27,7 +27,7 @@ use super::{Claim, Incarnation};
 #[must_use = "a claim may have been refused: look at the verdict"]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The node was unknown; the claim began its life in the table.
+    /// The node was unknown; the claim inserted it.
     Joined,
     /// The claim replaced what was known.
     Applied {
@@ -36,12 +36,12 @@ pub enum Verdict {
     },
     /// Nothing new: equal incarnation, no higher status. Nothing was written.
     Duplicate {
-        /// What is known.
+        /// The node's state, as a claim.
         current: Claim,
     },
     /// A lower incarnation than is known. Nothing was written.
     Stale {
-        /// What is known.
+        /// The node's state, as a claim.
         current: Claim,
     },
     /// It speaks of the local node, which only the local node decides about. Give it to
@@ -121,7 +121,7 @@ pub enum Rejection {
     /// Contact the node: [`confirm`](crate::IncarnationTracker::confirm) is trusted and takes over the
     /// node's incarnation.
     SuspiciousJump {
-        /// What is known.
+        /// The node's state, as a claim.
         current: Claim,
         /// The incarnation of the claim.
         claimed: Incarnation,
@@ -132,13 +132,13 @@ pub enum Rejection {
     /// [`update`](crate::IncarnationTracker::update) it can't be suspected at its own incarnation; by
     /// [`hear`](crate::IncarnationTracker::hear) nothing is learned of it at all.
     Unconfirmed,
-    /// Hearsay that an unknown node is Dead or Left. It introduces nobody.
+    /// Hearsay that an unknown node is Dead or Left. It introduces no node.
     UnknownNode,
     /// An unknown node, and no room: `hard_limit` nodes are live. A sweep makes room.
     AtCapacity,
     /// An unknown node, and no free entry although fewer than `hard_limit` nodes are live: all others belonged
     /// to nodes that were removed, and wait for a [`View`](crate::View) to be dropped. The same claim succeeds once
-    /// that view is gone. A view that is held for long is the cause; `Stats::longest_view` tells for how long.
+    /// that view is gone. A view that is held for long is the cause; `Stats::longest_view` says for how long.
     PendingReclaim,
     /// The node died or left, and the claim is not above the incarnation its tombstone remembers.
     #[doc(alias = "Buried")]

@@ -1,9 +1,8 @@
 //! Merging a snapshot: each row is a trusted claim, judged as any other.
 //!
-//! A tombstone is a claim about a node that the other side has no entry of. It ends the life of a node
-//! that is known here, and is buried here if the node is unknown: nobody joins a table by having died.
-//! What happens to one node depends on nothing but what is known and remembered of that node, so the
-//! order of the rows is of no concern.
+//! A tombstone is a claim about a node that the other side has no entry of. It ends the lifetime of a node that is
+//! known here. If the node is unknown, the tombstone is written here: no node joins a table by having died. The
+//! outcome for a node depends only on its own entry and tombstone, so the order of the rows does not matter.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -30,9 +29,10 @@ pub struct MergeReport {
     pub joined: usize,
     /// Known nodes whose state was outranked.
     pub applied: usize,
-    /// Deaths that are remembered now, or remembered at a higher packed state than before.
+    /// Tombstones written, or raised to a higher packed state.
+    #[doc(alias = "buried")]
     pub tombstones_written: usize,
-    /// Rows that said nothing new.
+    /// Rows without news.
     pub unchanged: usize,
     /// Tombstones that this table does not keep: it keeps none, or their time is over.
     pub skipped: usize,
@@ -86,21 +86,21 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Puts everything a snapshot says to the table.
+    /// Applies every row of a snapshot to the table.
     ///
     /// Each row is a [trusted](Claim::trusted) claim, judged by the ordinary rule: merge only what comes
-    /// from somebody you trust as you trust your own disk. Stamps are `now` minus the row's age, or the
+    /// from a source that you trust as you trust your own disk. Last updates are `now` minus the row's age, or the
     /// origin of the clock if that is later; so after a restart with a clock that begins at
-    /// zero, everything counts as heard of just now, and stays a while too long, never too short. (A
+    /// zero, every row counts as heard of just now, and is kept too long rather than too short. (A
     /// clock that begins later, `clock.now() + Duration::from_secs(86_400)`, keeps the ages.)
     ///
-    /// A row of the snapshot's tombstones ends the life of a node that is known here with a lower packed state. If the
-    /// node is unknown the death is buried here, at the higher of its packed state and that of the tombstone that is here. A
-    /// Dead or Left row of a node that is buried here deepens the tombstone likewise. Nothing that this side
-    /// buried is raised by it: only a claim at a higher incarnation than the tombstone's can do that, as ever. Tombstones
-    /// whose time is over by `now` end first, as in a sweep.
+    /// A row of the snapshot's tombstones ends the lifetime of a node that is known here with a lower packed state. If
+    /// the node is unknown, a tombstone is written here, at the higher of its packed state and that of the tombstone that
+    /// is here already. A Dead or Left row of a node that has a tombstone here raises that tombstone likewise. No row
+    /// revives a node that has a tombstone here, unless it claims a higher incarnation than the tombstone's. Tombstones
+    /// whose retention is over by `now` end first, as in a sweep.
     ///
-    /// What a merge promises, while nobody else changes the table:
+    /// What a merge promises, while no other thread changes the table:
     ///
     /// - It never moves a node back: no packed state falls, no tombstone falls.
     /// - It is idempotent: merging the same snapshot again changes nothing. A tracker's own snapshot
@@ -114,14 +114,14 @@ where
     ///   a retention that ends between the merges.
     ///
     /// Under concurrent changes each row is one claim like any other. One thing is weaker: a tombstone that
-    /// is merged at the very moment its node joins may end up beside the node's new life instead of ending
-    /// it, as if it had come too late; the next merge makes up for it.
+    /// is merged at the very moment its node joins may end up beside the node's new lifetime instead of ending
+    /// it, as if it had come too late; the next merge ends it.
     ///
     /// Cost: an update a row, under one pin for every 1024. Claims about the local node change
     /// nothing and come back in [`about_self`](MergeReport::about_self).
     pub fn merge(&self, snapshot: &Snapshot<K>, now: Timestamp) -> MergeReport {
         let mut report = MergeReport::default();
-        // What this does by `now`, the claims need not do by the times of their own.
+        // Done here by `now`, so that the claims need not do it by times of their own.
         self.core().tombstones.purge(now);
         let mut view = self.pin();
         for rows in snapshot.nodes.chunks(SLICE) {
@@ -142,11 +142,11 @@ where
         self.merged(report)
     }
 
-    /// Hears everything a snapshot says: as [`merge`](Self::merge), but for a snapshot from a peer that is
+    /// Applies every row of a snapshot as hearsay: as [`merge`](Self::merge), but for a snapshot from a peer that is
     /// not trusted. Each row is [hearsay](Self::hear): unknown nodes enter Unconfirmed, unknown dead
     /// nodes do not enter, and no row jumps far.
     ///
-    /// Last updates are those of the rows ([`Record::last_update`]), so that the dead are not handed round
+    /// Last updates are those of the rows ([`Record::last_update`]), so dead nodes are not exchanged
     /// for longer than each side keeps them. A suspicion dates from `now`: its node gets the whole
     /// `suspect_timeout` to refute it, whatever age the peer claims. A row of the snapshot's
     /// tombstones is the hearsay of that death, unless the snapshot has the node as a row, too.
@@ -249,7 +249,7 @@ where
         }
     }
 
-    /// `has_row`: in the snapshot the node lives beside its tombstone.
+    /// `has_row`: the snapshot also has a row of the node, beside its tombstone.
     fn merge_tombstone(
         &self,
         row: &Record<K>,
@@ -265,7 +265,7 @@ where
         }
         let proposal = Proposal::claim(death);
         if let Judgement::Keep(verdict) = judge(Situation::default(), proposal, &core.policy) {
-            // Out of range: a tombstone up there would keep its node away for good.
+            // Out of range: a tombstone at that incarnation would keep its node out for good.
             return report.count(verdict);
         }
         loop {
@@ -280,7 +280,7 @@ where
                     {
                         return report.count(verdict);
                     }
-                    // That life ended meanwhile.
+                    // That lifetime ended meanwhile.
                 }
                 found => {
                     let was_live = matches!(found, Some((_, EntryState::Live(_))));
@@ -289,7 +289,7 @@ where
                     if let Some((_, EntryState::Live(packed))) = self.pinned.find(hash, &row.node)
                         && !was_live
                     {
-                        // Who joined may stand before it counts itself, as is done before a tombstone ends.
+                        // The joining thread may not have counted the join yet, and a join counts before its tombstone ends.
                         core.event_counters.count_tombstone_cleared_for_joiner();
                         core.tombstones
                             .end_below(&row.node, written.found(), packed);

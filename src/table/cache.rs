@@ -232,7 +232,7 @@ impl<K, D> Table<K, D> {
                 match self.live.compare_exchange_weak(
                     live,
                     live + 1 + credits,
-                    // Acquire: with the Release in `release`, whoever sees the new life sees the end of
+                    // Acquire: with the Release in `release`, a thread that sees the new lifetime sees the end of
                     // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
                     Ordering::Acquire,
                     Ordering::Relaxed,

@@ -114,8 +114,8 @@ impl<K, D> Table<K, D> {
             .compare_exchange(
                 self.slab.classes().local(index.get()),
                 0,
-                // Release: whoever misses the entry because of this must find its tombstone. Pinned by
-                // `tombstones::old_claim_against_burial`.
+                // Release: a reader that misses the entry because of this must find its tombstone. Pinned by
+                // `tombstones::old_claim_against_tombstone`.
                 Ordering::Release,
                 // Relaxed: nothing is read through it.
                 Ordering::Relaxed,
@@ -140,15 +140,15 @@ impl<K, D> Table<K, D> {
                 continue;
             }
             match previous {
-                // Release: whoever misses the entry because of this store must find its tombstone.
-                // Pinned by `tombstones::a_burial_whose_unlinking_is_handed_over`.
+                // Release: a reader that misses the entry because of this store must find its tombstone.
+                // Pinned by `tombstones::an_eviction_whose_unlinking_is_handed_over`.
                 Some(previous) => previous.next.store(after, Ordering::Release),
                 None => {
                     let swung = head.compare_exchange(
                         classes.local(index.get()),
                         classes.local(after),
                         // Release: as for the store above. Pinned by
-                        // `tombstones::a_burial_at_the_head_is_handed_over`.
+                        // `tombstones::an_eviction_at_the_head_is_handed_over`.
                         Ordering::Release,
                         // Acquire: we walk on from it.
                         Ordering::Acquire,
@@ -186,7 +186,7 @@ fn walk<K, D>(
     let mut place = begin(entries, first, hash);
     loop {
         let entry = at(entries, place);
-        // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it was never occupied, and
+        // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
         // nobody ever writes its hash.
         if unsafe { entry.hash() } == hash {
             let entry_state = entry.entry_state();
@@ -234,9 +234,9 @@ fn begin<K, D>(entries: &[Entry<K, D>], first: usize, hash: u32) -> usize {
     let entry = at(entries, first);
     // Acquire: a reader that misses an entry because it was unlinked here must find its tombstone, which was
     // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
-    // `tombstones::old_claim_against_burial_in_the_middle`.
+    // `tombstones::old_claim_against_tombstone_in_the_middle`.
     let second = entry.next.load(Ordering::Acquire);
-    // SAFETY: the entry was linked when the caller, who is pinned, came to it; or it was never occupied, and
+    // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
     // nobody ever writes its hash.
     let is_first = unsafe { entry.hash() } == hash;
     select_unpredictable(is_first, first, second as usize)

@@ -1,13 +1,13 @@
 //! One node's entry: a cache line for keys up to 32 bytes.
 //!
-//! The life of an entry, and the state of its packed state in each part of it:
+//! The states of an entry, with its packed state in each:
 //!
 //! ```text
 //! free --alloc--> vacant (0, key written) --link--> linked, still vacant --raise from 0--> live
 //! live --evict exactly the judged packed state--> evicted --unlink--> retired --grace period--> free
 //! ```
 //!
-//! The packed state only rises: 0 while vacant, then the words of the claims, then `u64::MAX` for ever.
+//! The packed state only rises: 0 while vacant, then the packed states of the claims, then `u64::MAX` for ever.
 
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
@@ -21,10 +21,10 @@ use crate::time::Timestamp;
 
 /// The bits of an entry that was linked and that no claim has raised yet.
 const VACANT: u64 = 0;
-/// The bits of an entry whose life is over: above every legal packed state.
+/// The bits of an entry whose lifetime is over: above every legal packed state.
 const EVICTED: u64 = u64::MAX;
 
-/// The place of an entry in the array; 0 is nobody's, so that a zeroed head is an empty chain.
+/// The index of an entry in the array; 0 is no entry's, so that a zeroed head is an empty chain.
 pub(crate) type Index = NonZeroU32;
 
 /// What an entry's packed state says.
@@ -78,20 +78,20 @@ impl<K, D> Default for Entry<K, D> {
 // SAFETY: atomics and integers of zeroes are valid, and so is any `MaybeUninit`. None needs a drop.
 unsafe impl<K, D> Zeroable for Entry<K, D> {}
 
-// SAFETY: `hash` and `key` are written only by who allocated the entry, before it is linked, and by
-// who recycles it, after a grace period; in between they are only read.
+// SAFETY: `hash` and `key` are written only by the thread that allocated the entry, before it is linked, and by the
+// thread that recycles it, after a grace period; in between they are only read.
 unsafe impl<K: Send + Sync, D: Send + Sync> Sync for Entry<K, D> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<K: Send, D: Send> Send for Entry<K, D> {}
 
 impl<K, D> Entry<K, D> {
-    /// Begins a life: the entry becomes vacant and holds `key`.
+    /// Begins a lifetime: the entry becomes vacant and holds `key`.
     ///
     /// # Safety
     ///
     /// The entry must be free, and the caller's alone.
     pub(super) unsafe fn occupy(&self, hash: u32, key: K, data: D, now: Timestamp) {
-        // SAFETY: nobody reads a free entry's hash.
+        // SAFETY: no thread reads a free entry's hash.
         self.hash.with_mut(|place| unsafe { *place = hash });
         self.key.with_mut(|place| {
             // SAFETY: nor its key, and it holds none to be dropped.
@@ -108,8 +108,8 @@ impl<K, D> Entry<K, D> {
         self.packed.store(VACANT, Ordering::Relaxed);
     }
 
-    /// Ends the memory of a life: drops the key. A panic in its `Drop` ends here: the moment is
-    /// nobody's choice, so there is no caller to blame.
+    /// Drops the key and the data of an ended lifetime. A panic in their `Drop` ends here: no caller chose the moment, so
+    /// none should get the panic.
     ///
     /// # Safety
     ///
@@ -119,10 +119,10 @@ impl<K, D> Entry<K, D> {
         // Relaxed: the caller's alone; the Release of the free list publishes it.
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation.store(generation + 1, Ordering::Relaxed);
-        // Relaxed: so that a handle of the ended life, or a scan, finds no life in a free entry.
+        // Relaxed: so that a handle of the ended lifetime, or a scan, finds a free entry not live.
         self.packed.store(EVICTED, Ordering::Relaxed);
         self.key.with_mut(|place| {
-            // SAFETY: it holds a key, by the caller's packed state, and nobody reads it any more.
+            // SAFETY: it holds a key, as the caller vouches, and no thread reads it any more.
             catch_panic(|| unsafe { (*place).assume_init_drop() });
         });
         self.data.with_mut(|place| {
@@ -144,7 +144,7 @@ impl<K, D> Entry<K, D> {
         EntryState::of(self.bits())
     }
 
-    /// The word of a live entry; vacant and evicted ones are unknown to whoever looks a node up.
+    /// The packed state of a live entry; to a lookup, vacant and evicted entries are unknown nodes.
     #[inline(always)]
     pub(crate) fn packed(&self) -> Option<PackedState> {
         PackedState::of_entry(self.bits())
@@ -153,7 +153,7 @@ impl<K, D> Entry<K, D> {
     #[inline(always)]
     fn bits(&self) -> u64 {
         // Acquire: with the Release in `raise`, the last update read next is at least as late as this
-        // packed state's own, and key, hash and generation are those of its life (a scan comes here without
+        // packed state's own, and key, hash and generation are those of its lifetime (a scan comes here without
         // a head). Pinned by `claims::last_update_before_publish` and `scans::scanner_and_insert`.
         self.packed.load(Ordering::Acquire)
     }
@@ -180,9 +180,9 @@ impl<K, D> Entry<K, D> {
             .is_ok()
     }
 
-    /// Replaces exactly the packed state that was judged (`None`: vacant), or says what is there instead.
+    /// Replaces exactly the packed state that was judged (`None`: vacant), or returns the present state.
     ///
-    /// The last update goes first, so that whoever reads the packed state never reads an older one. A claim that
+    /// The last update goes first, so that a reader of the packed state never reads an older one. A claim that
     /// loses the race may leave its last update behind: a last update is an upper bound, never too early.
     #[inline(always)]
     pub(crate) fn raise(
@@ -191,7 +191,7 @@ impl<K, D> Entry<K, D> {
         to: PackedState,
         now: Timestamp,
     ) -> Result<(), EntryState> {
-        // Relaxed, both: published by the exchange below; who sees it reads no older last update than was
+        // Relaxed, both: published by the exchange below; a thread that sees it reads no older last update than was
         // read here. Pinned by `claims::last_update_before_publish`. The claims of one packet share their
         // time, so most find the last update raised.
         if self.last_update.load(Ordering::Relaxed) < now.as_nanos() {
@@ -203,7 +203,7 @@ impl<K, D> Entry<K, D> {
                 from.map_or(VACANT, PackedState::bits),
                 to.bits(),
                 // Release: publishes the last update. Acquire: a judge that comes after this one sees all
-                // that the judged packed state's writer had done (its burial among it).
+                // that the judged packed state's writer had done (its tombstone among it).
                 Ordering::AcqRel,
                 // Acquire: the caller judges against what is there, as after a load.
                 Ordering::Acquire,
@@ -212,16 +212,16 @@ impl<K, D> Entry<K, D> {
             .map_err(EntryState::of)
     }
 
-    /// Ends the life if the packed state is still the judged one (`None`: vacant): this is the moment the
-    /// node leaves the table. Whoever succeeds must see to the unlinking.
+    /// Ends the lifetime if the packed state is still the judged one (`None`: vacant): this is the moment the
+    /// node leaves the table. The thread that succeeds must have the entry unlinked.
     #[inline]
     pub(crate) fn evict(&self, judged: Option<PackedState>) -> Result<(), EntryState> {
         self.packed
             .compare_exchange(
                 judged.map_or(VACANT, PackedState::bits),
                 EVICTED,
-                // Release: who finds the node gone finds its tombstone, written before. Acquire: as in
-                // `raise`. Pinned by `tombstones::old_claim_against_burial`.
+                // Release: a thread that finds the node gone finds its tombstone, written before. Acquire: as in
+                // `raise`. Pinned by `tombstones::old_claim_against_tombstone`.
                 Ordering::AcqRel,
                 // Acquire: as in `raise`.
                 Ordering::Acquire,
@@ -256,7 +256,7 @@ impl<K, D> Entry<K, D> {
     /// As for [`hash`](Self::hash), for as long as the reference is used.
     #[inline(always)]
     pub(crate) unsafe fn key(&self) -> &K {
-        // SAFETY: as in `hash`; the reference lives no longer than the caller vouches for.
+        // SAFETY: as in `hash`; the reference is used no longer than the caller vouches for.
         self.key.with(|place| unsafe { (*place).assume_init_ref() })
     }
 

@@ -155,7 +155,7 @@ impl<K, D> Table<K, D> {
         self.slab.capacity()
     }
 
-    /// How many entries hold a key. Only for whoever has the whole table to itself.
+    /// How many entries hold a key. Only for a caller that has the whole table to itself.
     #[cfg(incarnation_loom)]
     pub(crate) fn occupied(&self) -> usize {
         let entries = self.slab.entries().iter();
@@ -170,7 +170,7 @@ impl<K, D> Table<K, D> {
 
     /// How many evicted entries are still in their chains.
     pub(crate) fn pending_unlink(&self) -> usize {
-        // Relaxed: see the field. Who unlinked another's may have said so first.
+        // Relaxed: see the field. A thread that unlinked another's entry may have subtracted first.
         usize::try_from(
             self.pending_unlink
                 .load(core::sync::atomic::Ordering::Relaxed),
@@ -238,7 +238,7 @@ impl<K, D> Table<K, D> {
         prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(place));
     }
 
-    /// A lookup by a caller who vouches that nothing is removed meanwhile.
+    /// A lookup by a caller that vouches that nothing is removed meanwhile.
     ///
     /// # Safety
     ///

@@ -51,7 +51,7 @@ impl<T: Default> PerThread<T> {
     #[inline(never)]
     fn make(slot: &AtomicPtr<Padded<T>>) -> &T {
         let value = Box::into_raw(Box::new(Padded(T::default())));
-        // Release: whoever looks at all values sees this one whole.
+        // Release: a thread that looks at all values sees this one whole.
         slot.store(value, Ordering::Release);
         // SAFETY: just made; only the thread that has the number makes one, and it found none.
         unsafe { &*value }

@@ -46,7 +46,7 @@ pub(crate) enum Link<'p, K, D> {
     NoRoom,
 }
 
-/// A vacant entry that its linker answers for: unless somebody raises it, dropping this takes it
+/// A vacant entry that its linker answers for: unless a claim raises it, dropping this takes it
 /// back, also when the linker panics.
 pub(crate) struct Vacant<'p, K, D> {
     pinned: &'p Pinned<'p, K, D>,
@@ -77,9 +77,9 @@ pub(crate) struct Retiring<'p, K, D> {
 }
 
 impl<'p, K, D> Retiring<'p, K, D> {
-    /// Ends a life if its packed state is still the judged one, and has the entry unlinked.
+    /// Ends a lifetime if its packed state is still the judged one, and has the entry unlinked.
     ///
-    /// The reservation of the life is given back here.
+    /// The reservation of the lifetime is given back here.
     pub(crate) fn evict(
         &mut self,
         node: Node<'p, K, D>,
@@ -91,7 +91,7 @@ impl<'p, K, D> Retiring<'p, K, D> {
         Ok(())
     }
 
-    /// Unlinks an evicted entry, if nobody else is at it.
+    /// Unlinks an evicted entry, unless another thread is unlinking in its shard.
     fn unlink(&mut self, node: Node<'p, K, D>) {
         let table = self.pinned.table;
         // SAFETY: the node was found linked or live, and we are still pinned.
@@ -121,7 +121,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         self.table
     }
 
-    /// Lets go of everything seen so far, and protects what is seen from here on.
+    /// Stops protecting everything seen so far, and protects what is seen from here on.
     pub(crate) fn repin(&mut self) {
         self.guard.repin();
     }
@@ -153,14 +153,14 @@ impl<'t, K, D> Pinned<'t, K, D> {
         Q: ?Sized + ToKey<K>,
     {
         let table = self.table;
-        // User code, all of it, before a place is taken.
+        // All code of the user runs before an entry is taken.
         let copy = key.to_key();
         let data = data(&copy);
         let Some(index) = self.take(hash) else {
             return Link::NoRoom;
         };
         let entry = table.slab.entry(index);
-        // SAFETY: just taken from the free places, so it is ours alone.
+        // SAFETY: just taken from the free entries, so it is this thread's alone.
         unsafe { entry.occupy(hash, copy, data, now) };
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
@@ -183,8 +183,8 @@ impl<'t, K, D> Pinned<'t, K, D> {
         }
     }
 
-    /// A free place that the head of `hash` can name: one that the thread keeps, one that all share, or one of what is
-    /// ready to be collected.
+    /// A free entry that the head of `hash` can name: from the thread's cache, from the shared free list, or from the
+    /// retired entries that are ready to be collected.
     #[inline]
     fn take(&self, hash: u32) -> Option<Index> {
         let table = self.table;
@@ -214,7 +214,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         })
     }
 
-    /// The way to end lives: what is unlinked is retired when the answer is dropped.
+    /// Ends lifetimes: the entries it unlinks are retired when it is dropped.
     pub(crate) fn retiring(&self) -> Retiring<'_, K, D> {
         Retiring {
             pinned: self,
@@ -222,10 +222,10 @@ impl<'t, K, D> Pinned<'t, K, D> {
         }
     }
 
-    /// The node at an index found earlier, if its life of then still goes on.
+    /// The node at an index found earlier, if its lifetime of then still goes on.
     ///
     /// The order matters: the packed state first, then the generation. The other way round the entry might
-    /// be recycled in between and show the very same packed state in another life.
+    /// be recycled in between and show the very same packed state in another lifetime.
     #[inline(always)]
     pub(crate) fn revisit(
         &self,
@@ -237,20 +237,20 @@ impl<'t, K, D> Pinned<'t, K, D> {
         (entry.generation() == generation).then_some((Node { entry, index }, packed))
     }
 
-    /// The live node at a place, if there is one.
+    /// The live node at an index, if there is one.
     #[inline(always)]
-    pub(crate) fn at(&self, place: u32) -> Option<(Node<'_, K, D>, PackedState)> {
-        let index = Index::new(place)?;
-        let entry = self.table.slab.entries().get(place as usize)?;
+    pub(crate) fn at(&self, index: u32) -> Option<(Node<'_, K, D>, PackedState)> {
+        let index = Index::new(index)?;
+        let entry = self.table.slab.entries().get(index.get() as usize)?;
         Some((Node { entry, index }, entry.packed()?))
     }
 
-    /// The highest place in use: every node that was live before this call lies at or below it.
+    /// The highest index in use: every node that was live before this call is at or below it.
     pub(crate) fn mark(&self) -> u32 {
         self.table.slab.mark()
     }
 
-    /// Calls `each` for the live nodes at the places from `start` up to and including `end`.
+    /// Calls `each` for the live nodes at the indexes from `start` up to and including `end`.
     #[inline(always)]
     pub(crate) fn scan<'p>(
         &'p self,
@@ -288,13 +288,13 @@ struct Unlinked<'t, K, D> {
 
 impl<K, D> Drop for Unlinked<'_, K, D> {
     fn drop(&mut self) {
-        // SAFETY: occupied by us and never linked, so nobody else ever saw it.
+        // SAFETY: this thread occupied it and never linked it, so no other thread ever saw it.
         unsafe { self.table.slab.give_back(self.index) };
     }
 }
 
 impl<'p, K, D> Node<'p, K, D> {
-    /// How the entry stands by now.
+    /// The entry's present state.
     pub(crate) fn entry_state(self) -> EntryState {
         self.entry.entry_state()
     }

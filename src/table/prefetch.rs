@@ -1,6 +1,6 @@
 //! Asking the processor for a cache line ahead of its use. Does nothing where there is no such thing.
 
-/// Fetches the line of a place into the nearest cache; the place need not be valid.
+/// Fetches the line of an address into the nearest cache; the address need not be valid.
 #[inline(always)]
 pub(super) fn prefetch<T>(place: *const T) {
     #[cfg(all(target_arch = "x86_64", not(any(incarnation_loom, miri))))]

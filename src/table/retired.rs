@@ -1,7 +1,7 @@
 //! The entries that were unlinked and that a view may still be reading.
 //!
-//! A stack of batches, each with the ticket that was taken after its entries were unlinked. Whoever
-//! collects takes the whole stack, recycles what has passed and puts back the rest; two at once
+//! A stack of batches, each with the ticket that was taken after its entries were unlinked. A thread
+//! that collects takes the whole stack, recycles what has passed and puts back the rest; two at once
 //! share the work. A batch can't be linked through its entries, whose `next` readers still follow.
 //!
 //! While a view holds everything up, the batches grow in number, and each collection would look at
@@ -106,7 +106,7 @@ impl RetiredList {
             retired: UnsafeCell::new(Some(retired)),
             older: ptr::null_mut(),
         }));
-        // Relaxed: a pointer that is only stored; who takes the stack acquires what is behind it.
+        // Relaxed: a pointer that is only stored; a thread that takes the stack acquires what is behind it.
         let mut newest = self.newest.load(Ordering::Relaxed);
         loop {
             // SAFETY: not in the stack yet, so it is ours.

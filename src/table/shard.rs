@@ -1,4 +1,4 @@
-//! The shard lock: who may unlink, and how logically deleted entries is handed over.
+//! The shard lock: which thread may unlink, and how logically deleted entries are handed over.
 //!
 //! A shard is a range of heads. Its shard lock is a try-lock that nobody ever waits for: an evictor that
 //! does not get it leaves its entry behind as logically deleted entries, and the holder must not miss that. So
@@ -39,7 +39,7 @@ unsafe impl Send for Shard {}
 
 impl<K, D> Table<K, D> {
     /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
-    /// or leaves it to the one who is at it. What was unlinked is added to `unlinked`.
+    /// or leaves it to the thread that holds the lock. What was unlinked is added to `unlinked`.
     pub(super) fn clear_up(&self, hash: u32, index: Index, unlinked: &mut Indexes) {
         if self.unlink_only(hash, index) {
             unlinked.push(index);
@@ -47,7 +47,7 @@ impl<K, D> Table<K, D> {
         }
         let head = self.head_of(hash);
         let shard = &self.shards[head / HEADS_PER_SHARD];
-        // Release: whoever counts this eviction sees the evicted packed state.
+        // Release: a thread that counts this eviction sees the evicted packed state.
         let mine = shard.pending_unlink.fetch_add(1, Ordering::Release);
         // SeqCst: against the holder's fence below. Either we see its shard lock released, or it sees
         // our count. Pinned by `evictions::pending_unlink_is_handed_over`.

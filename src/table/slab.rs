@@ -166,7 +166,7 @@ impl<K, D> Slab<K, D> {
     ///
     /// Its entry must hold a key and be the caller's alone, as for [`Entry::vacate`].
     pub(super) unsafe fn give_back(&self, index: Index) {
-        // SAFETY: by the caller's packed state.
+        // SAFETY: as the caller vouches.
         unsafe { self.entry(index).vacate() };
         // SAFETY: vacated, and the caller's alone.
         unsafe { self.put(index) };
@@ -189,7 +189,7 @@ impl<K, D> Slab<K, D> {
             match list.compare_exchange_weak(
                 top,
                 next_top(top, index.get()),
-                // Release: the vacated entry and its `next`, to whoever pops it. Pinned by
+                // Release: the vacated entry and its `next`, to the thread that pops it. Pinned by
                 // `recycling::a_recycled_entry_is_whole`.
                 Ordering::Release,
                 Ordering::Relaxed,

@@ -38,7 +38,7 @@ const TINY: usize = if cfg!(incarnation_loom) { 1024 } else { 64 };
 const SPARE_OF_SMALL: usize = 4096;
 
 /// How many entries there are beyond the hard limit: for nodes on their way in, and for removed ones that wait for a
-/// view. Removals go on while a thread stands still in the middle of an operation, and each of them needs one.
+/// view. Removals go on while another thread is paused in the middle of an operation, and each of them needs one.
 fn spare(hard_limit: usize) -> usize {
     if hard_limit <= TINY {
         return MIN_SPARE.max(hard_limit / 4);
@@ -89,9 +89,9 @@ pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// `max_nodes` is 0: nothing could ever be known.
+    /// `max_nodes` is 0: the table could hold no node.
     NoNodes,
-    /// `hard_limit` lies below `max_nodes`, so that the table would be full before a sweep acts.
+    /// `hard_limit` is below `max_nodes`, so that the table would be full before a sweep acts.
     HardLimitBelowMaxNodes {
         /// The limit on live nodes.
         hard_limit: usize,
@@ -108,14 +108,14 @@ pub enum BuildError {
         /// The limit asked for.
         max_incarnation: Incarnation,
     },
-    /// An incarnation that is given lies above `max_incarnation`.
+    /// A given incarnation is above `max_incarnation`.
     IncarnationAboveMax {
         /// The one given: `local_incarnation` or `max_first_incarnation`.
         incarnation: Incarnation,
         /// The limit.
         max_incarnation: Incarnation,
     },
-    /// `max_incarnation_jump` lies below `min_rejoin_bump`: honest rejoins would look suspicious.
+    /// `max_incarnation_jump` is below `min_rejoin_bump`: honest rejoins would look suspicious.
     JumpBelowRejoinBump {
         /// The limit on jumps.
         max_incarnation_jump: u64,
@@ -261,7 +261,7 @@ impl<K, D, S> Builder<K, D, S> {
 
     /// How many nodes can be live at any instant; further ones are `AtCapacity` until a sweep.
     /// Default twice `max_nodes`. Address space is reserved for all of them and a quarter more (64
-    /// bytes each for keys up to 32 bytes); memory is used only for those that were ever there.
+    /// bytes each for keys up to 32 bytes); memory is used only for entries that were in use at some time.
     pub fn hard_limit(mut self, nodes: usize) -> Self {
         self.hard_limit = Some(nodes);
         self
@@ -284,7 +284,7 @@ impl<K, D, S> Builder<K, D, S> {
 
     /// How far ahead of a sweep's clock a last update may be; `None`: any distance. Default one minute.
     ///
-    /// One claim that is stamped years ahead, by a clock that was wrong once, would keep its node from ever
+    /// One claim dated years ahead, by a clock that was wrong once, would keep its node from ever
     /// expiring. A sweep brings such a last update back to its own `now` plus this. Make it longer than a
     /// thread that sweeps may be held up in the middle of it, and than clocks of different threads may
     /// disagree: a node whose last update is brought back though it is right expires too early.
@@ -414,7 +414,8 @@ impl<K, D, S> Builder<K, D, S> {
         self
     }
 
-    /// Who decides when removed nodes' memory may be used again. Default [`Reclaimer::global`].
+    /// The reclamation domain, which decides when the memory of removed nodes may be reused. Default
+    /// [`Reclaimer::global`].
     pub fn reclaimer(mut self, reclaimer: Reclaimer) -> Self {
         self.reclaimer = Some(reclaimer);
         self

@@ -1,7 +1,7 @@
-//! Tombstones by hand: a caller writes one, and looks one up.
+//! Operations on single tombstones: a caller writes one, or looks one up.
 //!
-//! A tombstone is written before the entry that it ends is evicted, as by a sweep: at no instant is the node
-//! in neither place.
+//! A tombstone is written before the entry that it ends is evicted, as by a sweep: at every instant the node
+//! is in the table or has a tombstone.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -27,7 +27,7 @@ pub enum BuryOutcome {
     /// The node was in the table at or below the incarnation. It is out of it, and the tombstone remembers
     /// its death.
     Evicted(NodeState),
-    /// The tombstone remembers the death. The node is not in the table, or lives there above the
+    /// The tombstone remembers the death. The node is not in the table, or it is known at a higher
     /// incarnation and stays.
     Recorded,
     /// The node's tombstone remembers this death already, or a later one. Nothing was written.
@@ -163,7 +163,7 @@ where
                 return BuryOutcome::Recorded;
             };
             // A claim that was faster is met again in the next round.
-            let exit = Exit::Buried;
+            let exit = Exit::Recorded;
             if let Ok(last) = core.evict(&mut self.pinned.retiring(), entry, packed, exit) {
                 core.event_counters.count(Event::TombstoneWritten);
                 return BuryOutcome::Evicted(last);

@@ -2,7 +2,7 @@
 //!
 //! A proposal about a node goes through one loop: find its entry or link a vacant one, judge the
 //! proposal against the packed state that is there, and exchange exactly that packed state. A lost race is judged
-//! again. Inserting is no second path: `Joined` is the answer to whoever raises a packed state from vacant.
+//! again. An insertion takes the same path: the claim that raises a packed state from vacant is answered `Joined`.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash, Hasher};
@@ -33,7 +33,7 @@ pub(crate) enum Exit {
     Swept(SweepReason, Timestamp),
     Removed(Timestamp),
     /// Its tombstone is written already.
-    Buried,
+    Recorded,
     /// Without a tombstone, whatever it was.
     Forgotten,
 }
@@ -42,7 +42,7 @@ impl From<Exit> for Event {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Swept(reason, _) => reason.into(),
-            Exit::Removed(_) | Exit::Buried => Self::Removed,
+            Exit::Removed(_) | Exit::Recorded => Self::Removed,
             Exit::Forgotten => Self::Forgotten,
         }
     }
@@ -101,7 +101,7 @@ pub(crate) struct Core<K, D, S> {
     /// than any hash if there is none.
     pub(crate) local_hash: u64,
     pub(crate) local_key: Option<K>,
-    /// Held by the sweep that selects by capacity; nobody waits for it.
+    /// Held by the sweep that selects by capacity; no thread waits for it.
     pub(crate) selecting: AtomicBool,
     /// Claims that find no room notify the sweepers through it.
     pub(crate) capacity_signal: CapacitySignal,
@@ -394,7 +394,7 @@ where
                         }
                         return match refused {
                             Err(Some(verdict)) => Some(verdict),
-                            // It took the last place itself, and has left it.
+                            // This thread took the last entry itself, and has given it back.
                             Err(None) if !self.table.is_full() => continue,
                             Ok(_) if !self.table.is_full() => None,
                             Err(None) | Ok(_) => Some(self.no_room(Rejection::AtCapacity)),
@@ -405,7 +405,7 @@ where
             if let Some(verdict) = self.settle(node, entry_state, proposal, now) {
                 return Some(verdict);
             }
-            // That life ended meanwhile: the proposal is made again, to a fresh entry.
+            // That lifetime ended meanwhile: the proposal is made again, to a fresh entry.
         }
     }
 
@@ -430,16 +430,16 @@ where
         }
     }
 
-    /// The answer where room was needed and there is none; tells whoever can make some.
+    /// The answer where room was needed and there is none; notifies the sweepers, which can make some.
     #[cold]
     fn no_room(&self, reason: Rejection) -> Verdict {
         self.capacity_signal.notify();
         Verdict::Rejected(reason)
     }
 
-    /// Judges a proposal against the word of a live entry and writes what wins; `None` if it is to be
-    /// refused, or somebody was faster. This is all that nearly every claim needs, so it is straight
-    /// code, and leaves everything else to [`settle`](Self::apply).
+    /// Judges a proposal against the packed state of a live entry and writes what wins; `None` if it is to be
+    /// refused, or another thread was faster. This is all that nearly every claim needs, so it is straight
+    /// code, and leaves everything else to [`apply`](Self::apply).
     #[inline(always)]
     pub(crate) fn apply_fast(
         &self,
@@ -450,7 +450,7 @@ where
     ) -> Option<Verdict> {
         match self.judge_standing(node, packed, proposal, now) {
             Judgement::Keep(Verdict::Rejected(_)) => None,
-            // Who was only heard of may have a tombstone yet.
+            // A node that was only heard of may still have a tombstone.
             Judgement::Keep(_) if proposal.is_rejoin() => None,
             Judgement::Keep(verdict) => Some(verdict),
             Judgement::Write(..)
@@ -468,8 +468,8 @@ where
     /// Replaces exactly this packed state, or says what is there instead. Not inlined: most claims write nothing,
     /// and what they need should fit into the processor's registers.
     ///
-    /// Whoever loses a race stands aside for a moment: the winner, who is likely to have more claims about
-    /// a node that is disputed, has its line meanwhile, instead of sending it to and fro for each of them.
+    /// The loser of a race backs off for a moment. The winner is likely to have more claims about a disputed node, and
+    /// keeps the cache line meanwhile; otherwise the line would move to and fro for each claim.
     #[inline(never)]
     fn write(
         &self,
@@ -486,8 +486,8 @@ where
         Ok(())
     }
 
-    /// Judges a proposal against an entry, last seen as `life`, until it is refused or written; `None`
-    /// once the entry's life is over.
+    /// Judges a proposal against an entry, last seen in this state, until it is refused or written; `None`
+    /// once the entry's lifetime is over.
     #[cold]
     #[inline(never)]
     pub(crate) fn apply(
@@ -537,8 +537,8 @@ where
         now: Timestamp,
     ) -> Result<Verdict, EntryState> {
         // The tombstones again, now that the entry is linked: between the first look and the link the
-        // node may have lived, died and been buried. Its written came before its eviction, its
-        // eviction before our link could succeed, so this look finds it.
+        // node may have joined, died and got a tombstone. The tombstone was written before the node's eviction, and the
+        // eviction came before our link could succeed, so this look finds it.
         let found = self.tombstones.find(node.key());
         let (to, verdict) = match self.judge_by_tombstone(found, proposal, now) {
             Judgement::Write(to, verdict) => (to, verdict),
@@ -547,7 +547,7 @@ where
         if !self.table.reserve() {
             return match node.entry_state() {
                 EntryState::Vacant => Ok(self.no_room(Rejection::AtCapacity)),
-                // Another claim was faster, and may have taken the last place for this very node.
+                // Another claim was faster, and may have taken the last entry for this very node.
                 entry_state => Err(entry_state),
             };
         }
@@ -636,8 +636,8 @@ where
     ) -> Result<Judgement, EntryState> {
         let situation_by_tombstone =
             self.situation_by_tombstone(self.tombstones.find(node.key()), now);
-        // PackedState and tombstone are of one moment only if the packed state stands yet: the node may have been forgotten
-        // meanwhile, and its tombstone opened.
+        // Packed state and tombstone belong to one moment only if the packed state is unchanged: the node may have been
+        // forgotten meanwhile, with its tombstone.
         match node.entry_state() {
             EntryState::Live(still) if still == packed => {
                 let stored = Some(packed);
@@ -687,8 +687,8 @@ where
         now.since(death) <= self.policy.zombie_window
     }
 
-    /// Takes a node out of the table if its packed state is still the judged one. A Dead or Left one is
-    /// buried first, unless its tombstone would be over by then, or it is to be forgotten.
+    /// Takes a node out of the table if its packed state is still the judged one. For a Dead or Left
+    /// one it first writes a tombstone, unless that would have expired by then, or the node is to be forgotten.
     pub(crate) fn evict<'p>(
         &self,
         retiring: &mut Retiring<'p, K, D>,
@@ -791,18 +791,21 @@ mod tests {
     #[test]
     fn claims_refused_under_a_view_of_another_thread_pay_for_no_fence() {
         let tracker = tracker();
-        let (pinned, over) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        let (pinned, is_pinned) = std::sync::mpsc::channel();
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
+            // Dropped when this closure ends, also by a panic: then the other thread ends too.
+            let _over = over;
+            let tracker = &tracker;
+            scope.spawn(move || {
                 let view = tracker.pin();
-                pinned.wait();
-                over.wait();
+                let _ = pinned.send(());
+                let _ = is_over.recv();
                 drop(view);
             });
-            pinned.wait();
-            // Few: each of them lets other threads run first, and on a busy machine that takes its time.
-            let calls = system_calls_of_refused_claims(&tracker, 500);
-            over.wait();
+            is_pinned.recv().unwrap();
+            // Few: each of them yields to other threads first, which takes time on a busy machine.
+            let calls = system_calls_of_refused_claims(tracker, 500);
             assert!(calls <= 10, "{calls} system calls");
         });
         assert_eq!(tracker.update(&0, Claim::alive(1), NOW), Verdict::Joined);

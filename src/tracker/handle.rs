@@ -1,4 +1,4 @@
-//! An owned reference to one life of a node: no hashing, no lookup.
+//! An owned reference to one lifetime of a node: no hashing, no lookup.
 #![forbid(unsafe_code)]
 
 use core::fmt;
@@ -15,12 +15,12 @@ use crate::rule::{Claim, Incarnation, PackedState, Proposal, Verdict};
 use crate::table::{EntryState, Index, Node};
 use crate::time::Timestamp;
 
-/// An owned reference to one life of a node, to be kept where the node is used: no hashing, no
+/// An owned reference to one lifetime of a node, to be kept where the node is used: no hashing, no
 /// lookup, one cache line of the table.
 ///
-/// It keeps the table's memory alive past the tracker, never the node in the table. Once the life
+/// It keeps the table's memory alive past the tracker, never the node in the table. Once the lifetime
 /// it was made in is over (eviction, removal) it says so for ever, also when the node joins again
-/// or its entry serves another node; [`IncarnationTracker::handle`] finds the new life.
+/// or its entry serves another node; [`IncarnationTracker::handle`] finds the new lifetime.
 ///
 /// Each method pins for itself and reads the node's line; those that change the node write what the
 /// tracker's method of that name writes. Judging needs no other node, so none of them walks a chain.
@@ -37,7 +37,7 @@ use crate::time::Timestamp;
 ///
 /// tracker.remove("a:1", Timestamp::ZERO);
 /// assert!(node.is_evicted());
-/// assert_eq!(node.update(Claim::alive(2), Timestamp::ZERO), None, "that life is over");
+/// assert_eq!(node.update(Claim::alive(2), Timestamp::ZERO), None, "that lifetime is over");
 /// # Ok(()) }
 /// ```
 pub struct NodeHandle<K = SocketAddr, D = (), S = RandomState> {
@@ -58,17 +58,17 @@ impl<K: Clone, D, S> Clone for NodeHandle<K, D, S> {
     }
 }
 
-/// A node's place in the table during one life, for side arrays of a program's own data.
+/// A node's index in the table during one lifetime, for side arrays of a program's own data.
 ///
 /// Keep the generation beside the data: a slot with the same index and another generation belongs to
-/// another life.
+/// another lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Slot {
     /// Below [`IncarnationTracker::capacity`]; no other live node has it.
     pub index: usize,
-    /// Tells the lives that used the index apart. Never 0, so what is zero in an array belongs to none.
+    /// Tells apart the lifetimes that used the index. Never 0, so a zero in an array belongs to no node.
     pub generation: u64,
 }
 
@@ -99,14 +99,14 @@ where
         };
         Some(Self {
             index: found.index(),
-            // After the packed state, which is live: it is this life's.
+            // Read after the packed state, which is live, so it is this lifetime's.
             generation: found.generation(),
             key: found.key().clone(),
             tracker: tracker.clone(),
         })
     }
 
-    /// A handle of a life that was found at an index, with this generation and key.
+    /// A handle of a lifetime that was found at an index, with this generation and key.
     pub(crate) fn of(
         tracker: &IncarnationTracker<K, D, S>,
         index: Index,
@@ -132,13 +132,13 @@ where
         &self.key
     }
 
-    /// The node's place in side arrays, during this life.
+    /// The node's slot in side arrays, during this lifetime.
     #[must_use]
     pub fn slot(&self) -> Slot {
         Slot::of(self.index, self.generation)
     }
 
-    /// The node's state; `None` once this life is over. Cost: a pin and one cache line. Wait-free.
+    /// The node's state; `None` once this lifetime is over. Cost: a pin and one cache line. Wait-free.
     #[inline]
     #[must_use]
     pub fn state(&self) -> Option<NodeState> {
@@ -159,13 +159,13 @@ where
         Some(f(node.data()))
     }
 
-    /// Whether this life is over.
+    /// Whether this lifetime is over.
     #[must_use]
     pub fn is_evicted(&self) -> bool {
         self.state().is_none()
     }
 
-    /// Runs `f` on the node if this life still goes on.
+    /// Runs `f` on the node if this lifetime still goes on.
     #[inline(always)]
     fn visit<R>(
         &self,
@@ -178,7 +178,7 @@ where
 
     #[inline(always)]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
-        // Pinned, so the entry can't begin another life: whatever packed state is met belongs to this one.
+        // Pinned, so the entry can't begin another lifetime: any packed state read here belongs to this one.
         self.visit(|view, node, packed| {
             let core = view.core;
             match core.apply_fast(node, packed, proposal, now) {
@@ -188,7 +188,7 @@ where
         })?
     }
 
-    /// As [`IncarnationTracker::update`]; `None` once this life is over, and then the claim is not
+    /// As [`IncarnationTracker::update`]; `None` once this lifetime is over, and then the claim is not
     /// applied: put it to the tracker.
     #[inline]
     #[must_use]
@@ -196,7 +196,7 @@ where
         self.submit(Proposal::claim(claim), now)
     }
 
-    /// As [`IncarnationTracker::hear`]; `None` once this life is over, and then nothing is applied: put
+    /// As [`IncarnationTracker::hear`]; `None` once this lifetime is over, and then nothing is applied: put
     /// it to the tracker.
     #[inline]
     #[must_use]
@@ -204,7 +204,7 @@ where
         self.submit(Proposal::hear(claim), now)
     }
 
-    /// As [`IncarnationTracker::judge`]; `None` once this life is over.
+    /// As [`IncarnationTracker::judge`]; `None` once this lifetime is over.
     #[must_use]
     pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
         let proposal = Proposal::claim(claim);
@@ -219,19 +219,19 @@ where
         })?
     }
 
-    /// As [`IncarnationTracker::confirm`]; `None` once this life is over.
+    /// As [`IncarnationTracker::confirm`]; `None` once this lifetime is over.
     #[must_use]
     pub fn confirm(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
         self.submit(Proposal::confirm(incarnation.into()), now)
     }
 
-    /// As [`IncarnationTracker::rejoin`]; `None` once this life is over.
+    /// As [`IncarnationTracker::rejoin`]; `None` once this lifetime is over.
     #[must_use]
     pub fn rejoin(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
         self.submit(Proposal::rejoin(incarnation.into()), now)
     }
 
-    /// Ends this life, as [`IncarnationTracker::remove`]; `None` if it was over.
+    /// Ends this lifetime, as [`IncarnationTracker::remove`]; `None` if it was over.
     pub fn remove(&self, now: Timestamp) -> Option<NodeState> {
         let removed = self.visit(|view, node, packed| {
             view.take_out_node(node, EntryState::Live(packed), Some(now), |_| true)
@@ -241,12 +241,12 @@ where
         removed
     }
 
-    /// Ends this life if the node is in exactly the expected state, as
+    /// Ends this lifetime if the node is in exactly the expected state, as
     /// [`IncarnationTracker::remove_if`].
     ///
     /// # Errors
     ///
-    /// The state the node is in instead; `None` if this life was over.
+    /// The state the node is in instead; `None` if this lifetime was over.
     pub fn remove_if(
         &self,
         expected: Claim,
@@ -265,13 +265,13 @@ where
         removed
     }
 
-    /// Ends this life without a tombstone, and forgets deaths before it, as
-    /// [`IncarnationTracker::forget`]; `None`, and nothing is forgotten, if it was over. The deaths of later lives are
-    /// none of this handle's business.
+    /// Ends this lifetime without a tombstone, and forgets deaths before it, as
+    /// [`IncarnationTracker::forget`]; `None`, and nothing is forgotten, if it was over. Tombstones of later
+    /// lifetimes of the key are kept.
     pub fn forget(&self) -> Option<NodeState> {
         let removed = self.visit(|view, node, packed| {
             let entry_state = EntryState::Live(packed);
-            // Found while this life goes on, so it is no later life's.
+            // Found while this lifetime goes on, so it is no later lifetime's.
             let found = view.core.tombstones.find(&self.key);
             let removed = view.take_out_node(node, entry_state, None, |_| true).ok()?;
             view.core.tombstones.forget_found(&self.key, found);

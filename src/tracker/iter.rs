@@ -1,24 +1,21 @@
-//! Iteration: a walk over the array of entries up to the highest place in use.
+//! Iteration: a walk over the array of entries up to the highest index in use.
 #![forbid(unsafe_code)]
 
 use core::fmt;
-use core::hash::{BuildHasher, Hash};
 use std::net::SocketAddr;
 
 use super::state::NodeState;
-use super::view::View;
-use crate::hash::RandomState;
 use crate::rule::PackedState;
 use crate::table::{Node, Pinned};
 
-/// The nodes a [`View`] sees, with their states; made by [`View::iter`].
+/// The nodes that a [`View`](crate::View) sees, with their states; made by [`View::iter`](crate::View::iter).
 ///
 /// `for_each` and the other consuming adapters are faster than `next`.
 pub struct ViewIter<'v, K, D> {
     pinned: &'v Pinned<'v, K, D>,
-    /// The next place to look at.
-    place: u32,
-    /// The highest place in use when the iteration began.
+    /// The next index to visit.
+    index: u32,
+    /// The highest index in use when the iteration began.
     end: u32,
 }
 
@@ -26,16 +23,16 @@ impl<'v, K, D> ViewIter<'v, K, D> {
     pub(super) fn new(pinned: &'v Pinned<'_, K, D>) -> Self {
         Self {
             pinned,
-            place: 1,
+            index: 1,
             end: pinned.mark(),
         }
     }
 
     pub(super) fn next_node(&mut self) -> Option<(Node<'v, K, D>, PackedState)> {
-        while self.place <= self.end {
-            let place = self.place;
-            self.place += 1;
-            let found = self.pinned.at(place);
+        while self.index <= self.end {
+            let index = self.index;
+            self.index += 1;
+            let found = self.pinned.at(index);
             if found.is_some() {
                 return found;
             }
@@ -57,7 +54,7 @@ impl<'v, K, D> Iterator for ViewIter<'v, K, D> {
         F: FnMut(B, Self::Item) -> B,
     {
         let mut folded = Some(init);
-        self.pinned.scan(self.place, self.end, |node, packed| {
+        self.pinned.scan(self.index, self.end, |node, packed| {
             if let Some(so_far) = folded.take() {
                 let state = NodeState::new(packed, node.last_update());
                 folded = Some(f(so_far, (node.key(), state)));
@@ -71,7 +68,7 @@ impl<'v, K, D> Iterator for ViewIter<'v, K, D> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some((self.end + 1).saturating_sub(self.place) as usize))
+        (0, Some((self.end + 1).saturating_sub(self.index) as usize))
     }
 }
 
@@ -80,7 +77,7 @@ impl<K, D> core::iter::FusedIterator for ViewIter<'_, K, D> {}
 impl<K, D> fmt::Debug for ViewIter<'_, K, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ViewIter")
-            .field("place", &self.place)
+            .field("index", &self.index)
             .field("end", &self.end)
             .finish_non_exhaustive()
     }
@@ -88,59 +85,48 @@ impl<K, D> fmt::Debug for ViewIter<'_, K, D> {
 
 /// The nodes of a tracker, keys cloned, with their states; made by
 /// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
-pub struct Iter<'t, K = SocketAddr, D = (), S = RandomState> {
-    view: View<'t, K, D, S>,
-    place: u32,
+pub struct Iter<'t, K = SocketAddr, D = ()> {
+    pinned: Pinned<'t, K, D>,
+    index: u32,
     end: u32,
 }
 
-impl<'t, K, D, S> Iter<'t, K, D, S> {
-    pub(super) fn new(view: View<'t, K, D, S>) -> Self {
-        let end = view.pinned.mark();
+impl<'t, K, D> Iter<'t, K, D> {
+    pub(super) fn new(pinned: Pinned<'t, K, D>) -> Self {
+        let end = pinned.mark();
         Self {
-            view,
-            place: 1,
+            pinned,
+            index: 1,
             end,
         }
     }
 }
 
-impl<K, D, S> Iterator for Iter<'_, K, D, S>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    D: Send + Sync + 'static,
-    S: BuildHasher,
-{
+impl<K: Clone, D> Iterator for Iter<'_, K, D> {
     type Item = (K, NodeState);
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut rest = ViewIter {
-            pinned: &self.view.pinned,
-            place: self.place,
+            pinned: &self.pinned,
+            index: self.index,
             end: self.end,
         };
         let next = rest.next().map(|(node, state)| (node.clone(), state));
-        self.place = rest.place;
+        self.index = rest.index;
         next
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some((self.end + 1).saturating_sub(self.place) as usize))
+        (0, Some((self.end + 1).saturating_sub(self.index) as usize))
     }
 }
 
-impl<K, D, S> core::iter::FusedIterator for Iter<'_, K, D, S>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    D: Send + Sync + 'static,
-    S: BuildHasher,
-{
-}
+impl<K: Clone, D> core::iter::FusedIterator for Iter<'_, K, D> {}
 
-impl<K, D, S> fmt::Debug for Iter<'_, K, D, S> {
+impl<K, D> fmt::Debug for Iter<'_, K, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter")
-            .field("place", &self.place)
+            .field("index", &self.index)
             .field("end", &self.end)
             .finish_non_exhaustive()
     }

@@ -65,7 +65,7 @@ impl<'v, K, D, S> Member<'v, K, D, S> {
         }
     }
 
-    /// For those who go on with the node: it, and what it was found as.
+    /// The node and the state it was found in, for operations that go on with it.
     pub(super) fn entry(&self) -> (Node<'v, K, D>, EntryState) {
         (self.node, self.node.entry_state())
     }

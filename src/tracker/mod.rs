@@ -43,7 +43,7 @@ use crate::time::Timestamp;
 ///
 /// Cloning it is cheap: clones share the table. It is `Send + Sync`. Lookups are wait-free and write
 /// nothing, claims about known nodes are compare-and-swap loops, and an eviction never
-/// stops a reader. Only the tombstones lie in a map with locks, one for each part of it. These operations may
+/// stops a reader. Only the tombstones are in a map with locks, one for each shard. These operations may
 /// wait there for each other, and for a sweep (or the writing of a tombstone that makes room) while it looks
 /// through that part: a join while there are tombstones, the writing of a tombstone, and an
 /// [`update`](Self::update) or [`rejoin`](Self::rejoin) that would change an Unconfirmed node.
@@ -78,7 +78,7 @@ impl<K, D, S> Clone for IncarnationTracker<K, D, S> {
 }
 
 impl<K, D, S> Drop for IncarnationTracker<K, D, S> {
-    /// The last one tells the subscribers that nothing will change any more.
+    /// The drop of the last tracker tells the subscribers that nothing will change any more.
     fn drop(&mut self) {
         self.core.notify.remove_owner(self.core.table.domain());
     }
@@ -117,11 +117,14 @@ pub struct WeakTracker<K = SocketAddr, D = (), S = RandomState>(Weak<Core<K, D, 
 
 #[cfg(not(incarnation_loom))]
 impl<K, D, S> WeakTracker<K, D, S> {
-    /// The tracker, while any tracker, handle or subscriber of it is alive.
+    /// The tracker, while a clone of it exists: one of the caller's, of a handle or of a sweeper. A subscriber holds none:
+    /// once it was told that the tracker is [`Closed`](crate::Closed), no tracker comes back.
     #[must_use]
     pub fn upgrade(&self) -> Option<IncarnationTracker<K, D, S>> {
         let core = self.0.upgrade()?;
-        Some(IncarnationTracker { core })
+        core.notify
+            .add_owner_again()
+            .then(|| IncarnationTracker { core })
     }
 }
 
@@ -180,7 +183,7 @@ where
         f(&self.pin())
     }
 
-    /// What is known of a node.
+    /// The state of a node; `None` if it is unknown.
     ///
     /// Cost: a hash, a pin, two or three cache lines. Wait-free; writes nothing to shared memory.
     /// The key may be anything [`Equivalent`] to `K`: a `String`-keyed tracker is read with `&str`.
@@ -208,7 +211,7 @@ where
     }
 
     /// As [`update`](Self::update), with the node's data made by this call if it is what brings the node in. `data`
-    /// takes the place of the builder's function; see [`Builder::data_with`] for when it runs.
+    /// replaces the builder's function; see [`Builder::data_with`] for when it runs.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};
@@ -308,7 +311,7 @@ where
     }
 
     /// First-hand contact with a node: trusted. An unconfirmed node becomes Alive at the higher of
-    /// the stored and the given incarnation; an unknown one is inserted Alive unless it is buried;
+    /// the stored and the given incarnation; an unknown one is inserted Alive unless it has a tombstone;
     /// any other merges Alive by the ordinary rule, so a suspicion stays unless `incarnation` is
     /// above it. Call it for what the node itself said, never for what others say of it.
     ///
@@ -616,15 +619,15 @@ where
 
     /// All nodes with their states, keys cloned. [`View::iter`] lends the keys instead.
     ///
-    /// A node whose life spans the whole iteration is seen exactly once. One that comes or goes
+    /// A node that is in the table for the whole iteration is seen exactly once. One that comes or goes
     /// meanwhile is seen or not; one that is removed and inserted again may be seen more than once.
     /// Each state is one that the node was in at the moment it was read. The iterator is a view: it
     /// is not `Send`, and removed entries wait until it is dropped.
     ///
     /// Cost: a walk over the array of entries, in order: one or two nanoseconds a node, and a clone of its key.
     #[must_use]
-    pub fn iter(&self) -> Iter<'_, K, D, S> {
-        Iter::new(self.pin())
+    pub fn iter(&self) -> Iter<'_, K, D> {
+        Iter::new(self.core.table.pin())
     }
 
     /// How many nodes are in the table: one load. Never more than `hard_limit`.
@@ -645,22 +648,22 @@ where
         self.core.status_counts.read()
     }
 
-    /// How many deaths are remembered.
+    /// How many tombstones there are.
     #[must_use]
     #[doc(alias = "graves")]
     pub fn tombstones(&self) -> usize {
         self.core.tombstones.len()
     }
 
-    /// How many places the table has: each [`Slot::index`] is below it, so side arrays of this
+    /// How many indexes the table has: each [`Slot::index`] is below it, so side arrays of this
     /// length fit every node there can be.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.core.table.capacity()
     }
 
-    /// How many removed entries wait to be used again, for a view to be dropped or for company:
-    /// they are collected by sweeps, by removals once there are enough (32 to 256, by the size of the
+    /// How many removed entries wait to be reused. A view may hold them up, or they wait for more to be
+    /// collected together: they are collected by sweeps, by removals once there are enough (32 to 256, by the size of the
     /// table), and when no free entry is left.
     #[must_use]
     #[doc(alias = "waiting")]
@@ -681,7 +684,7 @@ where
         &self.core.local
     }
 
-    /// An owned reference to a node's present life: no hashing, no lookup; `None` if it is unknown. Keep
+    /// An owned reference to a node's present lifetime: no hashing, no lookup; `None` if it is unknown. Keep
     /// it in the connection object; [`NodeHandle`] has an example.
     ///
     /// Cost: a lookup, a clone of the key and of the tracker.
@@ -706,7 +709,7 @@ where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         let core = &self.core;
-        // SAFETY: by the caller's packed state.
+        // SAFETY: the caller vouches that no entry is removed meanwhile.
         let found = unsafe { core.table.get_unprotected(core.hash(node), node) };
         found.map(|(packed, last_update)| NodeState::new(packed, last_update))
     }

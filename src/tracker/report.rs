@@ -17,7 +17,7 @@ pub enum SweepScope {
     Expiry,
     /// Only Dead and Left nodes past their retention; ends tombstones.
     Dead,
-    /// Only what is too many: above `max_nodes` (or at `hard_limit`, where that is the same), down to
+    /// Only what exceeds the limit: above `max_nodes` (or at `hard_limit`, where that is the same), down to
     /// `max_nodes - eviction_headroom`.
     Capacity,
 }
@@ -66,6 +66,7 @@ pub struct SweepReport {
     pub capacity_evicted: usize,
     /// Tombstones ended after `tombstone_retention`.
     #[doc(alias = "graves_closed")]
+    #[doc(alias = "graves_expired")]
     pub tombstones_expired: usize,
     /// Last updates of nodes, and times of deaths in tombstones, that were more than `max_clock_lead` ahead
     /// of the sweep's clock and were brought back. Not 0: some clock is or was wrong.
@@ -119,7 +120,7 @@ impl fmt::Display for SweepReport {
 /// How far a sweep in slices has come; see [`sweep_slice`](crate::IncarnationTracker::sweep_slice).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepCursor {
-    /// The next place to look at; 0 and 1 are both the start.
+    /// The next index to visit; 0 and 1 are both the start.
     pub(super) place: u32,
 }
 

@@ -1,8 +1,8 @@
 //! The sweep: the time-driven half of the state machine.
 //!
-//! First time: what is too old expires. Then capacity: above `max_nodes`, the least valuable go. Each
+//! The time rules come first: entries that are too old expire. Then capacity: above `max_nodes`, the least valuable go. Each
 //! eviction is a compare-and-swap of exactly the packed state that was judged, so a claim that arrives first
-//! wins, and its node stays. Sweeps hold no lock that anybody waits for; two at once are harmless.
+//! wins, and its node stays. Sweeps hold no lock that another thread waits for; two at once are harmless.
 #![forbid(unsafe_code)]
 
 use core::hash::{BuildHasher, Hash};
@@ -30,7 +30,7 @@ where
     ///
     /// - Unconfirmed for longer than `unconfirmed_timeout`: removed.
     /// - Suspect for longer than `suspect_timeout`: declared Dead. A refutation that arrives first wins.
-    /// - Dead or Left for longer than `dead_retention`: evicted, and buried.
+    /// - Dead or Left for longer than `dead_retention`: evicted, with a tombstone.
     /// - Then, if more than `max_nodes` are left, all above `max_nodes - eviction_headroom` go:
     ///   Unconfirmed first, then Dead and Left; with `evict_alive` then Suspect, then Alive; the oldest last
     ///   updates first. Where `hard_limit` equals `max_nodes` this happens *at* the limit, and makes room for
@@ -107,7 +107,7 @@ where
         report
     }
 
-    /// One slice of the time rules: looks at the next `places` places of the table and moves the
+    /// One slice of the time rules: visits the next `entries` entries of the table and moves the
     /// cursor on, back to the start after the last. For programs that must not spend long at a time.
     ///
     /// ```
@@ -124,18 +124,18 @@ where
     pub fn sweep_slice(
         &self,
         cursor: &mut SweepCursor,
-        places: usize,
+        entries: usize,
         now: Timestamp,
         mut on_swept: impl FnMut(Swept<'_, K, D>),
     ) -> SweepReport {
         let mut report = SweepReport::default();
         let core = self.core();
         core.event_counters.count(Event::Swept);
-        let places = places.max(1);
+        let entries = entries.max(1);
         cursor.place = core.expire(
             SweepScope::Expiry,
             cursor.place,
-            places,
+            entries,
             now,
             &mut report,
             &mut on_swept,
@@ -151,7 +151,7 @@ where
     }
 }
 
-/// A node a sweep dealt with, to be told of once nothing is held any more.
+/// A node that a sweep changed or evicted, reported to the callback once the sweep holds nothing.
 struct Done<'p, K, D> {
     node: Node<'p, K, D>,
     last: NodeState,
@@ -167,7 +167,7 @@ struct Candidate<'p, K, D> {
 }
 
 impl<K, D> Candidate<'_, K, D> {
-    /// Who goes first: the class, then the oldest.
+    /// The order of eviction: by class, then the oldest first.
     fn order(&self) -> (u8, Timestamp, u32) {
         (self.class, self.last_update, self.node.index().get())
     }
@@ -258,12 +258,12 @@ where
         );
     }
 
-    /// The time rules for `places` places from `start`; returns where to go on, 0 at the end.
+    /// The time rules for `entries` entries from index `start`; returns the index to go on from, 0 at the end.
     fn expire(
         &self,
         scope: SweepScope,
         start: u32,
-        places: usize,
+        entries: usize,
         now: Timestamp,
         report: &mut SweepReport,
         on_swept: &mut impl FnMut(Swept<'_, K, D>),
@@ -271,7 +271,7 @@ where
         let pinned = self.table.pin();
         let mark = pinned.mark();
         let start = start.max(1);
-        let last = start.saturating_add(u32::try_from(places - 1).unwrap_or(u32::MAX));
+        let last = start.saturating_add(u32::try_from(entries - 1).unwrap_or(u32::MAX));
         let latest = self.sweep_policy.latest(now);
         let mut retiring = pinned.retiring();
         let mut done = Vec::new();

@@ -77,7 +77,7 @@ const THREE: Bounds = Bounds::new(
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
-            "tombstones::old_claim_against_burial",
+            "tombstones::old_claim_against_tombstone",
             USUAL,
             || world(builder().max_tombstones(2), &[(NODE, Claim::dead(5))]),
             &[
@@ -118,7 +118,7 @@ pub fn models() -> Vec<Model> {
         )
         .with_main(0),
         Model::new(
-            "tombstones::old_claim_against_burial_in_the_middle",
+            "tombstones::old_claim_against_tombstone_in_the_middle",
             USUAL,
             || {
                 let nodes = [(NODE, Claim::dead(5)), (OTHER, Claim::alive(1))];
@@ -137,7 +137,7 @@ pub fn models() -> Vec<Model> {
             stays_dead,
         ),
         Model::new(
-            "tombstones::a_burial_while_other_tombstones_end",
+            "tombstones::a_tombstone_written_while_others_end",
             USUAL,
             || {
                 let builder = builder().max_tombstones(2).tombstone_retention(SHORT).zombie_window(SHORT);
@@ -163,7 +163,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "tombstones::a_burial_whose_unlinking_is_handed_over",
+            "tombstones::an_eviction_whose_unlinking_is_handed_over",
             THREE,
             || {
                 let nodes = [
@@ -177,7 +177,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "tombstones::a_burial_at_the_head_is_handed_over",
+            "tombstones::an_eviction_at_the_head_is_handed_over",
             THREE,
             || {
                 let nodes = [
@@ -236,7 +236,7 @@ pub fn models() -> Vec<Model> {
             stays_dead,
         ),
         Model::new(
-            "tombstones::a_newer_claim_against_a_burial",
+            "tombstones::a_newer_claim_against_a_tombstone",
             Bounds::new(
                 2,
                 1,
@@ -296,7 +296,7 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "tombstones::a_burial_over_a_tombstone_whose_time_is_over",
+            "tombstones::a_tombstone_over_an_expired_one",
             USUAL,
             || {
                 let builder = builder().max_tombstones(2).tombstone_retention(SHORT).zombie_window(SHORT);
@@ -418,7 +418,7 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "tombstones::a_newer_claim_against_two_burials",
+            "tombstones::a_newer_claim_against_two_tombstones",
             Bounds::new(
                 2,
                 0,
@@ -484,7 +484,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "tombstones::forgotten_against_two_burials",
+            "tombstones::forgotten_against_two_tombstones",
             Bounds::new(
                 3,
                 0,

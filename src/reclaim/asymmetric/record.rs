@@ -79,7 +79,7 @@ impl Record {
     }
 
     fn give_back(&self) {
-        // Release: whoever takes it sees the cells as they were left.
+        // Release: the thread that takes it sees the cells as they were left.
         self.taken.store(false, Ordering::Release);
     }
 
@@ -188,7 +188,7 @@ impl Record {
 
     #[inline(always)]
     fn be_idle(&self, idle: u64) {
-        // Release: the reads of this guard happen before whoever finds the record idle goes on
+        // Release: the reads of this guard happen before a thread that finds the record idle goes on
         // to use the entries again. Pinned by `views::lookup_across_unlink_and_recycling`.
         self.epoch.store(idle, Ordering::Release);
     }
@@ -197,7 +197,7 @@ impl Record {
     #[cfg(not(incarnation_loom))]
     pub(super) fn forget_others(&self, me: usize) {
         if self.owner.get() != me {
-            // Whoever takes it finds it as if given back; the flags tell which kind of idle.
+            // The thread that takes it finds it as if given back; the flags tell which kind of idle.
             self.be_idle(if self.others.get() & FENCED == 0 {
                 IDLE
             } else {
