@@ -30,15 +30,15 @@ macro_rules! chapters {
 }
 
 chapters! {
-    getting_started "getting-started" "" "Next: [the rule](super::the_rule)";
-    the_rule "rule" "Previous: [getting started](super::getting_started). " "Next: [consistency](super::consistency)";
-    consistency "consistency" "Previous: [the rule](super::the_rule). " "Next: [patterns](super::patterns)";
-    patterns "patterns" "Previous: [consistency](super::consistency). " "Next: [async](super::async_code)";
-    async_code "async" "Previous: [patterns](super::patterns). " "Next: [sweeping](super::sweeping)";
-    sweeping "sweeping" "Previous: [async](super::async_code). " "Next: [snapshots](super::snapshots)";
-    snapshots "snapshots" "Previous: [sweeping](super::sweeping). " "Next: [limits](super::limits)";
-    limits "limits" "Previous: [snapshots](super::snapshots). " "Next: [migrating](super::migrating)";
-    migrating "migrating" "Previous: [limits](super::limits). " "Next: [Python](super::python)";
-    python "python" "Previous: [migrating](super::migrating). " "Next: [glossary](super::glossary)";
-    glossary "glossary" "Previous: [Python](super::python)" "";
+    getting_started "getting-started" "" "Next: [the rule](crate::guide::the_rule)";
+    the_rule "rule" "Previous: [getting started](crate::guide::getting_started). " "Next: [consistency](crate::guide::consistency)";
+    consistency "consistency" "Previous: [the rule](crate::guide::the_rule). " "Next: [patterns](crate::guide::patterns)";
+    patterns "patterns" "Previous: [consistency](crate::guide::consistency). " "Next: [async](crate::guide::async_code)";
+    async_code "async" "Previous: [patterns](crate::guide::patterns). " "Next: [sweeping](crate::guide::sweeping)";
+    sweeping "sweeping" "Previous: [async](crate::guide::async_code). " "Next: [snapshots](crate::guide::snapshots)";
+    snapshots "snapshots" "Previous: [sweeping](crate::guide::sweeping). " "Next: [limits](crate::guide::limits)";
+    limits "limits" "Previous: [snapshots](crate::guide::snapshots). " "Next: [migrating](crate::guide::migrating)";
+    migrating "migrating" "Previous: [limits](crate::guide::limits). " "Next: [Python](crate::guide::python)";
+    python "python" "Previous: [migrating](crate::guide::migrating). " "Next: [glossary](crate::guide::glossary)";
+    glossary "glossary" "Previous: [Python](crate::guide::python)" "";
 }

@@ -135,7 +135,7 @@ impl Notify {
             self.mark(domain, range);
             self.waiters.notify();
         }
-        if interest % SUBSCRIBER != 0
+        if !interest.is_multiple_of(SUBSCRIBER)
             && let Some(lists) = self.node_waits.get()
         {
             lists[range + 1].notify();

@@ -198,12 +198,11 @@ fn walk<K, D>(
                 }
             } else {
                 rarely();
-                // SAFETY: as above, where it is occupied.
-                if entry_state == EntryState::Vacant
-                    && entry.is_occupied()
-                    && is(unsafe { entry.key() })
-                {
-                    return found(entry, place, entry_state);
+                if entry_state == EntryState::Vacant && entry.is_occupied() {
+                    // SAFETY: as above.
+                    if is(unsafe { entry.key() }) {
+                        return found(entry, place, entry_state);
+                    }
                 }
             }
         }
