@@ -2,13 +2,15 @@
 //!
 //! `key` is how nodes cross over; `number` and `status` how numbers, times and statuses do. `tracker` is
 //! the class that programs use, `node_state`, `verdict`, `snapshot` and `subscriber` are what its methods
-//! return. `deaths` holds death records; `fork` is what makes forks safe.
+//! return. `deaths` holds death records; `oldest_death` tells a
+//! cleanup when it has nothing to do; `fork` is what makes forks safe.
 
 mod deaths;
 mod fork;
 mod key;
 mod node_state;
 mod number;
+mod oldest_death;
 mod snapshot;
 mod status;
 mod subscriber;

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use incarnation::{
     Claim, Incarnation, IncarnationTracker, LocalError, Rejection, Status, SweepScope, Timestamp,
@@ -26,6 +27,7 @@ use crate::node_state::NodeState;
 use crate::number::{
     self, GivenIncarnation, Integer, MAX_INCARNATION, MAX_INCARNATION_JUMP, seconds_of,
 };
+use crate::oldest_death::OldestDeath;
 use crate::snapshot::Snapshot;
 use crate::status;
 use crate::subscriber::Subscriber;
@@ -41,6 +43,10 @@ pub struct Tracker {
     deaths: Mutex<Deaths>,
     hooks: Mutex<Hooks>,
     max_nodes: usize,
+    /// The most nodes that need no eviction: `max_nodes`, or fewer if no other node could join then.
+    enough: usize,
+    dead_retention: Duration,
+    oldest_death: OldestDeath,
     /// Whether nodes that are not dead expire, too.
     has_timeouts: bool,
     evictions: AtomicU64,
@@ -148,6 +154,12 @@ fn is_full(verdict: TableVerdict) -> bool {
     )
 }
 
+/// Whether nodes of this status expire after the retention of dead nodes.
+#[inline]
+fn is_dead(status: Status) -> bool {
+    matches!(status, Status::Dead | Status::Left)
+}
+
 /// The same where only the refusal counts.
 const NOT_VALID: TableVerdict = TableVerdict::Rejected(Rejection::Unconfirmed);
 
@@ -212,6 +224,7 @@ impl Tracker {
         now: Timestamp,
     ) -> TableVerdict {
         let verdict = self.table.update(&named, claim, now);
+        self.note_death(claim, verdict, now);
         self.noted(node.py(), verdict)
     }
 
@@ -221,6 +234,14 @@ impl Tracker {
             self.call_for_a_sweep(py);
         }
         verdict
+    }
+
+    /// After a claim: if it may have left its node dead, the next cleanups look out for that node.
+    #[inline]
+    fn note_death(&self, claim: Claim, verdict: TableVerdict, now: Timestamp) {
+        if is_dead(claim.status()) && verdict.accepted() {
+            self.oldest_death.note(now);
+        }
     }
 
     #[cold]
@@ -271,29 +292,48 @@ impl Tracker {
         )))
     }
 
-    /// Whether a sweep would find nothing to do: no node is too old while none is dead or timed out,
-    /// and none too many up to `max_nodes`. A few loads instead of a walk over all nodes.
-    fn is_clean(&self, scope: SweepScope) -> bool {
-        let counts = self.table.counts();
-        let none_expires = !self.has_timeouts && counts.dead == 0 && counts.left == 0;
-        let none_excess = self.table.len() <= self.max_nodes;
+    /// Whether a sweep would find nothing to do: no node is too old, and there are not too many. A few
+    /// loads instead of a walk over all nodes.
+    fn is_clean(&self, scope: SweepScope, now: Timestamp) -> bool {
+        let none_expires =
+            || !self.has_timeouts && !self.oldest_death.is_due(now, self.dead_retention);
+        let none_excess = || self.table.len() <= self.enough;
         match scope {
-            SweepScope::Capacity => none_excess,
-            SweepScope::Expiry => none_expires,
-            _ => none_expires && none_excess,
+            SweepScope::Capacity => none_excess(),
+            SweepScope::Expiry => none_expires(),
+            _ => none_expires() && none_excess(),
         }
+    }
+
+    /// A sweep of the table. The next cleanups know the oldest dead node that it leaves.
+    fn sweep_table(
+        &self,
+        scope: SweepScope,
+        now: Timestamp,
+        on_swept: impl FnMut(incarnation::Swept<'_, Key, NodeData>),
+    ) -> incarnation::SweepReport {
+        if scope == SweepScope::Capacity || self.has_timeouts {
+            return self.table.sweep_with(scope, now, on_swept);
+        }
+        let sweep = self.oldest_death.begin_sweep();
+        let report = self.table.sweep_with(scope, now, on_swept);
+        self.table.with(|view| {
+            let dead = view.iter().filter(|(_, state)| is_dead(state.status));
+            sweep.end(dead.map(|(_, state)| state.last_update));
+        });
+        report
     }
 
     /// Sweeps without the GIL, and tells the eviction callback.
     fn sweep_scope(&self, py: Python<'_>, scope: SweepScope) -> PyResult<(usize, usize)> {
         let now = self.now(py)?;
-        if self.is_clean(scope) {
+        if self.is_clean(scope, now) {
             return Ok((0, 0));
         }
         let wanted = lock(&self.hooks).eviction.is_some();
         let (expired, excess, removed) = detached(py, || {
             let mut removed = Vec::new();
-            let report = self.table.sweep_with(scope, now, |swept| {
+            let report = self.sweep_table(scope, now, |swept| {
                 if wanted && swept.reason != incarnation::SweepReason::SuspectExpired {
                     removed.push(Removed {
                         node: swept.node.clone(),
@@ -466,12 +506,12 @@ impl Tracker {
                 .transpose()
         };
         let retention = span(dead_node_retention_seconds, "dead_node_retention_seconds")?
-            .unwrap_or(std::time::Duration::from_secs(3600));
+            .unwrap_or(Duration::from_secs(3600));
         let window = span(
             zombie_detection_window_seconds,
             "zombie_detection_window_seconds",
         )?
-        .unwrap_or(std::time::Duration::from_secs(60));
+        .unwrap_or(Duration::from_secs(60));
         let own = match self_incarnation {
             None => 0,
             Some(number) => own_incarnation(number)?,
@@ -517,6 +557,9 @@ impl Tracker {
                 ..Hooks::default()
             }),
             max_nodes,
+            enough: max_nodes.min(hard_limit.saturating_sub(1)),
+            dead_retention: retention,
+            oldest_death: OldestDeath::new(),
             has_timeouts: suspect_timeout_seconds.is_some()
                 || unconfirmed_timeout_seconds.is_some(),
             evictions: AtomicU64::new(0),
@@ -615,6 +658,7 @@ impl Tracker {
         Ok(Verdict(match validated(status, incarnation, true)? {
             Some(claim) => {
                 let verdict = self.table.hear(&named, claim, now);
+                self.note_death(claim, verdict, now);
                 self.noted(node.py(), verdict)
             }
             None => out_of_range(incarnation)?,
@@ -684,18 +728,24 @@ impl Tracker {
             };
             packet.push((node, claim));
         }
-        let mut full = false;
+        let (mut full, mut died) = (false, false);
         let mut answers: Vec<TableVerdict> = Vec::with_capacity(packet.len());
         self.table.with(|view| {
             for (node, claim) in packet {
                 let verdict = match claim {
-                    Ok(claim) => view.update(&node, claim, now),
+                    Ok(claim) => {
+                        died |= is_dead(claim.status());
+                        view.update(&node, claim, now)
+                    }
                     Err(verdict) => verdict,
                 };
                 full |= is_full(verdict);
                 answers.push(verdict);
             }
         });
+        if died {
+            self.oldest_death.note(now);
+        }
         if full {
             self.call_for_a_sweep(py);
         }
@@ -790,7 +840,9 @@ impl Tracker {
                         return Ok(false);
                     }
                     let claim = Claim::new(state.status, incarnation).trusted();
-                    match self.table.update(&named, claim, now) {
+                    let verdict = self.table.update(&named, claim, now);
+                    self.note_death(claim, verdict, now);
+                    match verdict {
                         // The state moved since it was read: its status is to be kept.
                         TableVerdict::Applied { previous } if previous.status() != state.status => {
                             continue;
@@ -1129,7 +1181,12 @@ impl Tracker {
     ) -> PyResult<Bound<'py, PyDict>> {
         let now = self.time_or_now(py, now)?;
         let snapshot = &snapshot.get().0;
-        let merged = detached(py, || self.table.merge(snapshot, now));
+        let merged = detached(py, || {
+            let merged = self.table.merge(snapshot, now);
+            // The snapshot may hold a death of any age.
+            self.oldest_death.note(Timestamp::ZERO);
+            merged
+        });
         let report = PyDict::new(py);
         report.set_item("joined", merged.joined)?;
         report.set_item("applied", merged.applied)?;
@@ -1259,6 +1316,6 @@ fn in_claim(py: Python<'_>, error: PyErr, number: usize) -> PyErr {
 }
 
 /// Seconds of a duration.
-pub fn seconds(duration: std::time::Duration) -> f64 {
+pub fn seconds(duration: Duration) -> f64 {
     seconds_of(Timestamp::ZERO + duration)
 }
