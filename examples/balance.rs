@@ -17,6 +17,9 @@
 //! death was known, or a server that runs was not served again.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod shared;
+
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::error::Error;
@@ -405,6 +408,7 @@ fn run() -> Result<(), AnyError> {
 }
 
 fn main() -> ExitCode {
+    shared::only_help(include_str!("balance.rs"));
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -9,6 +9,9 @@
 //! cargo run --release --example federated
 //! ```
 
+#[macro_use]
+mod shared;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -179,6 +182,7 @@ fn story(mut tell: impl FnMut(&str, &Federation)) -> Result<(), String> {
 }
 
 fn main() -> ExitCode {
+    shared::only_help(include_str!("federated.rs"));
     let told = story(|what, federation| {
         println!("{what}");
         for (datacentre, tracker) in &federation.remotes {

@@ -9,6 +9,9 @@
 //! its list and the tracker are compared. The exit status is 1 if they ever differed, or something did not happen.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod shared;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
@@ -323,6 +326,7 @@ async fn play(
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    shared::only_help(include_str!("foca_cluster.rs"));
     let (event_counters, stop) = (
         Arc::new(EventCounters::default()),
         Arc::new(AtomicBool::new(false)),

@@ -11,6 +11,9 @@
 //! cargo run --release --example hierarchical
 //! ```
 
+#[macro_use]
+mod shared;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -156,6 +159,7 @@ fn story(mut tell: impl FnMut(&str, &Layers)) -> Result<(), String> {
 }
 
 fn main() -> ExitCode {
+    shared::only_help(include_str!("hierarchical.rs"));
     let told = story(|what, layers| {
         println!("{what}");
         let mut parts: Vec<_> = layers.jobs.iter().collect();

@@ -7,6 +7,9 @@
 //! The tracker counts what is rare, anyway; its numbers are handed to the recorder when somebody asks
 //! for the page, so between scrapes they cost nothing.
 
+#[macro_use]
+mod shared;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,6 +20,7 @@ use incarnation::{Claim, Clock, IncarnationTracker, Status};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    shared::only_help(include_str!("metrics.rs"));
     let page = PrometheusBuilder::new().install_recorder()?;
     incarnation::describe_metrics();
 
@@ -49,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(served) => served?,
         Err(_) => return Err("the server panicked".into()),
     }
-    print!("{body}");
+    shared::print(format_args!("{body}"));
 
     let wanted = format!(
         "incarnation_nodes{{tracker=\"peers\",status=\"suspect\"}} {}",

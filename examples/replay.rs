@@ -4,6 +4,9 @@
 //! Exit status 1 on a mismatch, 2 on a file that can't be read.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod shared;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -9,6 +9,9 @@
 //! come and go; the exit status is 1 if a thread ever read the data of another node.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod shared;
+
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
@@ -48,6 +51,7 @@ fn round_trip_of(node: u64) -> u32 {
 }
 
 fn main() -> ExitCode {
+    shared::only_help(include_str!("side_data.rs"));
     let builder = IncarnationTracker::<u64>::builder().max_nodes(NODES as usize);
     let tracker = match builder.data_with(|_node| RoundTrip::default()).build() {
         Ok(tracker) => tracker,

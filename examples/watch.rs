@@ -7,6 +7,9 @@
 //!
 //! The exit status is 1 if a picture differs from the table, or from the other one.
 
+#[macro_use]
+mod shared;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,7 +42,7 @@ struct Picture {
 
 impl Picture {
     /// Takes in what is news, and prints some of it. Says what a subscriber must never be told.
-    fn look(&mut self, who: &str, subscriber: &mut Subscriber<Name>) -> Result<(), String> {
+    fn look(&mut self, name: &str, subscriber: &mut Subscriber<Name>) -> Result<(), String> {
         let mut lines = Vec::new();
         let mut wrong = None;
         let changes = subscriber.drain(|node, change| {
@@ -47,7 +50,7 @@ impl Picture {
             let (told, current) = (change.previous(), change.current());
             if known != told.map(|state| state.claim()) {
                 wrong = Some(format!(
-                    "{who} knew {node} as {known:?}, and was told {change:?}"
+                    "{name} knew {node} as {known:?}, and was told {change:?}"
                 ));
             }
             match current {
@@ -71,7 +74,7 @@ impl Picture {
         {
             self.printed = Some(Instant::now());
             let more = changes - lines.len();
-            println!("{who:>5}: {}{}", lines.join(", "), more_of(more));
+            println!("{name:>5}: {}{}", lines.join(", "), more_of(more));
         }
         Ok(())
     }
@@ -121,6 +124,7 @@ fn write(tracker: &IncarnationTracker<Name>, clock: &Clock, seed: u64, stop: &At
 }
 
 fn main() -> ExitCode {
+    shared::only_help(include_str!("watch.rs"));
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => {
@@ -202,16 +206,16 @@ fn run() -> Result<(), String> {
         .iter()
         .map(|(node, state)| (node, state.claim()))
         .collect();
-    for (who, picture) in [("quick", &quick), ("slow", &slow)] {
+    for (name, picture) in [("quick", &quick), ("slow", &slow)] {
         println!(
-            "{who:>5}: {} looks, {} changes, {} nodes in the end",
+            "{name:>5}: {} looks, {} changes, {} nodes in the end",
             picture.looks,
             picture.changes,
             picture.nodes.len()
         );
         if picture.nodes != table {
             return Err(format!(
-                "{who} ended with {:?}, the table with {table:?}",
+                "{name} ended with {:?}, the table with {table:?}",
                 picture.nodes
             ));
         }

@@ -1,20 +1,19 @@
-//! Whole clusters on virtual time: after any storm of faults all trackers come to agree with the world
-//! and so with each other, failures are found as fast as the papers say, and nobody is accused in
-//! peace. Nothing sleeps, and each run is made by its seed alone.
+//! Whole clusters on virtual time: after any storm of faults all trackers come to agree, failures are found as fast as the
+//! papers say, and no node is accused while nothing is wrong. Nothing sleeps, and a run depends on its seed alone.
 #![forbid(unsafe_code)]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use incarnation_swim::sim::scenario::{Outcome, config, entry_state};
+use incarnation_swim::sim::scenario::{Outcome, config, lifecycle};
 use incarnation_swim::sim::{Memory, World};
 
 const NODES: usize = 256;
 const SEEDS: u64 = 20;
 
-/// Lives of many seeds, on all processors.
-fn lives() -> Vec<Outcome> {
+/// The runs of many seeds, on all processors.
+fn runs() -> Vec<Outcome> {
     let next = AtomicU64::new(0);
     let outcomes = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -26,7 +25,7 @@ fn lives() -> Vec<Outcome> {
                     if seed >= SEEDS {
                         return;
                     }
-                    let outcome = entry_state(NODES, seed);
+                    let outcome = lifecycle(NODES, seed);
                     outcomes.lock().unwrap().push((seed, outcome));
                 }
             });
@@ -44,39 +43,35 @@ fn mean(times: impl Iterator<Item = f64>) -> f64 {
 
 #[test]
 fn twenty_clusters_of_256_nodes_come_through_storms_and_keep_to_the_papers_times() {
-    let lives = lives();
-    assert_eq!(lives.len() as u64, SEEDS);
-    for (seed, entry_state) in lives.iter().enumerate() {
+    let runs = runs();
+    assert_eq!(runs.len() as u64, SEEDS);
+    for (seed, run) in runs.iter().enumerate() {
         let told = Outcome {
             agreement: Vec::new(),
-            ..entry_state.clone()
+            ..run.clone()
         };
         assert!(
-            entry_state.started.is_some_and(|periods| periods <= 10),
+            run.started.is_some_and(|periods| periods <= 10),
             "{seed}: {told:?}"
         );
-        assert_eq!(entry_state.suspicions_in_peace, 0, "{seed}: {told:?}");
-        assert!(entry_state.death_known.is_some(), "{seed}: {told:?}");
+        assert_eq!(run.suspicions_in_peace, 0, "{seed}: {told:?}");
+        assert!(run.death_known.is_some(), "{seed}: {told:?}");
         // The storm was one: nodes that ran were held for dead, and accusations refuted.
         assert!(
-            entry_state.false_deaths > 0 && entry_state.refutations > 0,
+            run.false_deaths > 0 && run.refutations > 0,
             "{seed}: {told:?}"
         );
-        assert!(entry_state.healed.is_some(), "{seed}: {told:?}");
+        assert!(run.healed.is_some(), "{seed}: {told:?}");
     }
     // SWIM, section 3: a failure meets the first probe after e/(e-1) = 1.58 rounds in lockstep.
     // Without lockstep probes of one node come at a rate of one a period: one period until the next
     // begins, and one more until it has failed. The mean of 20 has a deviation of 0.22.
-    let detection = mean(lives.iter().filter_map(|entry_state| entry_state.detection));
+    let detection = mean(runs.iter().filter_map(|run| run.detection));
     assert!((1.4..=2.7).contains(&detection), "{detection} periods");
     // SWIM, section 4.1, and epidemics in general: log n rounds, here with news both in the ping
     // and in the ack.
     let log = (NODES as f64).ln();
-    let dissemination = mean(
-        lives
-            .iter()
-            .filter_map(|entry_state| entry_state.dissemination),
-    );
+    let dissemination = mean(runs.iter().filter_map(|run| run.dissemination));
     assert!(
         (log / 2.0..=log * 1.5).contains(&dissemination),
         "{dissemination} periods"
@@ -85,14 +80,14 @@ fn twenty_clusters_of_256_nodes_come_through_storms_and_keep_to_the_papers_times
 
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_one_another() {
-    let first = entry_state(48, 7);
-    assert_eq!(first, entry_state(48, 7));
-    assert_ne!(first.digest, entry_state(48, 8).digest);
+    let first = lifecycle(48, 7);
+    assert_eq!(first, lifecycle(48, 7));
+    assert_ne!(first.digest, lifecycle(48, 8).digest);
 }
 
 #[test]
 fn dissemination_grows_with_the_logarithm_of_the_group() {
-    let spread = |nodes| mean((0..6).filter_map(|seed| entry_state(nodes, seed).dissemination));
+    let spread = |nodes| mean((0..6).filter_map(|seed| lifecycle(nodes, seed).dissemination));
     let (small, large) = (spread(16), spread(128));
     // ln 128 - ln 16 = 2.1; eight times the time if it grew with the group itself.
     let more = large - small;

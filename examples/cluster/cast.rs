@@ -1,7 +1,7 @@
-//! The nodes that play: where they live, which of them run, and what the trackers of those that run
-//! say of the others. Acts change it, readers and the screen look at it.
+//! The nodes of the play: their addresses, which of them run, and what the trackers of the running ones hold about the
+//! others. Acts change the cast; readers and the screen only read it.
 //!
-//! It knows no state of any node but what it did to it itself; the rest is read from the trackers.
+//! The cast stores what the play did to each node. Every membership state is read from the trackers.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,15 +17,15 @@ use tokio::net::UdpSocket;
 use crate::node::{Node, Surroundings};
 use crate::options::{Play, config};
 
-/// What is enough for the play; a flood of invented nodes meets these limits.
+/// Limits of the trackers: enough for the play, and few enough that a flood of invented nodes reaches them.
 pub const MAX_NODES: usize = 80;
 pub const HARD_LIMIT: usize = 100;
-/// How many periods the dead stay in the table.
+/// For how many periods dead nodes stay in the table.
 pub const RETENTION: u32 = 30;
-/// How many periods a node that was only heard of stays.
+/// For how many periods an unconfirmed node stays in the table.
 pub const UNCONFIRMED: u32 = 8;
 
-/// What the play has done to a node.
+/// What the play last did to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Waiting,
@@ -40,7 +40,7 @@ struct Player {
     socket: Option<UdpSocket>,
     part: Part,
     node: Option<Node>,
-    /// What its earlier runs had counted.
+    /// The counters of its earlier processes.
     past: Vec<Stats>,
 }
 
@@ -49,15 +49,15 @@ pub struct Cast {
     pub config: Config,
     options: Play,
     players: Mutex<Vec<Player>>,
-    /// Where the incarnations outlive their nodes.
+    /// Holds the files of the nodes' incarnations.
     directory: TempDir,
 }
 
-/// What an observer sees of a node.
+/// What an observer's tracker holds about a node.
 pub type Seen = Option<NodeState>;
 
 impl Cast {
-    /// Finds a place for each node, and one for a newcomer.
+    /// Binds a socket for each node, and one for a newcomer.
     pub async fn new(options: &Play) -> io::Result<Self> {
         let mut players = Vec::new();
         for _ in 0..=options.nodes {
@@ -87,12 +87,12 @@ impl Cast {
         self.config.period
     }
 
-    /// The part of datagrams to lose in the act of losses, in percent.
+    /// How many datagrams the act of losses loses, in percent.
     pub fn loss(&self) -> u64 {
         self.options.loss
     }
 
-    /// How many play from the start; the newcomer comes after them.
+    /// How many nodes play from the start. The newcomer has the index after theirs.
     pub fn len(&self) -> usize {
         self.options.nodes as usize
     }
@@ -105,7 +105,7 @@ impl Cast {
         self.players().iter().map(|player| player.part).collect()
     }
 
-    /// The trackers of those that run.
+    /// The trackers of the nodes that run, each with the node's index.
     pub fn trackers(&self) -> Vec<(usize, IncarnationTracker<SocketAddr>)> {
         let players = self.players();
         let running = players
@@ -119,7 +119,7 @@ impl Cast {
             .collect()
     }
 
-    /// What each running observer but itself sees of a player.
+    /// What the tracker of each other running node holds about a player.
     pub fn views_of(&self, player: usize) -> Vec<(usize, Seen)> {
         let address = self.address(player);
         let others = self
@@ -131,12 +131,12 @@ impl Cast {
             .collect()
     }
 
-    /// Whether every running observer sees a player so.
+    /// Whether `so` holds for what every other running node's tracker holds about a player.
     pub fn all_see(&self, player: usize, so: impl Fn(Seen) -> bool) -> bool {
         self.views_of(player).into_iter().all(|(_, seen)| so(seen))
     }
 
-    /// The incarnation a running player is at.
+    /// The incarnation of a running player.
     pub fn incarnation(&self, player: usize) -> Option<u64> {
         let players = self.players();
         let node = players[player].node.as_ref()?;
@@ -155,7 +155,7 @@ impl Cast {
         running.chain(past).map(|stats| counter(&stats)).sum()
     }
 
-    /// Starts a player at the incarnation that its file remembers.
+    /// Starts a player at the incarnation in its file.
     pub async fn start(&self, player: usize) -> io::Result<()> {
         let (address, socket) = {
             let player = &mut self.players()[player];
@@ -199,7 +199,7 @@ impl Cast {
         Some(node)
     }
 
-    /// Ends a player without a packed state.
+    /// Ends a player's process; it tells no other node.
     pub async fn kill(&self, player: usize) {
         if let Some(node) = self.take(player, Part::Killed) {
             node.kill().await;
@@ -215,7 +215,7 @@ impl Cast {
         }
     }
 
-    /// Has a player leave, and stays until it was heard.
+    /// Makes a player leave. Its process ends three periods later, so that the others hear of it.
     pub async fn leave(&self, player: usize) {
         let Some(node) = self.take(player, Part::Left) else {
             return;
@@ -226,5 +226,5 @@ impl Cast {
     }
 }
 
-/// The cast as everybody shares it.
+/// The cast, shared by acts, readers and the screen.
 pub type Shared = Arc<Cast>;

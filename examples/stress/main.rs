@@ -14,6 +14,9 @@
 mod claims;
 mod options;
 mod readers;
+#[macro_use]
+#[path = "../shared/mod.rs"]
+mod shared;
 mod world;
 
 use std::collections::HashMap;
@@ -255,9 +258,9 @@ fn report_memory(
     at_end: Option<usize>,
 ) {
     let claims = world.claims.load(Ordering::Relaxed);
-    print!("resident: {} at the start", mebibytes(at_start));
+    let mut line = format!("resident: {} at the start", mebibytes(at_start));
     if let Some((warm_at, warm)) = warm {
-        print!(", {} after {warm_at} claims", mebibytes(Some(warm)));
+        line += &format!(", {} after {warm_at} claims", mebibytes(Some(warm)));
         if let Some(at_end) = at_end
             && at_end > warm + MAY_GROW
         {
@@ -265,7 +268,7 @@ fn report_memory(
             world.violation(|| format!("memory grew by {grown} bytes after {warm_at} claims"));
         }
     }
-    println!(", {} after {claims}", mebibytes(at_end));
+    println!("{line}, {} after {claims}", mebibytes(at_end));
 }
 
 fn mebibytes(bytes: Option<usize>) -> String {

@@ -1,21 +1,21 @@
-//! Which news to pass on: how often each node's latest state was sent, and nothing of the state.
+//! The gossip queue: of which nodes there is news, and how often each was sent.
 //!
-//! SWIM, section 4.1: piggybacked on the probes, the news sent least often first, each a multiple of
-//! log n times. What is said of a node is read from the tracker when a datagram is filled, so news
-//! coalesces: however often a node's state changes, it waits here once. Bounded by the nodes.
+//! SWIM, section 4.1: news travels on the probes, the news sent least often first, each a multiple of log n times. The
+//! queue holds no states. A node's state is read from the tracker when a datagram is filled, so a node is in the queue at
+//! most once, however often its state changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// A node's place in the order of sending: first those sent least often, of them the latest news.
+/// The order of sending: the news sent least often goes first, and of equals the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     sent: u32,
-    /// Counts down, so that later is smaller.
+    /// Counts down: later news has a smaller number.
     age: u64,
 }
 
-/// The nodes of which there is news.
+/// The nodes of which there is news to send.
 #[derive(Debug)]
 pub(crate) struct Gossip {
     order: BTreeSet<(Turn, SocketAddr)>,
@@ -32,9 +32,9 @@ impl Gossip {
         }
     }
 
-    /// There is news of a node, which was never sent. Of more than `bound` nodes there is none: the
-    /// news sent most often is over then. (Nodes that the table has lost are noticed only when their
-    /// turn comes, so without a bound a flood of short lives would pile up.)
+    /// Queues news of a node, as never sent. If the queue then holds more than `bound` nodes, the news sent most often is
+    /// dropped. (A node that the table has evicted stays in the queue until its turn, so without a bound a flood of
+    /// short-lived nodes would fill the memory.)
     pub(crate) fn announce(&mut self, node: SocketAddr, bound: usize) {
         let turn = Turn {
             sent: 0,
@@ -52,13 +52,13 @@ impl Gossip {
         }
     }
 
-    /// How many nodes there is news of.
+    /// How many nodes are in the queue.
     pub(crate) fn len(&self) -> usize {
         self.turns.len()
     }
 
-    /// Offers the news to `send` in order until it has no more room. News that was sent `limit`
-    /// times, or that `send` says is none, is over.
+    /// Offers the news to `send`, in order, until `send` has no more room. A node leaves the queue once its news was sent
+    /// `limit` times, or `send` returns [`Sent::Void`].
     pub(crate) fn fill(&mut self, limit: u32, mut send: impl FnMut(SocketAddr) -> Sent) {
         let mut handled = Vec::new();
         for &(turn, node) in &self.order {
@@ -79,7 +79,7 @@ impl Gossip {
                     self.turns.insert(node, again);
                     self.order.insert((again, node));
                 }
-                // HashedKey for others.
+                // It waits for other receivers.
                 Sent::Skipped => {
                     self.order.insert((turn, node));
                 }
@@ -91,14 +91,16 @@ impl Gossip {
     }
 }
 
-/// What became of a piece of news that was offered.
+/// What `send` did with a piece of news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
+    /// The news is in the datagram.
     Yes,
-    /// Not for this receiver.
+    /// The news is not for this receiver.
     Skipped,
-    /// It is no news any more.
+    /// The table has nothing to tell of the node any more.
     Void,
+    /// The datagram is full.
     NoRoom,
 }
 
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_sent_goes_first_and_each_goes_as_often_as_the_limit() {
+    fn news_sent_least_often_goes_first_and_is_sent_limit_times() {
         let mut gossip = Gossip::new();
         gossip.announce(node(1), 9);
         assert_eq!(take(&mut gossip, 3, 9), [1]);
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn news_of_one_node_coalesces_and_starts_anew() {
+    fn new_news_of_a_queued_node_replaces_the_old_and_counts_from_zero() {
         let mut gossip = Gossip::new();
         for _ in 0..1000 {
             gossip.announce(node(1), 9);
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_never_news_of_more_nodes_than_the_bound() {
+    fn the_queue_never_holds_more_nodes_than_the_bound() {
         let mut gossip = Gossip::new();
         for port in 1..=100 {
             gossip.announce(node(port), 9);
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_news_goes_and_what_is_skipped_stays() {
+    fn void_news_leaves_the_queue_and_skipped_news_stays() {
         let mut gossip = Gossip::new();
         gossip.announce(node(1), 9);
         gossip.announce(node(2), 9);

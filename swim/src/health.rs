@@ -1,10 +1,11 @@
-//! How well this node itself seems to work: Lifeguard's local health multiplier (Dadgar, Phillips,
-//! Currey, *Lifeguard*, 2018, section IV-A). A node that is slow or badly connected hears nothing from
-//! anybody; it should doubt itself before it accuses others.
+//! This node's own health: Lifeguard's local health multiplier (Dadgar, Phillips, Currey, *Lifeguard*, 2018, section IV-A).
+//!
+//! A node that is slow or badly connected gets few answers. Such a node doubts itself before it accuses others: it probes
+//! more slowly.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// 0: well. Each point makes this node probe that many times slower.
+/// A score from 0 (well) to `max`. A node with the score s waits s + 1 times as long for its probes.
 #[derive(Debug)]
 pub(crate) struct Health {
     score: AtomicU32,
@@ -20,7 +21,7 @@ impl Health {
     }
 
     fn change(&self, by: impl Fn(u32) -> u32) {
-        // Relaxed: a number that orders nothing.
+        // Relaxed: the score is a number by itself; no other memory depends on it.
         let _ = self
             .score
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| {
@@ -28,13 +29,13 @@ impl Health {
             });
     }
 
-    /// A probe was answered.
+    /// Lowers the score: a probe was answered.
     pub(crate) fn better(&self) {
         self.change(|score| score.saturating_sub(1));
     }
 
-    /// A probe failed, a helper was not heard from, a suspicion of this node had to be refuted, or it
-    /// did not run for a while.
+    /// Raises the score: a probe failed, a helper sent no nack, this node had to refute a suspicion, or it did not run for a
+    /// while.
     pub(crate) fn worse(&self) {
         self.change(|score| (score + 1).min(self.max));
     }
@@ -44,7 +45,7 @@ impl Health {
         self.score.load(Ordering::Relaxed)
     }
 
-    /// By what to multiply probe times.
+    /// The factor of the probe times: the score and 1.
     pub(crate) fn factor(&self) -> u32 {
         self.score() + 1
     }
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_within_its_bounds() {
+    fn the_score_stays_between_zero_and_its_maximum() {
         let health = Health::new(2);
         health.better();
         assert_eq!(health.factor(), 1);

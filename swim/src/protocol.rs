@@ -325,7 +325,7 @@ impl Protocol {
             .collect()
     }
 
-    /// What a node is told of another: its claim and, of a suspicion, who accuses.
+    /// What a node is told of another: its claim and, of a suspicion, the accusers.
     pub(crate) fn item(&self, node: SocketAddr, state: NodeState) -> Item {
         let mut item = Item::new(node, state.claim());
         if state.status == Status::Suspect {

@@ -1,4 +1,4 @@
-//! Who accuses a suspected node: Lifeguard's shortening of suspicions (Dadgar, Phillips, Currey, *Lifeguard*, 2018,
+//! The accusers of suspected nodes: Lifeguard's shortening of suspicions (Dadgar, Phillips, Currey, *Lifeguard*, 2018,
 //! section IV-B). One accuser may itself be the faulty one, so its suspicion lasts long; each independent accuser, up to
 //! [`INDEPENDENT`] more, shortens it.
 //!

@@ -3,7 +3,7 @@
 //!
 //! A suspicion began when the tracker says that it did: a further suspicion at the same incarnation
 //! is a duplicate there and leaves its last update alone, so it pushes no end back. (One at a higher incarnation is news: only the
-//! suspect itself rises there, so honest gossip tells of it once.) How long it lasts depends on who accuses: see
+//! suspect itself rises there, so honest gossip tells of it once.) How long it lasts depends on its accusers: see
 //! `suspicions`.
 
 use core::time::Duration;

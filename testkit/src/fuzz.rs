@@ -115,8 +115,8 @@ fn mark_of(bytes: &[u8]) -> Option<Incarnation> {
 pub type SmallSnapshot = Snapshot<u16>;
 
 /// Any bytes as a saved snapshot, and the same bytes as the payload of one: what is read keeps the rules
-/// that every snapshot keeps, whoever wrote it; it can be written and read again; merging it is idempotent, and
-/// whoever merged it lacks nothing of it but what was refused.
+/// that every snapshot keeps, from any writer; it can be written and read again; merging it is idempotent, and
+/// after the merge a tracker lacks nothing of it but what was refused.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Whether the trackers agree with the world, and with each other.
+//! Whether the trackers of all nodes are right about the nodes that run.
 
 use incarnation::{NodeState, Status};
 
@@ -8,18 +8,18 @@ use crate::Protocol;
 /// An observer whose tracker is wrong about a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disagreement {
-    /// Whose tracker.
+    /// The node with the tracker.
     pub observer: usize,
-    /// About whom.
+    /// The node that the tracker is wrong about.
     pub subject: usize,
-    /// What it holds; `None` if it does not know it.
+    /// What the tracker holds; `None` if it does not know the node.
     pub seen: Option<NodeState>,
 }
 
 impl World {
-    /// All that running observers have wrong: of a node that runs they must hold Alive at its very
-    /// incarnation, of one that does not they must hold nothing or that it is gone, and of one that left
-    /// nothing or just that.
+    /// Every pair of a running observer and a node that the observer is wrong about. A tracker is right if it holds a
+    /// running node Alive at the node's own incarnation, a node that left as Left or not at all, and any other node as
+    /// gone or not at all.
     pub fn disagreements(&self) -> impl Iterator<Item = Disagreement> {
         let observers = (0..self.len()).filter_map(|index| Some((index, self.observer(index)?)));
         observers.flat_map(move |(observer, protocol)| {
@@ -34,13 +34,13 @@ impl World {
         })
     }
 
-    /// Whether every tracker holds what is so.
+    /// Whether every tracker is right about every node.
     #[must_use]
     pub fn agrees(&self) -> bool {
         self.disagreements().next().is_none()
     }
 
-    /// The part of all (observer, node) pairs that are right.
+    /// The share of (observer, node) pairs that are right, from 0 to 1.
     #[must_use]
     pub fn agreement(&self) -> f64 {
         let observers = (0..self.len()).filter(|index| self.observer(*index).is_some());
@@ -48,7 +48,7 @@ impl World {
         1.0 - self.disagreements().count() as f64 / pairs.max(1) as f64
     }
 
-    /// Observers that hold a running node for dead.
+    /// The number of (observer, node) pairs where a running node is held Dead or Left.
     #[must_use]
     pub fn false_deaths(&self) -> usize {
         let wrong = self.disagreements();

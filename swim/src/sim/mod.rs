@@ -1,11 +1,12 @@
-//! The protocol on virtual time: any number of nodes over a network with seeded faults. It runs the
-//! very code that runs on sockets; only time and datagrams are simulated, so nothing sleeps, and the
-//! same seed gives the same run, datagram for datagram. For tests, the `simulate` example, and whoever
-//! wants to see what a change of the protocol does.
+//! The protocol on virtual time: any number of nodes over a network with seeded faults.
+//!
+//! A simulation runs the same code as a node on sockets. Only time and datagrams are simulated: nothing sleeps, and the
+//! same seed gives the same run, datagram for datagram. Tests and the `simulate` example use it.
 
 mod agreement;
 mod network;
 pub mod scenario;
+pub mod traffic;
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -21,15 +22,15 @@ pub use network::Network;
 
 use crate::{Config, Datagram, Protocol, Stats};
 
-/// What a socket's buffer holds while its process does not run.
+/// How many datagrams a socket's buffer holds while its process does not run.
 const BACKLOG: usize = 1000;
 
-/// What a restarted node remembers of its life before.
+/// What a restarted node remembers of its last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// It had its incarnation on disk, and comes back above it by what its peers may ask.
+    /// Its incarnation: the node has it on disk and starts 5 above it.
     Persisted,
-    /// Nothing: it comes back at incarnation 0.
+    /// Nothing: the node starts at incarnation 0.
     Lost,
 }
 
@@ -38,26 +39,26 @@ pub enum Memory {
 pub struct World {
     now: Timestamp,
     config: Config,
-    /// How the network behaves; change it at will.
+    /// How the network behaves. It may be changed at any time.
     pub network: Network,
     nodes: Vec<Node>,
     queue: BinaryHeap<Reverse<Event>>,
     events: u64,
     random: Pcg64Mcg,
     digest: u64,
-    /// What nodes that were killed had counted.
+    /// The counters of processes that have ended.
     past: Vec<Stats>,
     /// Datagrams and bytes sent, to nodes of this world and to other addresses.
     to_nodes: Traffic,
     to_strangers: Traffic,
 }
 
-/// What was sent.
+/// A number of datagrams and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// How many datagrams.
     pub datagrams: u64,
-    /// How many bytes they had together.
+    /// The bytes of all of them.
     pub bytes: u64,
 }
 
@@ -65,11 +66,11 @@ pub struct Traffic {
 struct Node {
     address: SocketAddr,
     protocol: Option<Protocol>,
-    /// How often it was started.
+    /// How often the node was started.
     runs: u32,
-    /// The number of the event that wakes it next; an earlier one is void.
+    /// The number of the event that wakes the node next. Timers with other numbers have no effect.
     timer: u64,
-    /// When it is.
+    /// The time of that event.
     wakes: Timestamp,
     backlog: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// The incarnation at the end of its last run.
@@ -77,7 +78,7 @@ struct Node {
     has_left: bool,
 }
 
-/// Ordered by time, then by when it was planned: nothing else may decide.
+/// Events are ordered by time, then by the order in which they were planned.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     at: Timestamp,
@@ -98,7 +99,7 @@ enum What {
 }
 
 impl World {
-    /// A world of nodes that do not run yet.
+    /// Makes a world of nodes, none of which runs yet.
     #[must_use]
     pub fn new(nodes: usize, config: Config, seed: u64) -> Self {
         let node = |index| Node {
@@ -126,13 +127,13 @@ impl World {
         }
     }
 
-    /// What nodes have sent to nodes of this world, running or not.
+    /// What the nodes have sent to nodes of this world, running or not.
     #[must_use]
     pub const fn to_nodes(&self) -> Traffic {
         self.to_nodes
     }
 
-    /// What nodes have sent to addresses that no node of this world has.
+    /// What the nodes have sent to addresses that no node of this world has.
     #[must_use]
     pub const fn to_strangers(&self) -> Traffic {
         self.to_strangers
@@ -143,13 +144,13 @@ impl World {
         self.arrive(node, from, bytes);
     }
 
-    /// The time.
+    /// The virtual time.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// What all nodes run with.
+    /// The configuration of all nodes.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
@@ -161,7 +162,7 @@ impl World {
         self.nodes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no nodes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -173,13 +174,13 @@ impl World {
         self.nodes[node].address
     }
 
-    /// A node, if it runs (or is paused).
+    /// A node's protocol; `None` if the node does not run. A paused node has one.
     #[must_use]
     pub fn node(&self, node: usize) -> Option<&Protocol> {
         self.nodes[node].protocol.as_ref()
     }
 
-    /// A number that stands for everything that has happened: two runs with the same are the same.
+    /// A hash of everything that has happened: two equal runs have equal digests.
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.digest
@@ -214,7 +215,7 @@ impl World {
             .local_incarnation(incarnation)
             .max_nodes(size)
             .max_tombstones(size)
-            // Independent of what other threads do, so that each run is the same.
+            // A reclaimer of its own: what other threads do cannot change the run.
             .reclaimer(Reclaimer::private())
             .build()
             .expect("limits that don't contradict each other");
@@ -233,7 +234,7 @@ impl World {
         self.wake(node);
     }
 
-    /// Ends a node without a packed state.
+    /// Ends a node's process; it tells no other node.
     pub fn kill(&mut self, node: usize) {
         let this = &mut self.nodes[node];
         if let Some(protocol) = this.protocol.take() {
@@ -243,7 +244,7 @@ impl World {
         this.backlog = None;
     }
 
-    /// Has a node leave on purpose. It stays to pass that on until it is killed.
+    /// Makes a node leave on purpose. Its process goes on, to tell the other nodes, until it is killed.
     pub fn leave(&mut self, node: usize) {
         let mut out = Vec::new();
         let this = &mut self.nodes[node];
@@ -254,13 +255,13 @@ impl World {
         self.transmit(node, out);
     }
 
-    /// Stops a node's process; what is sent to it waits in its socket.
+    /// Stops a node's process. Datagrams to it wait in its socket's buffer.
     pub fn pause(&mut self, node: usize) {
         self.nodes[node].backlog.get_or_insert_default();
     }
 
-    /// Lets it go on: first its timer, then what it missed, which is the order that fools a failure
-    /// detector best.
+    /// Lets a paused node go on. Its timer runs before the datagrams that waited: of all orders, this one misleads a failure
+    /// detector most.
     pub fn resume(&mut self, node: usize) {
         let Some(backlog) = self.nodes[node].backlog.take() else {
             return;
@@ -271,7 +272,7 @@ impl World {
         }
     }
 
-    /// Lets time pass.
+    /// Lets this much time pass.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self
@@ -293,8 +294,8 @@ impl World {
         self.now = end;
     }
 
-    /// Lets periods pass, calling `each` after each of them, until it says to stop; how many passed,
-    /// or `None` if it did not say so within `limit`.
+    /// Lets periods pass and calls `each` after each of them, until `each` returns true. Returns how many periods passed, or
+    /// `None` if `each` did not return true within `limit` periods.
     pub fn run_periods(
         &mut self,
         limit: u32,
@@ -400,7 +401,7 @@ impl World {
     }
 }
 
-/// Timers are no finer than this.
+/// The resolution of timers.
 const TICK: Duration = Duration::from_millis(1);
 const PORT: u16 = 7946;
 const FIRST: u32 = 0x0a00_0001;

@@ -5,22 +5,22 @@ use core::time::Duration;
 use rand::Rng;
 use rand_pcg::Pcg64Mcg;
 
-/// How datagrams fare. All chances are between 0 and 1.
+/// The faults of a network. All chances are between 0 and 1.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// The chance that a datagram is lost.
     pub loss: f64,
-    /// The chance that it arrives twice.
+    /// The chance that a datagram arrives twice.
     pub duplication: f64,
-    /// The chance that it takes up to twenty times longer than others, and so is overtaken.
+    /// The chance that a datagram takes up to twenty times as long, so that later ones overtake it.
     pub reordering: f64,
-    /// The shortest time it takes.
+    /// The shortest time that a datagram takes.
     pub delay: Duration,
-    /// How much longer it may take; all times between are equally likely.
+    /// How much longer a datagram may take. All times in between are equally likely.
     pub jitter: Duration,
-    /// By node: only those on the same side hear each other.
+    /// By node: its side of a partition. Only nodes of the same side hear each other.
     sides: Vec<u8>,
-    /// By node: the only node that it hears; `None` hears all.
+    /// By node: the only node that it hears; `None` if it hears all.
     hears_only: Vec<Option<usize>>,
 }
 
@@ -38,24 +38,24 @@ impl Network {
         }
     }
 
-    /// Cuts the network in two: `apart` says which nodes are on the other side.
+    /// Cuts the network in two: the nodes for which `apart` is true, and the others.
     pub fn split(&mut self, apart: impl Fn(usize) -> bool) {
         for (node, side) in self.sides.iter_mut().enumerate() {
             *side = u8::from(apart(node));
         }
     }
 
-    /// Makes a node half-deaf: it hears only what `only` sends. The others still hear it.
+    /// Makes a node half-deaf: it hears only what the node `only` sends. All others still hear it.
     pub fn deafen(&mut self, node: usize, only: usize) {
         self.hears_only[node] = Some(only);
     }
 
-    /// Joins the parts, and ends all other faults.
+    /// Ends the partition and all other faults.
     pub fn heal(&mut self) {
         *self = Self::new(self.sides.len());
     }
 
-    /// When a datagram arrives: never, once or twice.
+    /// After which delays a datagram arrives: never, once or twice.
     pub(crate) fn carry(
         &self,
         from: usize,
@@ -63,7 +63,7 @@ impl Network {
         random: &mut Pcg64Mcg,
     ) -> [Option<Duration>; 2] {
         let mut chance = |of: f64| unit(random) < of;
-        // Draws do not depend on outcomes, so that a fault more changes nothing else.
+        // The same numbers are drawn whatever comes of them, so that one more fault changes nothing else.
         let (lost, doubled) = (chance(self.loss), chance(self.duplication));
         let slowed = [chance(self.reordering), chance(self.reordering)];
         let delays = slowed.map(|slow| {

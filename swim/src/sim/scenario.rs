@@ -1,5 +1,5 @@
-//! The life of a cluster as tests and the `simulate` example play it: a simultaneous start, a death
-//! whose detection is timed, a storm of every fault there is, and peace again.
+//! One run of a cluster through all of its faults, for tests and the `simulate` example: all nodes start at once, one node
+//! dies and its detection is timed, then come loss, a partition, freezes and restarts, and then peace.
 
 use core::time::Duration;
 
@@ -8,38 +8,38 @@ use incarnation::{Status, Timestamp};
 use super::{Memory, World};
 use crate::Config;
 
-/// What came of a [`life`].
+/// The result of a [`lifecycle`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Periods until all trackers held all nodes Alive after a start at once; `None`: not in time.
+    /// Periods from the start until all trackers held all nodes Alive; `None`: not within 100.
     pub started: Option<u32>,
-    /// Suspicions before anything was wrong.
+    /// Suspicions raised before the first fault.
     pub suspicions_in_peace: u64,
-    /// Periods from a death to the first suspicion anywhere.
+    /// Periods from the death to the first suspicion in any tracker.
     pub detection: Option<f64>,
-    /// Periods from the first suspicion to the last survivor's.
+    /// Periods from the first suspicion until the last survivor held the node Suspect.
     pub dissemination: Option<f64>,
-    /// Periods from the death until every survivor held it Dead.
+    /// Periods from the death until every survivor held the node Dead.
     pub death_known: Option<u32>,
-    /// (Observer, node) pairs of running nodes held for dead when the storm ended.
+    /// (Observer, node) pairs where a running node was held Dead or Left when the storm ended.
     pub false_deaths: usize,
-    /// Periods from the end of the storm until all trackers were right.
+    /// Periods from the end of the storm until all trackers were right; `None`: not within 100.
     pub healed: Option<u32>,
-    /// Refutations made.
+    /// Accusations that nodes refuted.
     pub refutations: u64,
     /// Datagrams sent.
     pub datagrams: u64,
-    /// The run in a number: see [`World::digest`].
+    /// A hash of the run: see [`World::digest`].
     pub digest: u64,
-    /// The part of all pairs that were right, after each period.
+    /// After each period, the share of (observer, node) pairs that were right.
     pub agreement: Vec<f64>,
-    /// At which period what began.
+    /// The period at which each phase began.
     pub marks: Vec<(u32, &'static str)>,
 }
 
-/// The first few nodes, by way of which all join. None of them dies for good.
+/// All nodes join by way of these. None of them dies for good.
 const SEEDS: [usize; 3] = [0, 1, 2];
-/// How many periods each stage may take.
+/// How many periods each phase may take.
 const PATIENCE: u32 = 100;
 
 /// The configuration that the simulation uses: periods of a second.
@@ -52,9 +52,10 @@ pub fn config() -> Config {
     }
 }
 
-/// Plays a whole life of `nodes` nodes (at least 16) with all choices made by `seed`.
+/// Runs a cluster of `nodes` nodes (at least 16) from its start through all faults until it has healed, with all choices
+/// made by `seed`.
 #[must_use]
-pub fn entry_state(nodes: usize, seed: u64) -> Outcome {
+pub fn lifecycle(nodes: usize, seed: u64) -> Outcome {
     let mut play = Play {
         world: World::new(nodes, config(), seed),
         agreement: Vec::new(),
@@ -102,7 +103,7 @@ impl Play {
         self.marks.push((self.agreement.len() as u32, what));
     }
 
-    /// A node that runs and is no seed.
+    /// Picks a node that runs and is not a seed.
     fn pick(&mut self) -> usize {
         let others = self.world.len() - SEEDS.len();
         loop {
@@ -113,7 +114,7 @@ impl Play {
         }
     }
 
-    /// A period later: whether all trackers are right.
+    /// Runs for a period. Returns whether all trackers are right after it.
     fn period(&mut self) -> bool {
         self.world.run(self.world.config().period);
         let agreement = self.world.agreement();
@@ -131,9 +132,9 @@ impl Play {
         (1..=PATIENCE).find(|_| self.period())
     }
 
-    /// Kills a node and reads from the trackers' last updates who suspected it when.
+    /// Kills a node. Reads from the trackers' last updates when each of them suspected it.
     fn time_death(&mut self, victim: usize) -> (Option<f64>, Option<f64>, Option<u32>) {
-        // At no special moment of anybody's period.
+        // The death comes at a random moment of the nodes' periods.
         let pause = self
             .world
             .config()
@@ -151,7 +152,7 @@ impl Play {
                     continue;
                 };
                 let state = protocol.tracker().get(&address);
-                // A suspicion outlasts many periods, so each is seen with its own last update.
+                // A suspicion lasts for many periods, so none is missed between two of them.
                 if let Some(state) = state
                     && state.status == Status::Suspect
                 {
@@ -172,8 +173,8 @@ impl Play {
         )
     }
 
-    /// Loss, duplication, reordering, a partition, nodes that freeze, die, come back with and
-    /// without memory, and leave; all at once, for longer than a suspicion lasts.
+    /// Loss, duplication, reordering and a partition, while nodes freeze, die, restart with and without memory, and leave.
+    /// It lasts longer than a suspicion.
     fn storm(&mut self, dead: usize) {
         let half = self.world.len() / 2;
         let storm = self

@@ -5,7 +5,7 @@
 //! - A death is buried *before* it is known whether the eviction succeeds. If a claim is faster, the
 //!   tombstone of a state the node really was in is there for a moment, and stays beside the living node if
 //!   there was one before.
-//! - Who joins ends the tombstone below its packed state *after* it has joined. Until then the tombstone may be found.
+//! - A join removes the tombstone below its packed state *after* the node has joined. Until then the tombstone may be found.
 //!
 //! Both only ever concern a state that the node was in, and only while the operations
 //! responsible go on; so this works out from the spans when that was. Everything else is demanded.

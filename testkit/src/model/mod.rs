@@ -211,7 +211,7 @@ impl<K: Ord + Clone> Model<K> {
     }
 
     /// At the limit the oldest eighth of the tombstones goes, at least one. Which of equally old ones is
-    /// open: who sets a limit that is reached must see to it that no two deaths are of one time.
+    /// open: a caller that sets a limit which is reached must see to it that no two deaths are of one time.
     fn make_room_for_a_tombstone(&mut self) {
         let max = self.rules.max_tombstones;
         if self.tombstones() < max {

@@ -1,6 +1,6 @@
 //! The model's sweep.
 //!
-//! Where the design leaves an order open (which of equally old nodes goes, who is buried first), the
+//! Where the design leaves an order open (which of equally old nodes goes, which gets its tombstone first), the
 //! caller says what the real sweep did, and the model does the same as far as the rules allow it.
 
 use incarnation::{Status, SweepReason, SweepScope, Timestamp};
