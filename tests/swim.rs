@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use incarnation_swim::sim::scenario::{Outcome, config, lifecycle};
+use incarnation_swim::sim::traffic::traffic;
 use incarnation_swim::sim::{Memory, World};
 
 const NODES: usize = 256;
@@ -250,4 +251,22 @@ fn a_half_deaf_node_has_hardly_any_healthy_one_held_dead() {
         world.total(|s| s.refutations)
     );
     assert!(events <= 30, "{events} times");
+}
+
+#[test]
+fn no_node_sends_much_over_a_blip_a_lossy_hour_and_a_rolling_restart() {
+    let run = traffic(16, 1);
+    assert!(
+        run.healed.is_some_and(|periods| periods <= 20),
+        "{:?}",
+        run.healed
+    );
+    // In the first periods all nodes join by way of two.
+    let blip = run.marks[1].0 as usize;
+    let (start, later) = run.busiest.split_at(blip);
+    let peaks = (start.iter().max(), later.iter().max());
+    assert!(
+        peaks.0 <= Some(&80) && peaks.1 <= Some(&40) && peaks.1 > Some(&0),
+        "{peaks:?}"
+    );
 }

@@ -104,20 +104,3 @@ impl Run {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_node_shouts_over_a_blip_a_lossy_hour_and_a_rolling_restart() {
-        let found = traffic(12, 1);
-        assert!(
-            found.healed.is_some_and(|periods| periods <= 20),
-            "{:?}",
-            found.healed
-        );
-        let peak = found.busiest.iter().max();
-        assert!(peak.is_some_and(|peak| (3..=60).contains(peak)), "{peak:?}");
-    }
-}
