@@ -132,7 +132,7 @@ fn kind(verdict: Verdict) -> &'static str {
             Rejection::UnknownNode => "unknown node",
             Rejection::AtCapacity => "at capacity",
             Rejection::PendingReclaim => "pending reclaim",
-            Rejection::Tombstone { .. } => "buried",
+            Rejection::Tombstone { .. } => "tombstone",
             Rejection::Zombie { .. } => "zombie",
             _ => "another reason",
         },
@@ -149,5 +149,5 @@ fn the_seeds_of_operations_meet_every_verdict() {
         let verdicts = lockstep::run(&setup, &steps).unwrap();
         met.extend(verdicts.into_iter().map(kind));
     }
-    assert_eq!(met.len(), 12, "{met:?}");
+    assert_eq!(met.len(), 13, "{met:?}");
 }

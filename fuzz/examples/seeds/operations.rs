@@ -251,20 +251,20 @@ pub fn seeds() -> Seeds {
         step[5] = 203;
     }
     [
-        ("entry_state", input(ROOMY, &entry_state)),
+        ("lifetime", input(ROOMY, &entry_state)),
         (
-            "entry_state-of-the-jumpy",
+            "lifetime-of-the-jumpy",
             input(setup(&[(11, 1), (14, 1), (13, 1)]), &entry_state),
         ),
         (
-            "entry_state-where-nothing-is-remembered",
+            "lifetime-where-nothing-is-remembered",
             input(setup(&[(8, 1)]), &entry_state),
         ),
         (
-            "entry_state-where-tombstones-end-at-once",
+            "lifetime-where-tombstones-end-at-once",
             input(setup(&[(9, 1)]), &entry_state),
         ),
-        ("entry_state-out-of-order", input(ROOMY, &back)),
+        ("lifetime-out-of-order", input(ROOMY, &back)),
         ("limits", input(setup(&[(4, 2), (10, 1)]), &limits)),
         (
             "limits-of-a-first-incarnation",
