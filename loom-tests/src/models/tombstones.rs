@@ -319,9 +319,9 @@ pub fn models() -> Vec<Model> {
             "tombstones::a_join_ends_a_tombstone_while_the_joiner_dies",
             Bounds::new(
                 2,
-                1,
-                "the death lies as a whole between the join and the end of its tombstone, which takes one; \
-                 the plain arm cuts the burial, too",
+                0,
+                "the death lies as a whole between the join and the end of its tombstone, which takes one; the plain arm \
+                 cuts the burial, too. With shadows, one more preemption takes minutes",
             ),
             only_a_tombstone,
             &[
