@@ -12,7 +12,7 @@ use crate::{Actor, RTTS, ring_of};
 /// What a member carries for its time in the table.
 #[derive(Default)]
 pub struct Carried {
-    /// Written when a member comes or renews its identity; read by whoever looks for a label.
+    /// Written when a member comes or renews its identity; read by lookups of a label.
     labels: Mutex<Vec<String>>,
     rtts: Mutex<Rtts>,
     /// The ring plus one, or 0: what requests read without a lock.

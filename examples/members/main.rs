@@ -5,6 +5,9 @@
 
 mod after;
 mod before;
+#[macro_use]
+#[path = "../shared/mod.rs"]
+mod shared;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -62,24 +65,24 @@ fn compare(random: &mut fastrand::Rng) -> Result<usize, String> {
     let now = Timestamp::ZERO;
     let mut answers = 0;
     for step in 0..20_000 {
-        let who = actor(random.u64(..50), random.u64(..20));
+        let node = actor(random.u64(..50), random.u64(..20));
         let same = match random.u8(..8) {
-            0 | 1 => old.up(&who) == new.up(&who, now),
-            2 => old.down(&who) == new.down(&who, now),
+            0 | 1 => old.up(&node) == new.up(&node, now),
+            2 => old.down(&node) == new.down(&node, now),
             3 | 4 => {
                 let millis = random.u16(..20);
-                old.replied(&who.addr, millis);
-                new.replied(&who.addr, millis);
+                old.replied(&node.addr, millis);
+                new.replied(&node.addr, millis);
                 true
             }
             5 => sorted(old.closest()) == sorted(new.closest()),
             6 => sorted(old.labelled("zone-1")) == sorted(new.labelled("zone-1")),
-            _ => old.is_up(&who.addr) == new.is_up(&who.addr),
+            _ => old.is_up(&node.addr) == new.is_up(&node.addr),
         };
         if !same {
             return Err(format!(
                 "step {step}: the answers about {} differ",
-                who.addr
+                node.addr
             ));
         }
         answers += 1;
