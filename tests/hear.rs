@@ -221,17 +221,24 @@ fn invented_nodes_said_twice_keep_no_real_node_out() {
 
 mod stalling {
     use std::cell::Cell;
+    use std::hash::{Hash, Hasher};
     use std::sync::{Mutex, PoisonError, mpsc};
 
     thread_local! {
-        /// At which of its next comparisons this thread stands still; 0: at none.
+        /// At which of its next comparisons this thread pauses; 0: at none.
         pub(crate) static STALL_AT: Cell<u32> = const { Cell::new(0) };
     }
     pub(crate) static STALLED: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
     pub(crate) static GO_ON: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
 
-    #[derive(Clone, Debug, Eq, Hash)]
+    #[derive(Clone, Debug, Eq)]
     pub(crate) struct Key(pub(crate) u32);
+
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
 
     impl PartialEq for Key {
         fn eq(&self, other: &Self) -> bool {
