@@ -353,6 +353,10 @@ mod tests {
         ]
     }
 
+    #[allow(
+        clippy::manual_hash_one,
+        reason = "the calls of a table, which does the same"
+    )]
     fn hash(key: &(impl Hash + ?Sized)) -> u64 {
         let mut hasher = RandomState::with_seeds(SEEDS).build_hasher();
         key.hash(&mut hasher);
@@ -402,6 +406,10 @@ mod tests {
     /// How far a hash is from random, where a table looks at it: the number of keys whose high half is another
     /// key's too, and the sum of squares of how many keys fall to each of 2^16 heads by the low bits of that half,
     /// and by its high bits. All in units of what a random function is expected to give.
+    #[allow(
+        clippy::manual_hash_one,
+        reason = "the calls of a table, which does the same"
+    )]
     fn unevenness<S: BuildHasher, K: Hash>(state: &S, key: &dyn Fn(u64) -> K) -> [f64; 3] {
         let mut halves: Vec<u32> = (0..KEYS)
             .map(|number| {

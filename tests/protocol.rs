@@ -60,7 +60,7 @@ fn deliver(nodes: &[&Protocol], from: &Protocol, out: Vec<Datagram>, now: Timest
 fn run(nodes: &[&Protocol], from: Timestamp, periods: u32) -> Timestamp {
     let mut now = from;
     for _ in 0..periods * 10 {
-        now = now + PERIOD / 10;
+        now += PERIOD / 10;
         for node in nodes {
             let mut out = Vec::new();
             node.handle_timer(now, &mut out);
@@ -181,7 +181,7 @@ fn a_refutation_too_far_ahead_for_gossip_is_learned_by_contact() {
     let mut now = T0;
     // Every other period the probe goes to a node that waits for contact.
     for _ in 0..30 {
-        now = now + PERIOD / 10;
+        now += PERIOD / 10;
         let mut out = Vec::new();
         node.handle_timer(now, &mut out);
         for datagram in out {
@@ -205,7 +205,7 @@ fn an_unreachable_node_is_never_accused_and_leaves_the_table() {
     let mut probes = 0;
     // Long enough for the rounds of a node that doubts its own network, which come more rarely.
     for _ in 0..500 {
-        now = now + PERIOD / 10;
+        now += PERIOD / 10;
         let mut out = Vec::new();
         node.handle_timer(now, &mut out);
         probes += out
@@ -234,7 +234,7 @@ fn a_joining_node_asks_its_seeds_and_accuses_nobody() {
     contact(&node, seed, 0, T0);
     let mut now = T0;
     for _ in 0..60 {
-        now = now + PERIOD;
+        now += PERIOD;
         node.handle_timer(now, &mut out);
     }
     assert_eq!(node.phase(), Phase::Joining);
@@ -257,7 +257,7 @@ fn suspicions_end_on_time_however_often_they_are_repeated() {
     let mut now = T0;
     while claim(&node, victim) == Some(Claim::suspect(5)) {
         assert!(now.since(T0) <= longest + PERIOD, "starved");
-        now = now + PERIOD / 20;
+        now += PERIOD / 20;
         gossip(&node, accuser, &[(victim, Claim::suspect(5))], now);
         node.handle_timer(now, &mut out);
     }
@@ -492,7 +492,7 @@ fn a_split_heals_even_after_the_dead_were_forgotten() {
     for side in [[0, 2, 4], [1, 3, 5]] {
         run(&side.map(|place| all[place]), now, RETENTION * 3);
     }
-    now = now + PERIOD * (RETENTION * 3);
+    now += PERIOD * (RETENTION * 3);
     assert_eq!(claim(all[0], address(4)), None, "forgotten");
     let mut periods = 0;
     while !agree() {
@@ -549,7 +549,7 @@ fn a_node_that_was_not_let_in_is_no_member_however_long_it_waits() {
     );
     let mut now = T0;
     for _ in 0..40 {
-        now = now + PERIOD;
+        now += PERIOD;
         let mut out = Vec::new();
         newcomer.handle_timer(now, &mut out);
         // The members of the full one, which hold it for alive, answer nothing here.
@@ -676,7 +676,7 @@ fn a_probe_widens_through_others_before_it_accuses() {
     let mut helped = 0;
     // `a` never hears from the one that is cut off, but the helper does: each probe is answered.
     for _ in 0..400 {
-        now = now + PERIOD / 20;
+        now += PERIOD / 20;
         let mut out = Vec::new();
         a.handle_timer(now, &mut out);
         for datagram in out
