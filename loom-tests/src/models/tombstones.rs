@@ -194,8 +194,9 @@ pub fn models() -> Vec<Model> {
             "tombstones::a_whole_life_inside_an_old_claim",
             Bounds::new(
                 2,
-                1,
-                "the whole entry_state lies between two steps of the old claim, which is one preemption; the plain arm cuts the entry_state, too",
+                0,
+                "the whole lifetime lies between two steps of the old claim, which is one preemption; the plain arm cuts \
+                 the lifetime, too. With shadows, one more preemption takes minutes",
             ),
             || world(builder().max_tombstones(2), &[]),
             &[
@@ -344,8 +345,8 @@ pub fn models() -> Vec<Model> {
             "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
             Bounds::new(
                 3,
-                1,
-                "the judgement is cut before and after its look at the tombstones, and the entry_state between its \
+                0,
+                "the judgement is cut before and after its look at the tombstones, and the lifetime between its \
                  two tombstones: three in the plain arm. There is no exchange in a judgement, which is what \
                  the shadows are for",
             ),
