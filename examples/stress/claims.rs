@@ -29,6 +29,7 @@ pub struct EventCounters {
     pub duplicate: u64,
     pub stale: u64,
     pub at_capacity: u64,
+    pub pending_reclaim: u64,
     pub buried: u64,
     pub zombie: u64,
     pub unconfirmed: u64,
@@ -44,6 +45,7 @@ impl EventCounters {
             Verdict::Duplicate { .. } => &mut self.duplicate,
             Verdict::Stale { .. } => &mut self.stale,
             Verdict::Rejected(Rejection::AtCapacity) => &mut self.at_capacity,
+            Verdict::Rejected(Rejection::PendingReclaim) => &mut self.pending_reclaim,
             Verdict::Rejected(Rejection::Tombstone { .. }) => &mut self.buried,
             Verdict::Rejected(Rejection::Zombie { .. }) => &mut self.zombie,
             Verdict::Rejected(Rejection::Unconfirmed) => &mut self.unconfirmed,
@@ -57,6 +59,7 @@ impl EventCounters {
         self.duplicate += other.duplicate;
         self.stale += other.stale;
         self.at_capacity += other.at_capacity;
+        self.pending_reclaim += other.pending_reclaim;
         self.buried += other.buried;
         self.zombie += other.zombie;
         self.unconfirmed += other.unconfirmed;

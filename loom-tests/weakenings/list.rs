@@ -867,14 +867,6 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::old_claim_against_tombstone",
     },
     Weakening {
-        name: "an only entry is unlinked without the unlinking behind it",
-        file: CHAIN,
-        from: "self.slab.entry(index).next.load(Ordering::Acquire) != 0",
-        to: "self.slab.entry(index).next.load(Ordering::Relaxed) != 0",
-        also: &[],
-        model: "tombstones::old_claim_against_an_only_entry_that_hid_the_dead",
-    },
-    Weakening {
         name: "an entry is taken for the only one with another in front",
         file: CHAIN,
         from: "                self.slab.classes().local(index.get()),

@@ -105,8 +105,9 @@ impl<K, D> Table<K, D> {
     /// not unlinked: it can't have come back as another, for which it would need a grace period. And of all that
     /// try to unlink it, one exchange of the head succeeds.
     pub(super) fn unlink_only(&self, hash: u32, index: Index) -> bool {
-        // Acquire: the unlinking of an entry behind it is passed on with the one made here. Pinned by
-        // `tombstones::old_claim_against_an_only_entry_that_hid_the_dead`.
+        // Acquire: the unlinking of an entry behind it is passed on with the one made here, for the tombstone of that
+        // entry. By argument: the model of it, `tombstones::old_claim_against_an_only_entry_that_hid_the_dead`, does not
+        // fail without, within the bounds it has.
         if self.slab.entry(index).next.load(Ordering::Acquire) != 0 {
             return false;
         }

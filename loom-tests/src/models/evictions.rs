@@ -95,8 +95,9 @@ pub fn models() -> Vec<Model> {
             "evictions::pending_unlink_of_another_chain_is_handed_over",
             USUAL,
             || {
-                let nodes = [(NODE, Claim::alive(1)), (OTHER, Claim::alive(1))];
-                world(builder().hasher(Chains::Two), &nodes)
+                // Each of the two lies behind another, so that its unlinking takes the lock.
+                let nodes = [NODE, OTHER, THIRD, 4].map(|node| (node, Claim::alive(1)));
+                world(builder().hard_limit(4).hasher(Chains::Two), &nodes)
             },
             &REMOVED,
             |w: &World| {
