@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use incarnation::{Claim, IncarnationTracker, Rejection, Timestamp, Verdict};
+use incarnation::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Verdict};
 
 const NOW: Timestamp = Timestamp::ZERO;
 /// Four classes: `hard_limit` is twice that, and there are a quarter more entries.
@@ -43,6 +43,8 @@ fn tracker<S: BuildHasher>(hasher: S) -> IncarnationTracker<u64, (), S> {
         .max_nodes(NODES as usize)
         .dead_retention(Duration::ZERO)
         .max_tombstones(0)
+        // Or a view of the other test, which runs beside, would keep entries from being reused.
+        .reclaimer(Reclaimer::private())
         .hasher(hasher)
         .build()
         .unwrap()
