@@ -149,7 +149,7 @@ where
     /// The totals of this tracker since it was made, and what it holds now. For the nodes by status there is
     /// [`counts`](Self::counts).
     ///
-    /// Cost: at most sixteen cache lines; no scan, no locks. Cheap enough for every scrape.
+    /// Cost: a few cache lines for each thread that writes; no scan, no locks. Cheap enough for every scrape.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};

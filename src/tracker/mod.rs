@@ -630,7 +630,7 @@ where
         Iter::new(self.core.table.pin())
     }
 
-    /// How many nodes are in the table: one load. Never more than `hard_limit`.
+    /// How many nodes are in the table. Never more than `hard_limit`. Cost: one load, and one for each thread that writes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.table.live()
@@ -642,7 +642,7 @@ where
         self.len() == 0
     }
 
-    /// How many nodes there are of each status. Cost: at most eight cache lines, no scan.
+    /// How many nodes there are of each status. Cost: a cache line for each thread that writes, no scan.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.core.status_counts.read()
