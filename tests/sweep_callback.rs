@@ -153,7 +153,7 @@ fn a_panic_in_a_slice_leaves_the_cursor_where_it_was() {
 #[test]
 fn sweeps_at_the_same_time_never_evict_more_than_one_would() {
     for round in 0..30 {
-        let tracker = filled(1_000, 1_500, Status::Suspect);
+        let tracker = filled(1_000, 1_500, Status::Dead);
         let told = Mutex::new(Vec::new());
         let reports = at_once(4, |_| {
             tracker.sweep_with(SweepScope::Capacity, BEGAN, |swept| {
