@@ -49,6 +49,9 @@ fn main() {
     if incarnation_loom_tests::bounds_by_hand().is_some() {
         println!("with the bounds of MODEL_BOUNDS, not their own");
     }
+    if incarnation_loom_tests::caps().is_some() {
+        println!("no deeper than MODEL_CAPS, for want of time");
+    }
     if sites {
         incarnation::model::weakening::record();
     }
