@@ -53,8 +53,8 @@ impl Members {
 
     /// An event of the engine: a member is down. `Claim::suspect` tells of a suspicion in the same way.
     pub fn down(&self, actor: &Actor, now: Timestamp) -> bool {
-        let known = self.tracker.contains(&actor.addr);
-        known
+        let is_up = self.tracker.is_alive(&actor.addr);
+        is_up
             && self
                 .tracker
                 .update(&actor.addr, Claim::dead(actor.since), now)

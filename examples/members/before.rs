@@ -35,7 +35,7 @@ impl Members {
         let mut guard = self.inner.write().expect("no writer panics");
         let inner = &mut *guard;
         if let Some(known) = inner.states.get_mut(&actor.id) {
-            if actor.since < known.since || (actor.since == known.since && known.is_up) {
+            if actor.since <= known.since {
                 return false;
             }
             // The address may have changed: the index must follow, and must not take another's entry away.
@@ -77,6 +77,7 @@ impl Members {
         match inner.states.get_mut(&actor.id) {
             Some(known) if known.since <= actor.since && known.is_up => {
                 known.is_up = false;
+                known.since = actor.since;
                 true
             }
             _ => false,

@@ -95,7 +95,7 @@ where
     /// let is_alive = |state: Option<NodeState>| state.is_some_and(|state| state.status == Status::Alive);
     /// # let writer = tracker.clone();
     /// # let thread = std::thread::spawn(move || {
-    /// #     let _ = writer.update(&"db-1".into(), Claim::alive(1), Timestamp::ZERO);
+    /// #     let _ = writer.update("db-1", Claim::alive(1), Timestamp::ZERO);
     /// # });
     /// // In a task: tracker.wait_for("db-1", is_alive).await
     /// let state = tracker.wait_for("db-1", is_alive).wait(Duration::from_secs(10))?;
@@ -137,10 +137,10 @@ where
     /// use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let _ = tracker.update(&"db-1".into(), Claim::alive(1), Timestamp::ZERO);
+    /// let _ = tracker.update("db-1", Claim::alive(1), Timestamp::ZERO);
     /// let node = tracker.handle("db-1").ok_or("unknown")?;
     /// let changed = node.changed();
-    /// let _ = tracker.update(&"db-1".into(), Claim::suspect(1), Timestamp::ZERO);
+    /// let _ = tracker.update("db-1", Claim::suspect(1), Timestamp::ZERO);
     /// // In a task: changed.await
     /// let state = changed.wait(Duration::from_secs(10))?;
     /// assert_eq!(state.map(|state| state.claim()), Some(Claim::suspect(1)));
