@@ -129,6 +129,11 @@ pub fn seconds_of(time: Timestamp) -> f64 {
     }
 }
 
+/// A duration as seconds.
+pub fn seconds_in(duration: std::time::Duration) -> f64 {
+    seconds_of(Timestamp::ZERO + duration)
+}
+
 #[inline]
 fn seconds(object: &Bound<'_, PyAny>, argument: &str) -> PyResult<f64> {
     if let Ok(float) = object.cast::<PyFloat>() {

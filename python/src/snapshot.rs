@@ -12,7 +12,6 @@ use crate::fork::detached;
 use crate::key::{Key, NodeRef};
 use crate::number;
 use crate::status;
-use crate::tracker::seconds;
 
 /// What a tracker knew at a moment: a row for each node, with the age of its state.
 ///
@@ -51,7 +50,7 @@ impl Snapshot {
                     status::to_python(py, record.status()),
                 )?;
                 row.set_item(intern!(py, "incarnation"), record.incarnation().get())?;
-                row.set_item(intern!(py, "age"), seconds(record.age()))?;
+                row.set_item(intern!(py, "age"), number::seconds_in(record.age()))?;
                 rows.append(row)?;
             }
             Ok(rows)

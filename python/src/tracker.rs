@@ -24,9 +24,7 @@ use crate::deaths::Deaths;
 use crate::fork::detached;
 use crate::key::{Key, NodeData, NodeRef, NotANode, items};
 use crate::node_state::NodeState;
-use crate::number::{
-    self, GivenIncarnation, Integer, MAX_INCARNATION, MAX_INCARNATION_JUMP, seconds_of,
-};
+use crate::number::{self, GivenIncarnation, Integer, MAX_INCARNATION, MAX_INCARNATION_JUMP};
 use crate::oldest_death::OldestDeath;
 use crate::snapshot::Snapshot;
 use crate::status;
@@ -1313,9 +1311,4 @@ fn in_claim(py: Python<'_>, error: PyErr, number: usize) -> PyErr {
     } else {
         PyValueError::new_err(message)
     }
-}
-
-/// Seconds of a duration.
-pub fn seconds(duration: Duration) -> f64 {
-    seconds_of(Timestamp::ZERO + duration)
 }
