@@ -278,8 +278,8 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// [`Exhausted`](LocalError::Exhausted) above `max_incarnation`, and with a durable incarnation
-    /// `Unreserved` if the disk refuses. Nothing has changed then.
+    /// [`Exhausted`](LocalError::Exhausted) above `max_incarnation`, [`Left`](LocalError::Left) after
+    /// [`leave`](Self::leave), and with a durable incarnation `Unreserved` if the disk refuses. Nothing has changed then.
     pub fn advance_to(
         &self,
         incarnation: impl Into<Incarnation>,

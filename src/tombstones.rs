@@ -1,8 +1,9 @@
 //! What is remembered of the dead: the cold memory that keeps old gossip from raising them.
 //!
 //! When a Dead or Left entry leaves the table, its last packed state and the time of its death are written
-//! here *before* the eviction: at every instant the node is in the table or has a tombstone. Only the
-//! insertion of an unknown node looks, and not even that while a count says that there are none.
+//! here *before* the eviction: at every instant the node is in the table or has a tombstone. Two operations look: the
+//! insertion of an unknown node, and an `update` or `rejoin` that would change an Unconfirmed one. Not even they do while a
+//! count says that there are none.
 //! Bounded: past the limit the oldest go. While threads write at once, each may exceed it by one.
 #![forbid(unsafe_code)]
 

@@ -226,3 +226,62 @@ fn of_threads_told_of_one_accusation_at_once_one_answers() {
         assert_eq!(answers, [Incarnation::new(round + 1)]);
     }
 }
+
+#[test]
+fn advancing_moves_up_however_far_and_never_down() {
+    let tracker = starting_at(10);
+    let local = tracker.local();
+    // Far beyond `refute_limit`: the caller is trusted.
+    let far = 1 << 40;
+    assert!(local.refute(far).is_err());
+    for (to, own) in [(10, 10), (11, 11), (5, 11), (far, far), (0, far)] {
+        assert_eq!(local.advance_to(to), Ok(own.into()), "to {to}");
+        assert_eq!(local.current().get(), own, "to {to}");
+    }
+    assert_eq!(local.refute(far), Ok((far + 1).into()), "it is in reach now");
+}
+
+#[test]
+fn advancing_beyond_the_range_or_after_leaving_is_an_error_and_changes_nothing() {
+    let tracker: IncarnationTracker = IncarnationTracker::builder()
+        .max_incarnation(100)
+        .build()
+        .unwrap();
+    let local = tracker.local();
+    assert_eq!(local.advance_to(101), exhausted(100));
+    assert_eq!(local.advance_to(u64::MAX), exhausted(100));
+    assert_eq!(local.current().get(), 0);
+    assert_eq!(local.advance_to(100), Ok(100.into()));
+    let _ = local.leave();
+    assert_eq!(local.advance_to(100), Err(LocalError::Left));
+    assert_eq!(local.current().get(), 100);
+}
+
+#[test]
+fn of_threads_that_advance_and_refute_at_once_each_goes_up_and_the_highest_stays() {
+    for round in 0..200 {
+        let tracker = starting_at(0);
+        let barrier = Barrier::new(4);
+        let highest = thread::scope(|scope| {
+            let running: Vec<_> = (0..4)
+                .map(|thread| {
+                    let (local, barrier) = (tracker.local(), &barrier);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        (0..20).fold(Incarnation::ZERO, |last, step| {
+                            let to = (round + step * 7 + thread) % 50;
+                            let own = match step % 4 {
+                                3 => local.refute(to).unwrap(),
+                                _ => local.advance_to(to).unwrap(),
+                            };
+                            assert!(own.get() >= to && own >= last, "{own} after {last}");
+                            own
+                        })
+                    })
+                })
+                .collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).max()
+        });
+        assert_eq!(highest, Some(tracker.local().current()));
+    }
+}

@@ -185,6 +185,30 @@ fn tombstones_can_be_turned_off() {
 }
 
 #[test]
+fn threads_that_bury_at_once_exceed_max_tombstones_by_one_each_at_most() {
+    const KEPT: usize = 32;
+    const THREADS: u32 = 4;
+    let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
+        .max_tombstones(KEPT)
+        .build()
+        .unwrap();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let tracker = &tracker;
+            scope.spawn(move || {
+                for death in 0..5_000 {
+                    let node = thread * 5_000 + death;
+                    let _ = tracker.bury(&node, 7, DIED + Duration::from_nanos(death.into()));
+                    let kept = tracker.tombstones();
+                    assert!(kept <= KEPT + THREADS as usize, "{kept} tombstones");
+                }
+            });
+        }
+    });
+    assert!(tracker.tombstones() <= KEPT);
+}
+
+#[test]
 fn of_too_many_tombstones_the_oldest_go_first() {
     const KEPT: u32 = 32;
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()

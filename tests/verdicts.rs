@@ -145,6 +145,32 @@ fn a_jump_is_suspicious_beyond_the_limit_and_only_by_gossip() {
 }
 
 #[test]
+fn without_a_limit_no_jump_is_suspicious() {
+    let tracker: Tracker = IncarnationTracker::builder()
+        .max_incarnation_jump(None)
+        .build()
+        .unwrap();
+    let mut stored = Claim::alive(0);
+    assert_eq!(tracker.update(&"a", stored, NOW), Verdict::Joined);
+    // A restart of a node whose incarnations are seconds of its clock, and the highest that can be refuted.
+    let highest = Incarnation::MAX.get();
+    for incarnation in [1_700_000_000, 1_700_001_200, 1 << 60, highest - 1] {
+        for claim in [Claim::alive(incarnation), Claim::suspect(incarnation)] {
+            let applied = Verdict::Applied { previous: stored };
+            assert_eq!(tracker.judge(&"a", claim, LATER), applied);
+            assert_eq!(tracker.hear(&"a", claim, LATER), applied);
+            stored = claim;
+        }
+    }
+    // The other limits stay.
+    let unrefutable = tracker.update(&"a", Claim::suspect(highest), LATER);
+    let max = Incarnation::MAX;
+    assert_eq!(unrefutable, Verdict::Rejected(Rejection::Unrefutable { max }));
+    let beyond = tracker.update(&"a", Claim::alive(highest + 1), LATER);
+    assert_eq!(beyond, out_of_range(highest + 1, highest));
+}
+
+#[test]
 fn first_incarnations_may_be_limited_for_gossip() {
     let tracker: Tracker = IncarnationTracker::builder()
         .max_first_incarnation(Incarnation::new(10))

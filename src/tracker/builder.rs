@@ -330,7 +330,8 @@ impl<K, D, S> Builder<K, D, S> {
     }
 
     /// How many deaths are remembered after their nodes left the table; 0: none. Default
-    /// `max_nodes`.
+    /// `max_nodes`. Beyond it the oldest go, an eighth of them at once. Threads that write tombstones at the same time may
+    /// exceed it for a moment, by one for each of them.
     #[doc(alias = "max_graves")]
     #[doc(alias = "graves")]
     pub fn max_tombstones(mut self, tombstones: usize) -> Self {
@@ -356,8 +357,9 @@ impl<K, D, S> Builder<K, D, S> {
     /// How far above the stored incarnation an untrusted claim about a known node may be; `None`: any
     /// distance. Default 1000.
     ///
-    /// Turn it off where incarnations are made of clock time, so that an honest restart jumps far. Then
-    /// one untrusted claim suffices to raise a node as far as its own `refute_limit`.
+    /// Widen it, or turn it off, where incarnations are made of clock time, so that an honest restart jumps far. Turned off,
+    /// one untrusted claim suffices to put what is held of a node out of its reach (above its own
+    /// [`refute_limit`](Self::refute_limit)); a limit as wide as a node may be away does not have that cost.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};

@@ -302,7 +302,7 @@ where
     }
 
     /// What [`update`](Self::update) would answer now. Changes nothing. Cost: a lookup; for an unknown
-    /// node a look at the tombstones, too.
+    /// node, and a claim that would change an Unconfirmed one, a look at the tombstones, too.
     pub fn judge<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
     where
         Q: ?Sized + Hash + Equivalent<K>,

@@ -52,7 +52,8 @@
 //! # Threads
 //!
 //! [`Protocol::handle_datagram`] may run on any number of threads at once: claims go straight into the
-//! tracker, lock-free. Small mutexes guard the rest, each for less than a datagram's work.
+//! tracker. Those about nodes that it holds take no lock there, except for a rejoin of an Unconfirmed node, which looks for its
+//! tombstone. Small mutexes guard the rest, each for less than a datagram's work.
 #![forbid(unsafe_code)]
 
 mod address;
