@@ -238,7 +238,11 @@ fn advancing_moves_up_however_far_and_never_down() {
         assert_eq!(local.advance_to(to), Ok(own.into()), "to {to}");
         assert_eq!(local.current().get(), own, "to {to}");
     }
-    assert_eq!(local.refute(far), Ok((far + 1).into()), "it is in reach now");
+    assert_eq!(
+        local.refute(far),
+        Ok((far + 1).into()),
+        "it is in reach now"
+    );
 }
 
 #[test]
@@ -280,8 +284,40 @@ fn of_threads_that_advance_and_refute_at_once_each_goes_up_and_the_highest_stays
                     })
                 })
                 .collect();
-            running.into_iter().map(|thread| thread.join().unwrap()).max()
+            running
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .max()
         });
         assert_eq!(highest, Some(tracker.local().current()));
     }
+}
+
+#[test]
+fn answers_to_an_alive_claim_above_its_own_are_counted_as_overtaken() {
+    let tracker = starting_at(3);
+    let local = tracker.local();
+    assert_eq!(
+        local.answer(Claim::suspect(3)),
+        Ok(Answer::Refuted(4.into()))
+    );
+    assert_eq!(tracker.stats().overtaken, 0);
+    // An earlier run of it is told of once; another process with its key answers back, time and again.
+    for said in [9, 20, 31] {
+        let answer = local.answer(Claim::alive(said));
+        assert_eq!(answer, Ok(Answer::Overtaken((said + 1).into())));
+        assert_eq!(local.answer(Claim::alive(said)), Ok(Answer::NotNeeded));
+    }
+    assert_eq!(tracker.stats().overtaken, 3);
+}
+
+#[test]
+fn without_a_local_node_no_claim_comes_back_and_the_incarnation_is_there() {
+    let tracker = starting_at(3);
+    let node: std::net::SocketAddr = "10.0.0.1:7946".parse().unwrap();
+    assert_eq!(tracker.local_node(), None);
+    let verdict = tracker.update(&node, Claim::suspect(3), Timestamp::ZERO);
+    assert_eq!(verdict, Verdict::Joined, "any node may be this one");
+    let answer = tracker.local().answer(Claim::suspect(3));
+    assert_eq!(answer, Ok(Answer::Refuted(4.into())));
 }

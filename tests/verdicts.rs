@@ -145,6 +145,15 @@ fn a_jump_is_suspicious_beyond_the_limit_and_only_by_gossip() {
 }
 
 #[test]
+fn a_refused_jump_names_the_limit_the_value_and_the_way_out() {
+    let verdict = verdict_of(Claim::alive(50), Claim::alive(1051));
+    assert_eq!(
+        verdict.into_result().unwrap_err().to_string(),
+        "incarnation 1051 jumps more than max_incarnation_jump (1000) above the known alive@50; contact the node to confirm it"
+    );
+}
+
+#[test]
 fn without_a_limit_no_jump_is_suspicious() {
     let tracker: Tracker = IncarnationTracker::builder()
         .max_incarnation_jump(None)
@@ -165,7 +174,10 @@ fn without_a_limit_no_jump_is_suspicious() {
     // The other limits stay.
     let unrefutable = tracker.update(&"a", Claim::suspect(highest), LATER);
     let max = Incarnation::MAX;
-    assert_eq!(unrefutable, Verdict::Rejected(Rejection::Unrefutable { max }));
+    assert_eq!(
+        unrefutable,
+        Verdict::Rejected(Rejection::Unrefutable { max })
+    );
     let beyond = tracker.update(&"a", Claim::alive(highest + 1), LATER);
     assert_eq!(beyond, out_of_range(highest + 1, highest));
 }

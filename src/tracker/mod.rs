@@ -672,6 +672,24 @@ where
         self.core.table.pending_reclaim()
     }
 
+    /// How many nodes the table holds at most, at any instant: [`Builder::hard_limit`](crate::Builder::hard_limit). A claim
+    /// about one more is refused as [`AtCapacity`](crate::Rejection::AtCapacity).
+    ///
+    /// ```
+    /// use incarnation::IncarnationTracker;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> =
+    ///     IncarnationTracker::builder().max_nodes(10).hard_limit(16).build()?;
+    /// // Leave the last quarter to nodes that were contacted.
+    /// let has_room_for_hearsay = tracker.len() < tracker.hard_limit() / 4 * 3;
+    /// assert!(has_room_for_hearsay);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn hard_limit(&self) -> usize {
+        self.core.sweep_policy.hard_limit
+    }
+
     /// The limits claims are judged by.
     #[must_use]
     pub fn policy(&self) -> &Policy {
@@ -679,6 +697,11 @@ where
     }
 
     /// The local node's own incarnation.
+    ///
+    /// It is there without a configured [local node](crate::Builder::local_node), too: it starts at
+    /// [`local_incarnation`](crate::Builder::local_incarnation) and answers whatever it is asked. But no claim comes back as
+    /// [`AboutSelf`](Verdict::AboutSelf) then, since the tracker does not know which key is its own: it stores such a
+    /// claim as any other node's.
     #[must_use]
     pub fn local(&self) -> &Local {
         &self.core.local

@@ -60,7 +60,11 @@ impl Protocol {
         if verdict.accepted() {
             self.announce(peer);
         }
-        let before = lock(&self.processes).insert(peer, process);
+        // Of a peer that found no room nothing is remembered, or a flood of them would fill the memory.
+        let before = match view.get(&peer) {
+            Some(_) => lock(&self.processes).insert(peer, process),
+            None => None,
+        };
         let is_same = matches!(verdict, Verdict::Duplicate { current } if current.incarnation() == incarnation);
         if is_same && before.is_some_and(|before| before != process) {
             self.counters.same_incarnation_restarts.add(1);
@@ -138,10 +142,11 @@ impl Protocol {
         }
     }
 
-    /// An unknown node is spoken of. It enters as Unconfirmed while the table has room and `sender` has not introduced too
-    /// many.
+    /// An unknown node is spoken of. It enters as Unconfirmed while `sender` has not introduced too many and the last quarter
+    /// of the table is free: that is for nodes that answer, or a flood of invented ones would keep them out.
     fn introduce(&self, view: &Members<'_>, sender: SocketAddr, item: Item, now: Timestamp) {
-        let room = self.tracker.len() < self.tracker.capacity() / 4 * 3;
+        let limit = self.tracker.hard_limit();
+        let room = self.tracker.len() < limit - limit / 4;
         if room && lock(&self.introductions).allow(sender, item.node) {
             self.hear(view, item, now, &mut Findings::default());
         } else {
@@ -300,4 +305,62 @@ fn outdated(claim: Claim, verdict: Verdict) -> Option<Claim> {
     }
     // Never of one that was not heard from itself.
     .filter(|current| is_member(current.status()) || current.status().is_gone())
+}
+
+#[cfg(test)]
+mod tests {
+    use incarnation::IncarnationTracker;
+
+    use super::*;
+    use crate::Config;
+
+    const LIMIT: usize = 4;
+
+    fn node(port: u16) -> SocketAddr {
+        SocketAddr::new([10, 0, 0, 1].into(), port)
+    }
+
+    fn small(config: Config) -> Protocol {
+        let tracker = IncarnationTracker::builder()
+            .local_node(node(1))
+            .max_nodes(LIMIT)
+            .hard_limit(LIMIT)
+            .build()
+            .unwrap();
+        Protocol::new(tracker, node(1), config, 7).unwrap()
+    }
+
+    fn contact(protocol: &Protocol, port: u16, joins: bool) -> Verdict {
+        let view = protocol.tracker.pin();
+        let incarnation = Incarnation::ZERO;
+        protocol.contacted(&view, node(port), 9, incarnation, joins, Timestamp::ZERO)
+    }
+
+    #[test]
+    fn of_peers_that_find_no_room_nothing_is_remembered() {
+        let protocol = small(Config::default());
+        for port in 2..2000 {
+            let _ = contact(&protocol, port, port % 2 == 0);
+        }
+        assert_eq!(lock(&protocol.processes).len(), LIMIT);
+    }
+
+    #[test]
+    fn of_peers_that_left_the_table_nothing_is_remembered_even_where_the_program_sweeps() {
+        let protocol = small(Config {
+            sweep_periods: 0,
+            ..Config::default()
+        });
+        let mut now = Timestamp::ZERO;
+        for port in 2..2000 {
+            assert!(contact(&protocol, port, false).accepted());
+            let _ = protocol.tracker.remove(&node(port), now);
+            now = protocol.handle_timer(now, &mut Vec::new());
+        }
+        let remembered = lock(&protocol.processes).len();
+        assert!(
+            remembered <= protocol.tracker.capacity() + 1,
+            "{remembered}"
+        );
+    }
 }

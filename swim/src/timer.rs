@@ -227,7 +227,11 @@ impl Protocol {
         }
         if sweeps {
             let _report = self.tracker.sweep(now);
-            lock(&self.processes).retain(|node, _| self.tracker.get(node).is_some());
+        }
+        let mut processes = lock(&self.processes);
+        // The tracker may be the program's to sweep.
+        if sweeps || processes.len() > self.tracker.capacity() {
+            processes.retain(|node, _| self.tracker.get(node).is_some());
         }
     }
 

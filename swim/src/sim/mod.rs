@@ -13,7 +13,7 @@ use core::time::Duration;
 use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use incarnation::{Incarnation, IncarnationTracker, Reclaimer, Timestamp};
+use incarnation::{Builder, Incarnation, IncarnationTracker, Reclaimer, Timestamp};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -208,17 +208,32 @@ impl World {
             (_, 0) | (Memory::Lost, _) => Incarnation::ZERO,
             (Memory::Persisted, _) => self.nodes[node].last_incarnation.saturating_add(5),
         };
+        self.start_with(node, seeds, |builder| {
+            builder.local_incarnation(incarnation)
+        });
+    }
+
+    /// Starts a node that joins by way of `seeds`, with a tracker that `build` sets up further: a durable incarnation, other
+    /// limits.
+    ///
+    /// # Panics
+    ///
+    /// If that tracker can't be built.
+    pub fn start_with(
+        &mut self,
+        node: usize,
+        seeds: &[usize],
+        build: impl FnOnce(Builder) -> Builder,
+    ) {
         let size = self.nodes.len();
         let address = self.nodes[node].address;
-        let tracker = IncarnationTracker::builder()
+        let builder = IncarnationTracker::builder()
             .local_node(address)
-            .local_incarnation(incarnation)
             .max_nodes(size)
             .max_tombstones(size)
             // A reclaimer of its own: what other threads do cannot change the run.
-            .reclaimer(Reclaimer::private())
-            .build()
-            .expect("limits that don't contradict each other");
+            .reclaimer(Reclaimer::private());
+        let tracker = build(builder).build().expect("a tracker that can be built");
         let seed = self.random.next_u64();
         let protocol = Protocol::new(tracker, address, self.config.clone(), seed)
             .expect("a configuration that does not contradict itself");
