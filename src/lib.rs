@@ -145,6 +145,7 @@ pub mod model {
     pub use crate::notify::wake_list::{Ticket, WakeList};
     pub use crate::sync::{
         Asymmetric, Membarrier, atomic, thread, weakening, with_membarrier, with_shadows,
+        with_threads,
     };
     pub use crate::table::{NumbersModel, Places, with_two_classes};
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use incarnation::model::atomic::AtomicU64;
-use incarnation::model::{Asymmetric, Membarrier, with_membarrier, with_shadows};
+use incarnation::model::{Asymmetric, Membarrier, with_membarrier, with_shadows, with_threads};
 
 /// How many preemptions each arm explores, and why that is enough. (A thread that ends or waits is
 /// followed by another one for free: a bound of one still has both threads run in any order, and one of
@@ -62,6 +62,7 @@ pub struct Model {
     /// Runs one execution with the given role on the main thread.
     execution: Arc<dyn Fn(usize) + Send + Sync>,
     system: Membarrier,
+    threads: usize,
     /// Whether there is a shadowed arm.
     shadows: bool,
     /// Whether the checker must report it as failed.
@@ -137,6 +138,7 @@ impl Model {
             bounds,
             execution: Arc::new(execution),
             system: Membarrier::Works,
+            threads: roles.len(),
             shadows: true,
             must_fail: false,
             litmus: None,
@@ -197,6 +199,7 @@ impl Model {
             ),
             execution: Arc::new(execution),
             system: Membarrier::Works,
+            threads: roles.len(),
             shadows: true,
             must_fail: false,
             litmus: Some(Expected {
@@ -211,6 +214,12 @@ impl Model {
     /// Has the system say this to `membarrier(2)`.
     pub fn on(mut self, system: Membarrier) -> Self {
         self.system = system;
+        self
+    }
+
+    /// Has one thread more than roles: a role spawns it.
+    pub fn with_another_thread(mut self) -> Self {
+        self.threads += 1;
         self
     }
 
@@ -298,7 +307,8 @@ impl Model {
                         execution(main);
                     });
                 };
-                with_shadows(shadows, || with_membarrier(self.system, check));
+                let check = || with_membarrier(self.system, check);
+                with_threads(self.threads, || with_shadows(shadows, check));
                 if let Some(expected) = &self.litmus {
                     expected.compare(shadows || !self.shadows);
                 }

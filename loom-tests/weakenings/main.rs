@@ -1,10 +1,10 @@
 //! Shows that the models can fail: applies each weakening of the list to a scratch copy of the
-//! project and checks that its model catches it. `loom-tests/weaken [--ci | NAME...]`: all, the part for CI,
-//! or those whose name contains one of the NAMEs.
+//! project and checks that its model catches it. `loom-tests/weaken [--ci | --only] [NAME...]`: all, the part for CI,
+//! or those whose name contains one of the NAMEs. With `--only`, no model runs in the unchanged copy first.
 //!
 //! Each runs in a process of its own, since some end in a double free. It is caught if the model is reported as failed, or
 //! its process dies by a signal that broken memory or a second panic brings. A weakening that does not
-//! apply (the code has changed) or does not compile is an error, not a catch; and before any is tried (`--ci` leaves this to
+//! apply (the code has changed) or does not compile is an error, not a catch; and before any is tried (`--ci` and `--only` leave this to
 //! the models' own run) their models must pass in the unchanged copy.
 
 mod list;
@@ -38,8 +38,12 @@ enum Scheme {
 }
 
 fn main() -> ExitCode {
-    let parts: Vec<String> = std::env::args().skip(1).collect();
-    let in_ci = parts.iter().any(|part| part == "--ci");
+    let (options, parts): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let has = |name: &str| options.iter().any(|option| option == name);
+    let in_ci = has("--ci");
+    let only_build = in_ci || has("--only");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = here.parent().expect("loom-tests lies in the project");
     let scratch = here.join("target/weakened");
@@ -77,7 +81,7 @@ fn main() -> ExitCode {
     for scheme in [Scheme::Asymmetric, Scheme::Portable] {
         let of_scheme = wanted.iter().filter(|(of, _)| *of == scheme);
         let models: BTreeSet<_> = of_scheme.map(|(_, weakening)| weakening.model).collect();
-        if let Err(why) = pass_unchanged(&scratch, scheme, &models, in_ci) {
+        if let Err(why) = pass_unchanged(&scratch, scheme, &models, only_build) {
             eprintln!("the unchanged copy: {why}");
             return ExitCode::FAILURE;
         }
@@ -195,6 +199,8 @@ fn build(scratch: &Path, scheme: Scheme) -> Result<PathBuf, String> {
         .args(config)
         .current_dir(scratch.join("loom-tests"))
         .env("CARGO_TARGET_DIR", scratch.with_file_name(target))
+        // One line changes at a time.
+        .env("CARGO_INCREMENTAL", "1")
         .env_remove("RUSTFLAGS")
         .output()
         .map_err(|error| error.to_string())?;

@@ -81,7 +81,8 @@ pub fn models() -> Vec<Model> {
                 wait_for_room(w, sweeper);
             }],
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
-        ),
+        )
+        .with_another_thread(),
         Model::new(
             "capacity_signal::a_second_refusal_is_swept_for",
             SWEPT_FOR,
@@ -94,14 +95,16 @@ pub fn models() -> Vec<Model> {
                 wait_for_room(w, sweeper);
             }],
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
-        ),
+        )
+        .with_another_thread(),
         Model::new(
             "capacity_signal::a_refusal_inside_a_view_is_swept_for",
             SWEPT_FOR,
             full,
             &[ELSEWHERE, a_refusal_inside_a_view],
             |w: &World| assert_eq!(w.state(NODE), None),
-        ),
+        )
+        .with_another_thread(),
         Model::new(
             "capacity_signal::a_refusal_where_membarrier_is_refused_is_swept_for",
             SWEPT_FOR,
@@ -109,6 +112,7 @@ pub fn models() -> Vec<Model> {
             &[ELSEWHERE, a_refusal_inside_a_view],
             |w: &World| assert_eq!(w.state(NODE), None),
         )
+        .with_another_thread()
         .on(Membarrier::Refused),
         Model::new(
             "capacity_signal::a_refusal_while_the_list_is_held",
@@ -128,7 +132,8 @@ pub fn models() -> Vec<Model> {
                 |w: &World| incarnation::model::sleep_for_a_moment(&w.tracker),
             ],
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
-        ),
+        )
+        .with_another_thread(),
         Model::new(
             "capacity_signal::a_sweep_that_was_asked_for_is_made",
             USUAL,
@@ -143,6 +148,7 @@ pub fn models() -> Vec<Model> {
                 assert_eq!(sweeper.panics(), 0);
             }],
             |w: &World| assert_eq!(w.tracker.len(), 0),
-        ),
+        )
+        .with_another_thread(),
     ]
 }

@@ -15,7 +15,7 @@
 
 use std::cell::Cell;
 
-use super::{Choice, THREADS, thread_index, weakening, with_choice};
+use super::{Choice, thread_index, threads, weakening, with_choice};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the system of a model says to `membarrier(2)`.
@@ -52,7 +52,7 @@ pub(crate) mod membarrier {
 #[derive(Debug)]
 pub struct Asymmetric {
     /// Only heavy fences touch another thread's.
-    mailboxes: [AtomicUsize; THREADS],
+    mailboxes: Box<[AtomicUsize]>,
 }
 
 impl Default for Asymmetric {
@@ -66,7 +66,7 @@ impl Asymmetric {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            mailboxes: std::array::from_fn(|_| AtomicUsize::new(0)),
+            mailboxes: (0..threads()).map(|_| AtomicUsize::new(0)).collect(),
         }
     }
 

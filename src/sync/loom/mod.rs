@@ -4,7 +4,8 @@
 //! [`shadows`]). The pair of fences of unequal cost, which loom lacks, is built from loom's atomics (see
 //! [`Asymmetric`]). And every ordering can be weakened from outside, one at a time (see [`weakening`]).
 //!
-//! Models choose with [`with_shadows`] and [`with_membarrier`] what the atomics and fences made inside them are.
+//! Models choose with [`with_threads`], [`with_shadows`] and [`with_membarrier`] what the atomics and fences made inside
+//! them are.
 
 mod asymmetric;
 pub mod atomic;
@@ -18,9 +19,6 @@ pub use shadows::with_shadows;
 
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 pub(crate) use loom::thread_local;
-
-/// How many threads a model may have: the main thread and three more.
-const THREADS: usize = 4;
 
 /// A choice that holds while a model runs. A model runs all its threads as coroutines of one system thread, so a
 /// thread-local of the system's holds it for all of them.
@@ -36,6 +34,22 @@ fn with_choice<T: Copy + 'static>(choice: &'static Choice<T>, value: T, model: i
     }
     let _reset = Reset(choice, choice.replace(value));
     model();
+}
+
+std::thread_local! {
+    static THREADS: std::cell::Cell<usize> = const { std::cell::Cell::new(2) };
+}
+
+/// Runs `model` with so many threads, the main thread among them. Each shadowed atomic has as many shadows, and each pair
+/// of fences as many mailboxes, so fewer threads are checked faster.
+pub fn with_threads(count: usize, model: impl FnOnce()) {
+    let choice: &'static Choice<usize> = &THREADS;
+    with_choice(choice, count, model);
+}
+
+/// How many threads the running model may have.
+fn threads() -> usize {
+    THREADS.get()
 }
 
 loom::thread_local! {
@@ -68,7 +82,8 @@ fn hashed_index() -> usize {
 
     let mut last = Last(usize::MAX);
     loom::thread::current().id().hash(&mut last);
-    assert!(last.0 < THREADS, "more than {THREADS} model threads");
+    let threads = threads();
+    assert!(last.0 < threads, "the model says that it has no more than {threads} threads");
     last.0
 }
 

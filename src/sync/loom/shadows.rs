@@ -10,7 +10,7 @@
 //! and a writer has a location of its own to be remembered by. Shadows multiply the executions, so they are
 //! switched on per model.
 
-use super::{Choice, THREADS, thread_index, with_choice};
+use super::{Choice, thread_index, threads, with_choice};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
 std::thread_local! {
@@ -31,7 +31,7 @@ impl Shadows {
     /// As the model has chosen.
     pub(super) fn chosen() -> Self {
         let on = SHADOWS.with(std::cell::Cell::get);
-        Self(on.then(|| (0..THREADS).map(|_| AtomicUsize::new(0)).collect()))
+        Self(on.then(|| (0..threads()).map(|_| AtomicUsize::new(0)).collect()))
     }
 
     pub(super) const fn none() -> Self {
