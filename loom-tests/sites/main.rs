@@ -1,6 +1,6 @@
 //! Weakens every ordering and fence of the library, one at a time, and says which model notices.
 //!
-//! `loom-tests/orderings [--resume] [PART OF A SITE'S NAME]`. It takes hours of one core, so it is run by hand. A switch in
+//! `loom-tests/orderings [--resume] [PART OF A SITE'S NAME...]`. It takes hours of one core, so it is run by hand. A switch in
 //! the facade weakens a site, so nothing is rebuilt. For each weakening the models that reach the site run, the
 //! shortest first, until one fails. Each outcome goes to `target/orderings/results.txt`, and `--resume` goes on behind
 //! what stands there. `ORDERINGS_JOBS` says how many models run at once.
@@ -22,11 +22,12 @@ use models::{Models, Verdict};
 use sites::Weakening;
 
 /// The heading of the list in `docs/verification.md`.
-const LIST: &str = "### Orderings that no model pins";
+const LIST: &str = "## Orderings that no model pins";
 
 fn main() -> ExitCode {
     let resume = std::env::args().any(|arg| arg == "--resume");
-    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let parts = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let parts: Vec<String> = parts.collect();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = here.parent().expect("loom-tests lies in the project");
     let folder = here.join("target/orderings");
@@ -67,9 +68,8 @@ fn main() -> ExitCode {
     let log = Mutex::new(log.expect("the results can be written"));
 
     let wanted = all.iter().filter(|one| {
-        filter
-            .as_ref()
-            .is_none_or(|part| one.name.contains(part.as_str()))
+        let is_named = |part: &String| one.name.contains(part.as_str());
+        parts.is_empty() || parts.iter().any(is_named)
     });
     let wanted: Vec<&Weakening> = wanted.collect();
     let queue = Mutex::new(wanted.iter());

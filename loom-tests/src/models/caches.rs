@@ -174,7 +174,7 @@ pub fn models() -> Vec<Model> {
             "caches::a_judgement_while_a_line_of_its_own_counts_a_join",
             Bounds::new(
                 3,
-                1,
+                0,
                 "as for the line that all threads share: `tombstones::a_judgement_while_a_whole_life_ends_the_tombstone`",
             ),
             || {

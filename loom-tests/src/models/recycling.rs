@@ -34,7 +34,12 @@ pub fn models() -> Vec<Model> {
     vec![
         Model::new(
             "recycling::a_recycled_entry_is_whole",
-            USUAL,
+            Bounds::new(
+                2,
+                1,
+                "the reuse is cut between two of its steps, and the removal between two of its own, in the plain arm; with \
+                 shadows one of the two",
+            ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {

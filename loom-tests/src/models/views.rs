@@ -212,10 +212,10 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "views::a_record_that_is_passed_on_while_another_takes_it",
             Bounds::new(
-                2,
+                1,
                 0,
-                "three threads: one is cut between two steps of giving its record back or taking it, and another one in \
-                 the middle of its look",
+                "three threads: one is cut between two steps of giving its record back or taking it, by the others as a \
+                 whole",
             ),
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[get_alone, get_alone, remove_and_reuse],
