@@ -83,7 +83,10 @@ fn hashed_index() -> usize {
     let mut last = Last(usize::MAX);
     loom::thread::current().id().hash(&mut last);
     let threads = threads();
-    assert!(last.0 < threads, "the model says that it has no more than {threads} threads");
+    assert!(
+        last.0 < threads,
+        "the model says that it has no more than {threads} threads"
+    );
     last.0
 }
 
