@@ -105,6 +105,7 @@ impl EventCounters {
 
     /// Counts what other threads rely on.
     #[inline]
+    #[cfg_attr(incarnation_loom, track_caller)]
     fn count_for_all(&self, number: impl Fn(&Line) -> &AtomicU64, order: Ordering) {
         match self.own.own() {
             Some(line) => {

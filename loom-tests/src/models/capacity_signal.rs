@@ -46,7 +46,7 @@ fn wait_for_room(w: &World, sweeper: Sweeper) {
 
 const SWEPT_FOR: Bounds = Bounds::new(
     1,
-    1,
+    0,
     "the claim as a whole between taking the signal back and the scan, or a step of the sweeper between \
      two of the claim, takes one; with one more, the claim that is tried again and again takes minutes",
 );
@@ -54,7 +54,7 @@ const SWEPT_FOR: Bounds = Bounds::new(
 /// Here each claim is tried once.
 const SWEPT_FOR_ONCE: Bounds = Bounds::new(
     2,
-    1,
+    0,
     "the claim as a whole between taking the signal back and the scan, or a step of the sweeper between \
      two of the claim, takes one; the plain arm has one more",
 );

@@ -102,9 +102,9 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "views::a_reader_that_settles_for_another",
             Bounds::new(
-                2,
                 1,
-                "the reader as a whole between the other's removal and the recycling takes one; the plain arm cuts it, too",
+                1,
+                "the reader as a whole between the other's removal and the recycling takes one",
             ),
             || {
                 let nodes = [(OTHER, Claim::alive(2)), (NODE, Claim::alive(1))];
