@@ -1,13 +1,40 @@
 """`Changes`: what changes in a tracker, for asynchronous programs and for threads."""
 
 import asyncio
+import math
 import select
 from collections import deque
+
+#: The longest that `poll` waits, in milliseconds.
+_LONGEST = 2**31 - 1
 
 
 def _wake(future):
     if not future.done():
         future.set_result(None)
+
+
+async def _changed(subscriber):
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+    # The subscriber owns the descriptor, and is kept until the loop has forgotten it.
+    descriptor = subscriber.fileno()
+    loop.add_reader(descriptor, _wake, woken)
+    try:
+        await woken
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _is_readable(descriptor, timeout):
+    # Not `select.select`, which refuses descriptors above 1023.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if timeout is None:
+        return bool(poll.poll())
+    if not timeout >= 0:
+        raise ValueError(f"timeout must not be negative, got {timeout}")
+    return bool(poll.poll(_LONGEST if timeout * 1000 > _LONGEST else math.ceil(timeout * 1000)))
 
 
 class Changes:
@@ -43,18 +70,23 @@ class Changes:
         """
         if self._pending:
             return True
-        news = self._reader().arm()
+        # Kept here, so that its descriptor stays open while another thread closes the subscription.
+        subscriber = self._reader()
+        news = subscriber.arm()
         if news is None:
             raise ValueError("the tracker is gone, and everything was told")
         if news:
             return True
-        ready, _, _ = select.select([self._subscriber.fileno()], [], [], timeout)
-        return bool(ready)
+        is_readable = _is_readable(subscriber.fileno(), timeout)
+        self._reader()
+        return is_readable
 
     def close(self):
-        """Ends the subscription; iterations end as well."""
-        self._subscriber = None
+        """Ends the subscription. An iteration or a wait that is under way ends as well, in any thread."""
+        subscriber, self._subscriber = self._subscriber, None
         self._pending.clear()
+        if subscriber is not None:
+            subscriber.wake()
 
     def _reader(self):
         if self._subscriber is None:
@@ -71,26 +103,14 @@ class Changes:
         return self
 
     async def __anext__(self):
-        while self._subscriber is not None:
+        while (subscriber := self._subscriber) is not None:
             if not self._pending:
-                self._pending.extend(self._subscriber.drain())
+                self._pending.extend(subscriber.drain())
             if self._pending:
                 return self._pending.popleft()
-            news = self._subscriber.arm()
+            news = subscriber.arm()
             if news is None:
                 break
             if not news:
-                await self._changed()
+                await _changed(subscriber)
         raise StopAsyncIteration
-
-    async def _changed(self):
-        loop = asyncio.get_running_loop()
-        woken = loop.create_future()
-        # The subscriber owns the descriptor, and is kept until the loop has forgotten it.
-        subscriber = self._subscriber
-        descriptor = subscriber.fileno()
-        loop.add_reader(descriptor, _wake, woken)
-        try:
-            await woken
-        finally:
-            loop.remove_reader(descriptor)

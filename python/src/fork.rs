@@ -4,7 +4,8 @@
 //! half-done in the child for ever. A thread that holds the GIL is never in the middle of anything when
 //! Python forks, since the forking thread holds it (without a GIL, Python stops the other threads at
 //! points that lie outside this package). So most operations need no care. Those that release the GIL
-//! pass this gate, which Python's hooks close before a fork and open after it, in parent and child.
+//! pass this gate, which Python's hooks close before a fork and open after it, in parent and child. pyo3's
+//! own way to make an object at its first use also releases the GIL, and passes no gate: see `statics`.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,7 +3,7 @@
 //! `key` is how nodes cross over; `number` and `status` how numbers, times and statuses do. `tracker` is
 //! the class that programs use, `node_state`, `verdict`, `snapshot` and `subscriber` are what its methods
 //! return. `deaths` holds death records; `oldest_death` tells a
-//! cleanup when it has nothing to do; `fork` is what makes forks safe.
+//! cleanup when it has nothing to do; `fork` and `statics` are what makes forks safe.
 
 mod deaths;
 mod fork;
@@ -12,6 +12,7 @@ mod node_state;
 mod number;
 mod oldest_death;
 mod snapshot;
+mod statics;
 mod status;
 mod subscriber;
 mod tracker;
@@ -48,6 +49,7 @@ mod _incarnation {
                 "incarnation does not support subinterpreters: import it in the main interpreter",
             ));
         }
+        statics::make(module.py())?;
         module.add("MAX_INCARNATION", number::MAX_INCARNATION)?;
         module.add("MAX_INCARNATION_JUMP", number::MAX_INCARNATION_JUMP)
     }

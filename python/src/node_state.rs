@@ -34,6 +34,15 @@ impl NodeState {
         }))
     }
 
+    /// What a claim says, at time 0.
+    pub fn of_claim(claim: Claim) -> Self {
+        Self(Mutex::new(Fields {
+            status: claim.status(),
+            incarnation: claim.incarnation().get(),
+            last_update_time: 0.0,
+        }))
+    }
+
     /// What it says, as a claim, and when it came about.
     pub fn claim(&self) -> (Claim, f64) {
         let fields = *self.fields();

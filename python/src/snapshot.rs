@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use incarnation::{Claim, Record, Status, ToKey};
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -44,20 +43,17 @@ impl Snapshot {
             let rows = PyList::empty(py);
             for record in records {
                 let row = PyDict::new(py);
-                row.set_item(intern!(py, "node"), record.node().tuple(py)?.clone_ref(py))?;
-                row.set_item(
-                    intern!(py, "status"),
-                    status::to_python(py, record.status()),
-                )?;
-                row.set_item(intern!(py, "incarnation"), record.incarnation().get())?;
-                row.set_item(intern!(py, "age"), number::seconds_in(record.age()))?;
+                row.set_item("node", record.node().tuple(py)?.clone_ref(py))?;
+                row.set_item("status", status::to_python(py, record.status()))?;
+                row.set_item("incarnation", record.incarnation().get())?;
+                row.set_item("age", number::seconds_in(record.age()))?;
                 rows.append(row)?;
             }
             Ok(rows)
         };
         let snapshot = PyDict::new(py);
-        snapshot.set_item(intern!(py, "nodes"), rows(self.0.nodes())?)?;
-        snapshot.set_item(intern!(py, "tombstones"), rows(self.0.tombstones())?)?;
+        snapshot.set_item("nodes", rows(self.0.nodes())?)?;
+        snapshot.set_item("tombstones", rows(self.0.tombstones())?)?;
         Ok(snapshot)
     }
 
@@ -81,7 +77,7 @@ impl Snapshot {
                         number::type_name(&row)
                     )));
                 };
-                records.push(record(py, row)?);
+                records.push(record(row)?);
             }
         }
         let [nodes, tombstones] = lists;
@@ -113,7 +109,7 @@ impl Snapshot {
     }
 }
 
-fn record(py: Python<'_>, row: &Bound<'_, PyDict>) -> PyResult<Record<Key>> {
+fn record(row: &Bound<'_, PyDict>) -> PyResult<Record<Key>> {
     let part = |name: &str| {
         row.get_item(name)?
             .ok_or_else(|| PyValueError::new_err(format!("a row of the snapshot has no {name:?}")))
@@ -126,7 +122,7 @@ fn record(py: Python<'_>, row: &Bound<'_, PyDict>) -> PyResult<Record<Key>> {
     let status: Status = status::of_python(&part("status")?, "status")?;
     let number = part("incarnation")?;
     let incarnation = number::incarnation(&number, "incarnation")?.storable("incarnation")?;
-    let age = match row.get_item(intern!(py, "age"))? {
+    let age = match row.get_item("age")? {
         None => Duration::ZERO,
         Some(age) => number::duration(&age, "age")?,
     };

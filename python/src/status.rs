@@ -3,13 +3,10 @@
 use incarnation::Status;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
 use crate::number::type_name;
-
-/// The statuses' bytes, one object each for the whole process.
-static BYTES: PyOnceLock<[Py<PyBytes>; Status::ALL.len()]> = PyOnceLock::new();
+use crate::statics;
 
 /// How a status is written.
 pub const fn name(status: Status) -> &'static [u8] {
@@ -22,13 +19,10 @@ pub const fn name(status: Status) -> &'static [u8] {
     }
 }
 
-/// The status as a Python object.
+/// The status as a Python object: one object for each status.
 #[inline]
 pub fn to_python(py: Python<'_>, status: Status) -> Py<PyBytes> {
-    let all = BYTES.get_or_init(py, || {
-        Status::ALL.map(|status| PyBytes::new(py, name(status)).unbind())
-    });
-    all[usize::from(status.rank() - 1)].clone_ref(py)
+    statics::get().statuses[usize::from(status.rank() - 1)].clone_ref(py)
 }
 
 /// The status that bytes name. `JOIN` is `OK` under another name.

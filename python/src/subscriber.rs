@@ -167,6 +167,11 @@ impl Subscriber {
         })
     }
 
+    /// Makes `fileno` readable, so that whoever waits for it looks again.
+    fn wake(&self) {
+        self.with(|inner| inner.wake_up.waker.wake_by_ref());
+    }
+
     fn fileno(&self) -> i32 {
         self.with(|inner| inner.wake_up.read.as_raw_fd())
     }

@@ -15,9 +15,7 @@ use incarnation::{
 use pyo3::exceptions::{PyException, PyKeyError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyList, PyTuple};
 
 use crate::deaths::Deaths;
@@ -27,6 +25,7 @@ use crate::node_state::NodeState;
 use crate::number::{self, GivenIncarnation, Integer, MAX_INCARNATION, MAX_INCARNATION_JUMP};
 use crate::oldest_death::OldestDeath;
 use crate::snapshot::Snapshot;
+use crate::statics;
 use crate::status;
 use crate::subscriber::Subscriber;
 use crate::verdict::{PyClaim, Verdict};
@@ -62,10 +61,7 @@ struct Hooks {
     at_capacity: Option<Py<PyAny>>,
 }
 
-/// The members of `MessageFreshness`, in the order of `Freshness`.
-static FRESHNESS: PyOnceLock<[Py<PyAny>; 5]> = PyOnceLock::new();
-
-/// What the original calls its answers.
+/// What the original calls its answers, in the order of `Statics::freshness`.
 #[derive(Clone, Copy)]
 enum Freshness {
     Fresh,
@@ -87,21 +83,8 @@ impl Freshness {
         }
     }
 
-    fn to_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let members = FRESHNESS.get_or_try_init(py, || {
-            let class = py
-                .import(intern!(py, "incarnation._freshness"))?
-                .getattr(intern!(py, "MessageFreshness"))?;
-            let member = |name| class.getattr(name).map(Bound::unbind);
-            Ok::<_, PyErr>([
-                member("FRESH")?,
-                member("DUPLICATE")?,
-                member("STALE")?,
-                member("INVALID")?,
-                member("SUSPICIOUS")?,
-            ])
-        })?;
-        Ok(members[self as usize].clone_ref(py))
+    fn to_python(self, py: Python<'_>) -> Py<PyAny> {
+        statics::get().freshness[self as usize].clone_ref(py)
     }
 }
 
@@ -199,8 +182,8 @@ impl Tracker {
             Some(clock) => clock.bind(py).call0()?,
             // By its name each time: programs' tests replace it.
             None => py
-                .import(intern!(py, "time"))?
-                .call_method0(intern!(py, "monotonic"))?,
+                .import(&statics::get().time)?
+                .call_method0(&statics::get().monotonic)?,
         };
         number::time(&now, "the clock's time")
     }
@@ -572,7 +555,7 @@ impl Tracker {
 
     /// Takes over the nodes of a mapping of node to NodeState.
     fn adopt(&self, py: Python<'_>, states: &Bound<'_, PyAny>) -> PyResult<()> {
-        for row in states.call_method0(intern!(py, "items"))?.try_iter()? {
+        for row in states.call_method0("items")?.try_iter()? {
             let (node, state): (Bound<'_, PyAny>, Bound<'_, PyAny>) = row?.extract()?;
             let Ok(state) = state.cast::<NodeState>() else {
                 return Err(PyTypeError::new_err(format!(
@@ -772,8 +755,8 @@ impl Tracker {
         status: &Bound<'_, PyAny>,
         validate: bool,
     ) -> PyResult<Py<PyAny>> {
-        self.judged(node, incarnation, status, validate)?
-            .to_python(node.py())
+        let judged = self.judged(node, incarnation, status, validate)?;
+        Ok(judged.to_python(node.py()))
     }
 
     /// Whether a message is FRESH to this tracker. Changes nothing.
@@ -1026,9 +1009,9 @@ impl Tracker {
     fn cleanup<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (dead_removed, evicted) = self.sweep_scope(py, SweepScope::Everything)?;
         let report = PyDict::new(py);
-        report.set_item(intern!(py, "dead_removed"), dead_removed)?;
-        report.set_item(intern!(py, "evicted"), evicted)?;
-        report.set_item(intern!(py, "total_nodes"), self.table.len())?;
+        report.set_item("dead_removed", dead_removed)?;
+        report.set_item("evicted", evicted)?;
+        report.set_item("total_nodes", self.table.len())?;
         Ok(report)
     }
 
@@ -1040,17 +1023,17 @@ impl Tracker {
             (deaths.rejections(), deaths.len())
         };
         let stats = PyDict::new(py);
-        stats.set_item(intern!(py, "total_nodes"), self.table.len())?;
-        stats.set_item(intern!(py, "unconfirmed_nodes"), counts.unconfirmed)?;
-        stats.set_item(intern!(py, "ok_nodes"), counts.alive)?;
-        stats.set_item(intern!(py, "suspect_nodes"), counts.suspect)?;
-        stats.set_item(intern!(py, "dead_nodes"), counts.dead)?;
+        stats.set_item("total_nodes", self.table.len())?;
+        stats.set_item("unconfirmed_nodes", counts.unconfirmed)?;
+        stats.set_item("ok_nodes", counts.alive)?;
+        stats.set_item("suspect_nodes", counts.suspect)?;
+        stats.set_item("dead_nodes", counts.dead)?;
         let evictions = self.evictions.load(Ordering::Relaxed);
-        stats.set_item(intern!(py, "total_evictions"), evictions)?;
+        stats.set_item("total_evictions", evictions)?;
         let cleanups = self.cleanups.load(Ordering::Relaxed);
-        stats.set_item(intern!(py, "total_cleanups"), cleanups)?;
-        stats.set_item(intern!(py, "zombie_rejections"), rejections)?;
-        stats.set_item(intern!(py, "active_death_records"), records)?;
+        stats.set_item("total_cleanups", cleanups)?;
+        stats.set_item("zombie_rejections", rejections)?;
+        stats.set_item("active_death_records", records)?;
         Ok(stats)
     }
 

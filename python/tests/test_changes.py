@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from conftest import A, B, C
+from conftest import A, B, C, run_python
 
 from incarnation import IncarnationTracker, NodeState
 
@@ -196,3 +196,68 @@ def test_a_closed_subscription_ends(tracker):
     assert asyncio.run(main()) == []
     with pytest.raises(ValueError, match="closed"):
         changes.drain()
+
+
+def test_closing_ends_an_iteration_that_waits(tracker):
+    async def main():
+        changes = tracker.changes(from_now=True)
+
+        async def read():
+            return [change.node async for change in changes]
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        changes.close()
+        return await asyncio.wait_for(task, 60)
+
+    assert asyncio.run(main()) == []
+
+
+def test_closing_ends_a_wait_of_another_thread(tracker):
+    changes, outcomes = tracker.changes(from_now=True), []
+
+    def wait():
+        try:
+            outcomes.append(changes.wait(60))
+        except ValueError as error:
+            outcomes.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    changes.close()
+    thread.join()
+    assert outcomes == ["the subscription is closed"]
+
+
+def test_a_wait_needs_no_low_descriptor():
+    """`select.select` refuses descriptors above 1023, and a server has many connections."""
+    output = run_python(
+        """
+import os, resource, sys
+import incarnation
+
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if hard != resource.RLIM_INFINITY and hard < 2000:
+    print("few")
+    sys.exit()
+resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
+taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+tracker = incarnation.IncarnationTracker()
+changes = tracker.changes(from_now=True)
+assert changes._subscriber.fileno() > 1023
+assert not changes.wait(0)
+tracker.update_node(("h", 1), b"OK", 1, 1.0)
+assert changes.wait(60)
+print("woken")
+"""
+    )
+    assert output.split() in (["woken"], ["few"])
+
+
+def test_the_timeout_of_a_wait_is_checked(tracker):
+    changes = tracker.changes(from_now=True)
+    for timeout in (-1, float("nan")):
+        with pytest.raises(ValueError, match="timeout"):
+            changes.wait(timeout)
+    tracker.update_node(A, b"OK", 1, 1.0)
+    assert changes.wait(float("inf"))

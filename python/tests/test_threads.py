@@ -1,8 +1,10 @@
 """Several threads at one tracker, with the GIL and without."""
 
 import os
+import re
 import sys
 import threading
+from pathlib import Path
 
 from conftest import A, run_python
 
@@ -140,6 +142,75 @@ print("forked")
 """
     )
     assert output.split() == ["forked"]
+
+
+def test_a_fork_during_another_threads_first_use_leaves_the_child_no_taken_lock():
+    """Whatever the module makes once is made at its import, so that no fork can fall into the making."""
+    output = run_python(
+        """
+import os, threading, warnings
+import incarnation
+warnings.simplefilter("ignore", DeprecationWarning)
+
+NODE = ("node", 1)
+
+def use(tracker):
+    tracker.update_node(NODE, b"OK", 5, 1.0)
+    tracker.update(NODE, b"SUSPECT", 5)
+    tracker.get_node_state(NODE)
+    tracker.check_message_freshness(NODE, 5, b"OK")
+    tracker.get_stats()
+    tracker.cleanup()
+    tracker.snapshot().to_dict()
+    for wrong in (("node", "x"), ("\\ud800", 1)):
+        try:
+            tracker.update_node(wrong, b"OK", 1, 1.0)
+        except (TypeError, ValueError):
+            pass
+
+def fork_at_the_first_use():
+    tracker = incarnation.IncarnationTracker()
+    begun = threading.Event()
+
+    def first():
+        begun.set()
+        use(tracker)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        use(tracker)
+        os._exit(0)
+    thread.join()
+    return os.waitpid(child, 0)[1]
+
+for _ in range(400):
+    fresh = os.fork()  # a process that has imported the module, and used nothing yet
+    if fresh == 0:
+        os._exit(1 if fork_at_the_first_use() else 0)
+    _, status = os.waitpid(fresh, 0)
+    assert status == 0, status
+print("forked")
+"""
+    )
+    assert output.split() == ["forked"]
+
+
+def test_the_source_makes_no_python_object_at_its_first_use():
+    """What pyo3 offers for that releases the GIL inside a lock, and a fork may fall into that moment."""
+    source = Path(__file__).parent.parent / "src"
+    files = sorted(source.glob("*.rs"))
+    assert len(files) > 10
+    for file in files:
+        code = "\n".join(line.split("//")[0] for line in file.read_text().splitlines())
+        for name in ("PyOnceLock", "GILOnceCell", "intern!", "LazyLock"):
+            assert name not in code, f"{file.name}: {name}"
+        if "freelist" in code:
+            # Free lists are made at the first use as well, unless the import uses them.
+            (made,) = re.findall(r"pub struct (\w+)", code.split("freelist", 1)[1])[:1]
+            assert f"Py::new(py, {made}" in (source / "statics.rs").read_text(), made
 
 
 def test_a_fork_waits_for_an_eviction_that_works_without_the_gil():
