@@ -215,6 +215,7 @@ fn draw_traffic(file: &Path, nodes: usize, run: &TrafficRun) -> Result<(), Box<d
         .configure_mesh()
         .x_desc("protocol periods")
         .y_desc("datagrams")
+        .y_label_formatter(&|datagrams| format!("{datagrams:.0}"))
         .light_line_style(WHITE)
         .draw()?;
     let busiest: Vec<_> = run.busiest.iter().map(|sent| *sent as f64).collect();

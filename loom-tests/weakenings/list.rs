@@ -543,6 +543,47 @@ pub const LIST: &[Weakening] = &[
     },
     // Tombstones.
     Weakening {
+        name: "hearsay changes a node that was only heard of",
+        file: "src/rule/judge.rs",
+        from: "            Some(stored) if stored.rank() != Status::Unconfirmed.rank() => claim,",
+        to: "            Some(_) => claim,",
+        also: &[],
+        model: "hearsay::against_contact_of_an_unconfirmed_node",
+    },
+    Weakening {
+        name: "hearsay of an unknown node takes no second look at the tombstones",
+        file: CORE,
+        from: "        let found = self.tombstones.find(node.key());
+        let (to, verdict) = match",
+        to: "        let found = match proposal.kind() {
+            crate::rule::ProposalKind::Hear(_) => None,
+            _ => self.tombstones.find(node.key()),
+        };
+        let (to, verdict) = match",
+        also: &[],
+        model: "hearsay::a_whole_life_inside_it",
+    },
+    Weakening {
+        name: "an introduction that loses its race is answered as a join",
+        file: CORE,
+        from: "            self.table.release();
+            return Err(entry_state);",
+        to: "            self.table.release();
+            let _ = entry_state;
+            return Ok(verdict);",
+        also: &[],
+        model: "hearsay::against_contact_of_an_unknown_node",
+    },
+    Weakening {
+        name: "hearsay that loses its race against an eviction is answered as applied",
+        file: CORE,
+        from: "                self.write(node, packed, to, now).is_ok().then_some(verdict)",
+        to: "                let _ = self.write(node, packed, to, now);
+                Some(verdict)",
+        also: &[],
+        model: "hearsay::against_eviction",
+    },
+    Weakening {
         name: "no second look at the tombstones",
         file: CORE,
         from: "self.judge_by_tombstone(found, proposal, now) {",

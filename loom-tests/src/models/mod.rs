@@ -7,6 +7,7 @@ mod data;
 mod epoch;
 mod evictions;
 mod handles;
+mod hearsay;
 mod inserts;
 mod limits;
 mod litmus;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Model> {
         recycling::models(),
         scans::models(),
         handles::models(),
+        hearsay::models(),
         limits::models(),
         caches::models(),
         local::models(),
@@ -66,7 +68,7 @@ pub fn all() -> Vec<Model> {
 
 /// How many models there are; fewer is a failure.
 #[cfg(not(incarnation_portable))]
-pub const EXPECTED: usize = 137;
+pub const EXPECTED: usize = 142;
 /// The same over the portable scheme.
 #[cfg(incarnation_portable)]
 pub const EXPECTED: usize = 8;
