@@ -210,6 +210,6 @@ fn main() -> ExitCode {
 }
 
 #[test]
-fn requests_go_where_most_managers_are_heard_whatever_comes_late() {
+fn requests_go_to_the_cluster_with_most_live_managers_whatever_comes_late() {
     story(|_, _| {}).unwrap();
 }

@@ -178,7 +178,7 @@ async fn start(
     let socket = UdpSocket::bind(address).await?;
     let address = socket.local_addr()?;
     let tracker = builder(1_000).build()?;
-    let entry_state = node(
+    let lifetime = node(
         socket,
         Id { address, run },
         seed_node,
@@ -187,7 +187,7 @@ async fn start(
         event_counters.clone(),
     );
     let task = tokio::spawn(async move {
-        if let Err(error) = entry_state.await {
+        if let Err(error) = lifetime.await {
             eprintln!("{address}: {error}");
         }
     });

@@ -28,8 +28,9 @@
 //!     .build()?;
 //! let clock = Clock::monotonic();
 //!
-//! // A third party mentions a node: hearsay introduces it. Contact with the node itself confirms it.
+//! // A third party mentions a node: hearsay introduces it.
 //! assert_eq!(tracker.hear("db-1", Claim::alive(3), clock.now()), Verdict::Joined);
+//! // Contact with the node itself confirms it.
 //! assert!(tracker.confirm("db-1", 3, clock.now()).is_accepted());
 //! // From here on the newest claim wins, in whatever order claims arrive.
 //! assert!(tracker.hear("db-1", Claim::suspect(3), clock.now()).is_accepted());
@@ -44,7 +45,47 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Clones share the table, so each thread takes one. Data of the program's own goes into the same entries:
+//!
+//! ```
+//! use incarnation::{Claim, IncarnationTracker, Sweeper, Clock};
+//! use std::{thread, time::Duration};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tracker = IncarnationTracker::<String>::builder()
+//!     .data_with(|node| format!("http://{node}:8080/"))
+//!     .build()?;
+//! let clock = Clock::monotonic();
+//! let _sweeper = Sweeper::spawn(&tracker, clock.clone(), Duration::from_secs(1), |swept| {
+//!     println!("{} left: {}", swept.node, swept.reason);
+//! })?;
+//! let gossip = tracker.clone();
+//! let receiver = thread::spawn(move || gossip.confirm("db-1", 1, clock.now()));
+//! assert!(receiver.join().map_err(|_| "the receiver failed")?.is_accepted());
+//!
+//! // A view serves many operations in a row, and lends keys and data.
+//! let view = tracker.pin();
+//! let running = view.members().filter(|member| member.state().is_alive());
+//! let urls: Vec<&str> = running.map(|member| member.data().as_str()).collect();
+//! assert_eq!(urls, ["http://db-1:8080/"]);
+//! # Ok(()) }
+//! ```
+//!
 //! [`guide::getting_started`] goes on from here.
+//!
+//! # Contents
+//!
+//! | type | is |
+//! |---|---|
+//! | [`IncarnationTracker`], [`Builder`] | the table, and its limits |
+//! | [`Claim`], [`Status`], [`Incarnation`], [`Verdict`] | what is said of a node, and what became of it; [`rule`] has the decision itself |
+//! | [`View`], [`Member`] | many operations for one pin; a node with its key, state and data |
+//! | [`NodeHandle`] | one lifetime of a node, read without a lookup: for connection objects |
+//! | [`Local`] | this process's own node, its incarnation, and the answer to accusations |
+//! | [`Sweeper`], [`Clock`], [`Timestamp`] | expiry on a thread of its own; time, which is always the caller's |
+//! | [`Subscriber`], [`WaitForNode`] | changes of all nodes; a wait for one |
+//! | [`Snapshot`], [`Digest`] | copies to send to peers, to store, and to merge |
+//! | [`ProbeOrder`], [`pick`](IncarnationTracker::pick), [`sample`](IncarnationTracker::sample) | random nodes for failure detectors and request paths |
+//! | [`mirror::Mirror`] | a tracker that is kept equal to another engine's members |
 //!
 //! # Instead of `RwLock<HashMap<Addr, Member>>`
 //!
@@ -79,6 +120,18 @@
 //! or two locked instructions on the node's own line. A node takes about 72 bytes for keys up to 32 bytes and no data.
 //! [`guide::patterns`] tells what each operation costs and when to hold a [`View`] or a [`NodeHandle`].
 //!
+//! # Async
+//!
+//! Lookups, claims, handles and sweeps never block on other threads' reads, and may be called from async code as they are.
+//! A [`View`] stays on its thread, so a task that a runtime may move cannot hold one across an `.await`. Each operation of the
+//! tracker pins for itself, and a [`NodeHandle`] is `Send`: keep those in tasks. [`Subscriber::changed`] and
+//! [`wait_for`](IncarnationTracker::wait_for) are futures of no particular runtime. See [`guide::async_code`].
+//!
+//! # When not to use it
+//!
+//! It is the table, not the protocol: a failure detector and gossip are an engine's work. Where every event counts, use a channel.
+//! Where one thread does everything, a `HashMap` with the rule of [`rule`] is simpler.
+//!
 //! # Chapters
 //!
 //! 1. [Getting started](guide::getting_started): how to build a tracker, feed it and read it
@@ -104,13 +157,11 @@
 //! | `stream` | subscribers as a `futures::Stream` |
 //! | `metrics` | a tracker's numbers for the `metrics` facade |
 //! | `tracing` | sweeps, evictions and refusals as `tracing` events |
-//!
-//! # When not to use it
-//!
-//! It is the table, not the protocol: a failure detector and gossip are an engine's work. Where every event counts, use a channel.
-//! Where one thread does everything, a `HashMap` with the rule of [`rule`] is simpler.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+// First, since the documentation lists the methods of a type in the order of the modules.
+mod tracker;
 
 mod address;
 mod counters;
@@ -136,7 +187,6 @@ mod sync;
 mod table;
 mod time;
 mod tombstones;
-mod tracker;
 
 /// What the model checker's models need; not public API.
 #[cfg(incarnation_loom)]

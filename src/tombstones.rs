@@ -39,7 +39,7 @@ pub(crate) struct Found {
     standing: u32,
 }
 
-/// What a written changed.
+/// What a write changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
     /// There is a tombstone now, where there was none.
@@ -202,7 +202,7 @@ impl<K: Eq + Hash> Tombstones<K> {
     /// Counts a tombstone that is about to be created; at the limit the oldest eighth makes room (at least
     /// one), so that a flood of deaths pays for a look at all of them once in many writes.
     ///
-    /// Waits for nobody: a thread that has counted and stands still takes up room, and no more.
+    /// Waits for no thread: one that has counted and is stopped takes up room, and no more.
     fn count_one(&self) -> Counted<'_, K> {
         // Relaxed: a thread that must find the count raised has seen the eviction that follows it.
         let before = self.count.fetch_add(1, Ordering::Relaxed);
@@ -348,7 +348,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn burying_takes_the_maximum() {
+    fn writing_a_tombstone_keeps_the_higher_incarnation() {
         let tombstones = Tombstones::new(4, LONG);
         tombstones.write(&"a", tombstone(7, 70), NOW);
         tombstones.write(&"a", tombstone(5, 90), NOW);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first_and_never_more_than_the_limit_stay() {
+    fn at_the_limit_the_oldest_tombstones_go_first() {
         let tombstones = Tombstones::new(16, LONG);
         for death in 0..1000_u64 {
             tombstones.write(&death, tombstone(1, death), NOW);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn of_deaths_at_one_time_no_more_go_than_must() {
+    fn of_tombstones_of_one_time_only_as_many_go_as_must() {
         let tombstones = Tombstones::new(16, LONG);
         for key in 0..16_u64 {
             tombstones.write(&key, tombstone(1, 70), NOW);
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_join_ends_only_a_tombstone_below_its_packed_state() {
+    fn a_join_clears_only_a_tombstone_below_its_packed_state() {
         let tombstones = Tombstones::new(4, LONG);
         tombstones.write(&"a", tombstone(7, 0), NOW);
         let end_below = |found, alive: u64| {
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_join_ends_only_the_tombstone_that_it_found() {
+    fn a_join_clears_only_the_tombstone_that_it_found() {
         let tombstones = Tombstones::new(4, LONG);
         tombstones.write(&"a", tombstone(7, 0), NOW);
         for packed in [7, 6] {
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn tombstones_end_strictly_after_their_retention() {
+    fn tombstones_expire_strictly_after_their_retention() {
         let tombstones = Tombstones::new(4, Duration::from_nanos(10));
         tombstones.write(&"a", tombstone(7, 100), NOW);
         let (last, over) = (Timestamp::from_nanos(110), Timestamp::from_nanos(111));

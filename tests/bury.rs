@@ -104,7 +104,7 @@ fn a_death_is_not_recorded_where_its_node_could_never_come_back() {
 }
 
 #[test]
-fn a_tracker_without_tombstones_buries_nobody() {
+fn a_tracker_without_tombstones_records_no_death() {
     let tracker: Tracker = IncarnationTracker::builder()
         .max_tombstones(0)
         .build()

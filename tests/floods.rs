@@ -13,7 +13,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 #[test]
-fn a_flood_of_introductions_gives_way_to_who_is_really_there() {
+fn introduced_nodes_are_evicted_before_confirmed_ones_in_a_flood() {
     let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
         .max_nodes(100)
         .hard_limit(200)

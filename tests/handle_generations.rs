@@ -1,5 +1,5 @@
 //! A join that stands still while its node is removed, comes back lower, and dies: that death is of a
-//! later life, and is remembered.
+//! later lifetime, and is remembered.
 
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
@@ -51,7 +51,7 @@ impl PartialEq for Stopping {
 impl Eq for Stopping {}
 
 #[test]
-fn a_join_that_stands_still_ends_no_tombstone_of_a_later_life() {
+fn a_paused_join_clears_no_tombstone_of_a_later_lifetime() {
     for nth in 1..=6 {
         let tracker = IncarnationTracker::<Stopping>::builder()
             .reclaimer(Reclaimer::private())
@@ -89,7 +89,7 @@ fn a_join_that_stands_still_ends_no_tombstone_of_a_later_life() {
             sync_point.open();
             let was_stopped = joiner.join().unwrap();
             if tracker.get(&node).is_none() {
-                // The join came first, and its life is over: the death at 1 is the last that is known.
+                // The join came first, and its lifetime is over: the death at 1 is the last that is known.
                 let old = tracker.update(&node, Claim::alive(1), NOW);
                 assert_eq!(old, buried, "hash {nth}: a death is forgotten");
             }
@@ -102,7 +102,7 @@ fn a_join_that_stands_still_ends_no_tombstone_of_a_later_life() {
 }
 
 #[test]
-fn nobody_is_refused_for_lack_of_room_who_was_never_unknown_in_a_full_table() {
+fn a_claim_is_refused_for_lack_of_room_only_if_the_table_was_full_while_its_node_was_unknown() {
     let tracker = IncarnationTracker::<Stopping>::builder()
         .max_nodes(1)
         .hard_limit(1)
@@ -140,7 +140,7 @@ fn nobody_is_refused_for_lack_of_room_who_was_never_unknown_in_a_full_table() {
 }
 
 #[test]
-fn a_life_does_not_inherit_the_last_update_of_who_had_its_place_before() {
+fn a_lifetime_does_not_inherit_the_last_update_of_its_entrys_earlier_node() {
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .max_nodes(8)
         .reclaimer(incarnation::Reclaimer::private())

@@ -1,4 +1,4 @@
-//! A handle belongs to one life of a node: it works from any thread while that life lasts, says for
+//! A handle belongs to one lifetime of a node: it works from any thread while that lifetime lasts, says for
 //! ever after that it is over, and never acts on another one.
 
 use std::collections::HashSet;
@@ -50,7 +50,7 @@ fn assert_over(handle: &NodeHandle<u32>) {
 }
 
 #[test]
-fn a_handle_speaks_of_its_node_as_the_tracker_does() {
+fn a_handle_shows_its_node_as_the_tracker_does() {
     let tracker = tracker();
     assert!(tracker.handle(&1).is_none(), "nobody to have one of");
     let handle = join(&tracker, 1, Claim::alive(1));
@@ -125,7 +125,7 @@ fn a_handle_does_not_keep_its_node_in_the_table() {
     let tracker = tracker();
     let handle = join(&tracker, 1, Claim::dead(1));
     let report = tracker.sweep_with(SweepScope::Dead, LATER, |swept| {
-        // Its life is over already when anybody is told.
+        // Its lifetime is over already when anybody is told.
         assert_eq!(swept.node, handle.key());
         assert_over(&handle);
     });
@@ -163,12 +163,12 @@ fn a_handle_stays_gone_when_its_entry_serves_another_key_with_the_very_same_pack
 }
 
 #[test]
-fn a_handle_stays_gone_when_its_node_comes_back_and_asking_again_finds_the_new_life() {
+fn a_handle_stays_gone_when_its_node_comes_back_and_a_new_handle_finds_the_new_lifetime() {
     let tracker = tracker();
     let mut ended = Vec::new();
-    for entry_state in 0..100 {
-        let handle = join(&tracker, 1, Claim::alive(entry_state));
-        assert_eq!(handle.state().unwrap().claim(), Claim::alive(entry_state));
+    for lifetime in 0..100 {
+        let handle = join(&tracker, 1, Claim::alive(lifetime));
+        assert_eq!(handle.state().unwrap().claim(), Claim::alive(lifetime));
         for old in &ended {
             assert_over(old);
         }
@@ -180,13 +180,13 @@ fn a_handle_stays_gone_when_its_node_comes_back_and_asking_again_finds_the_new_l
     assert_eq!(
         slots.len(),
         ended.len(),
-        "each entry_state has a slot of its own"
+        "each lifetime has a slot of its own"
     );
     assert!(slots.iter().all(|slot| slot.index < tracker.capacity()));
 }
 
 #[test]
-fn removing_by_a_handle_takes_exactly_what_is_expected_and_once() {
+fn removing_by_a_handle_removes_only_the_expected_state_and_once() {
     let tracker = tracker();
     let handle = join(&tracker, 1, Claim::alive(1));
     let state = tracker.get(&1);
@@ -200,7 +200,7 @@ fn removing_by_a_handle_takes_exactly_what_is_expected_and_once() {
 }
 
 #[test]
-fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
+fn no_handle_acts_on_another_lifetime_while_nodes_join_and_leave() {
     const LIVES: usize = 3_000;
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .max_nodes(64)
@@ -208,37 +208,37 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
         .reclaimer(Reclaimer::private())
         .build()
         .unwrap();
-    // The same packed states in every life, so that nothing but the generation tells them apart.
+    // The same packed states in every lifetime, so that nothing but the generation tells them apart.
     let (packed, accusation) = (Claim::alive(1), Claim::suspect(1));
     let accusations: Vec<_> = (0..LIVES).map(|_| AtomicU64::new(0)).collect();
     let handed_out: Mutex<Option<(usize, NodeHandle<u32>)>> = Mutex::new(None);
     let accuse = || {
         let taken = handed_out.lock().unwrap().clone();
-        let Some((entry_state, handle)) = taken else {
+        let Some((lifetime, handle)) = taken else {
             return;
         };
-        // Some of them come when the life is over, and another has begun in the same entry.
+        // Some of them come when the lifetime is over, and another has begun in the same entry.
         thread::yield_now();
         if handle
             .update(accusation, NOW)
             .is_some_and(Verdict::accepted)
         {
-            accusations[entry_state].fetch_add(1, Ordering::SeqCst);
+            accusations[lifetime].fetch_add(1, Ordering::SeqCst);
         }
     };
     let ends = meanwhile(&[&accuse, &accuse], || {
         let mut ends = Vec::new();
-        for (entry_state, accused) in accusations.iter().enumerate() {
-            let node = (entry_state % 2) as u32;
+        for (lifetime, accused) in accusations.iter().enumerate() {
+            let node = (lifetime % 2) as u32;
             while tracker.update(&node, packed, NOW) != Verdict::Joined {
                 // Every free entry waits for a thread that holds a view and is not running.
                 thread::yield_now();
             }
             let handle = tracker.handle(&node).unwrap();
-            *handed_out.lock().unwrap() = Some((entry_state, handle));
+            *handed_out.lock().unwrap() = Some((lifetime, handle));
             thread::yield_now();
             // Now and then an accusation must come in time, however busy the machine is.
-            while entry_state % 64 == 0 && accused.load(Ordering::SeqCst) == 0 {
+            while lifetime % 64 == 0 && accused.load(Ordering::SeqCst) == 0 {
                 thread::yield_now();
             }
             ends.push(tracker.remove(&node, NOW).unwrap().claim());
@@ -246,13 +246,10 @@ fn no_handle_ever_acts_on_another_life_while_lives_come_and_go() {
         ends
     });
     let mut accused = 0;
-    for (entry_state, end) in ends.into_iter().enumerate() {
-        let accusations = accusations[entry_state].load(Ordering::SeqCst);
+    for (lifetime, end) in ends.into_iter().enumerate() {
+        let accusations = accusations[lifetime].load(Ordering::SeqCst);
         let expected = u64::from(end == accusation);
-        assert_eq!(
-            accusations, expected,
-            "entry_state {entry_state} ended as {end}"
-        );
+        assert_eq!(accusations, expected, "lifetime {lifetime} ended as {end}");
         accused += accusations;
     }
     assert!(accused > 0, "the threads never met");
@@ -280,13 +277,13 @@ impl std::hash::Hash for Interrupting {
 }
 
 #[test]
-fn forgetting_by_handle_leaves_the_death_of_a_later_life() {
+fn forgetting_by_handle_keeps_the_tombstone_of_a_later_lifetime() {
     let tracker: IncarnationTracker<Interrupting> = IncarnationTracker::builder().build().unwrap();
     let (node, other) = (Interrupting(1), Interrupting(2));
     // Another's tombstone, so that tombstones are looked at.
     let _ = tracker.update(&other, Claim::dead(1), NOW);
     assert!(tracker.remove(&other, NOW).is_some());
-    // Before its life is ended, and after.
+    // Before its lifetime is ended, and after.
     for (hashes, forgotten) in [(0, None), (1, Some(Claim::unconfirmed(2)))] {
         let _ = tracker.forget(&node);
         let _ = tracker.update(&node, Claim::dead(2), NOW);

@@ -112,7 +112,7 @@ enum Mistake {
     LateLastUpdate,
     /// Leaves a node out of an iteration.
     IncompleteIteration,
-    /// Tells two removers that they ended the same life.
+    /// Tells two removers that they ended the same lifetime.
     RemovedTwice,
 }
 
@@ -151,7 +151,7 @@ impl Double {
                 model.put(
                     &node,
                     Node {
-                        entry_state: None,
+                        state: None,
                         ..before
                     },
                 );
@@ -173,13 +173,13 @@ impl Double {
                 self.model().put(
                     &node,
                     Node {
-                        entry_state: None,
+                        state: None,
                         ..before
                     },
                 );
             }
         }
-        before.entry_state
+        before.state
     }
 }
 
@@ -216,7 +216,7 @@ impl Subject for Double {
             model.put(
                 &node,
                 Node {
-                    entry_state: Some(early),
+                    state: Some(early),
                     ..known
                 },
             );

@@ -101,7 +101,7 @@ fn many_threads_with_different_accusations_each_end_above_their_own_and_never_sh
 }
 
 #[test]
-fn an_accusation_too_far_above_its_own_is_refused_telling_both() {
+fn an_accusation_too_far_above_is_refused_with_both_incarnations() {
     let tracker: IncarnationTracker = IncarnationTracker::builder()
         .local_incarnation(100)
         .refute_limit(50)

@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn no_node_goes_back_and_what_is_buried_stays_so_below_its_tombstone(
+    fn a_merge_moves_no_node_back_and_raises_none_below_its_tombstone(
         ours in history(false),
         theirs in history(false),
     ) {
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn any_order_of_snapshots_ends_in_the_highest_of_all_that_anyone_knew(
+    fn any_order_of_snapshots_ends_in_the_highest_state_of_each_node(
         ours in history(true),
         (theirs, shuffled) in vec(history(true), 0..4).prop_flat_map(|theirs| {
             let theirs: Vec<_> = theirs.iter().map(|events| snapshot_of(events)).collect();
@@ -242,7 +242,7 @@ fn where_nodes_are_unconfirmed_the_order_may_matter() {
 }
 
 #[test]
-fn a_merged_tombstone_ends_the_life_below_it_and_is_a_tombstone_where_the_node_is_unknown() {
+fn a_merged_tombstone_ends_a_lower_lifetime_and_is_written_where_the_node_is_unknown() {
     let tracker = tracker_of(&[
         Event::Claim(0, Claim::alive(3)),
         Event::Claim(1, Claim::alive(6)),
@@ -261,7 +261,7 @@ fn a_merged_tombstone_ends_the_life_below_it_and_is_a_tombstone_where_the_node_i
 }
 
 #[test]
-fn a_merge_does_not_raise_what_is_buried_here_though_it_is_trusted() {
+fn a_merge_is_trusted_and_still_raises_no_node_with_a_tombstone_here() {
     let tracker = tracker_of(&[Event::Claim(0, Claim::dead(5)), Event::Remove(0)]);
     for claim in [Claim::alive(5), Claim::suspect(5), Claim::unconfirmed(4)] {
         let report = tracker.merge(&rows(&[(0, claim)], &[]), NOW);
@@ -282,7 +282,7 @@ fn a_merge_does_not_raise_what_is_buried_here_though_it_is_trusted() {
 }
 
 #[test]
-fn stamps_are_now_minus_the_age_and_never_fall() {
+fn merged_last_updates_are_now_minus_the_age_and_never_fall() {
     let tracker = tracker_of(&[]);
     let old = rows(&[(0, Claim::alive(1))], &[(1, Claim::dead(1))]);
     let _ = tracker.merge(&old, NOW);
@@ -455,7 +455,7 @@ fn old_gossip_never_gets_past_tombstones_that_are_being_merged() {
 }
 
 #[test]
-fn an_untrusted_snapshot_introduces_and_confirms_nobody() {
+fn an_untrusted_snapshot_introduces_nodes_and_confirms_none() {
     let snapshot = rows(
         &[
             (0, Claim::alive(5)),

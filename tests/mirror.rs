@@ -98,7 +98,7 @@ fn a_running_member_takes_the_room_of_the_one_that_is_dead_for_longest() {
 }
 
 #[test]
-fn a_dead_member_that_a_running_one_replaced_stays_out_and_wakes_nobody() {
+fn a_dead_member_that_a_running_one_replaced_stays_out_and_wakes_no_subscriber() {
     let mut mirror = mirror(2);
     let mut subscriber = mirror.tracker().subscribe();
     let list = [(1, Dead, 0), (2, Dead, 0), (3, Alive, 0)];
@@ -115,7 +115,7 @@ fn a_dead_member_that_a_running_one_replaced_stays_out_and_wakes_nobody() {
 }
 
 #[test]
-fn a_sweep_of_a_full_mirror_evicts_nobody() {
+fn a_sweep_of_a_full_mirror_evicts_no_member() {
     let mut mirror = mirror(3);
     let list = [(1, Dead, 0), (2, Left, 0), (3, Suspect, 0)];
     let _ = mirror.reconcile(list, NOW);

@@ -1,5 +1,5 @@
 //! Wherever a thread stands still in the middle of a join, a death that happens meanwhile is remembered:
-//! the join ends the tombstone of an earlier life, never that of its own.
+//! the join ends the tombstone of an earlier lifetime, never that of its own.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;

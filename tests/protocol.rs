@@ -144,7 +144,7 @@ fn a_gossiped_node_is_unconfirmed_until_it_answers_a_probe() {
 }
 
 #[test]
-fn a_strangers_gossip_brings_nothing_in_but_the_stranger() {
+fn a_strangers_gossip_introduces_only_the_stranger() {
     let node = node(1);
     let (stranger, other) = (address(2), address(3));
     gossip(&node, stranger, &[(other, Claim::alive(4))], T0);

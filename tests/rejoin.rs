@@ -64,7 +64,7 @@ fn the_zombie_window_ends_right_after_its_last_instant() {
 }
 
 #[test]
-fn a_death_is_the_same_as_an_entry_and_as_a_tombstone() {
+fn a_dead_entry_and_a_tombstone_admit_the_same_rejoins() {
     let [entry, tombstone, _] = gone(Claim::dead(DEATH));
     assert_eq!(
         entry.rejoin(&1, DEATH, DIED),
@@ -92,7 +92,7 @@ fn the_zombie_window_begins_at_the_death_not_at_the_eviction() {
 }
 
 #[test]
-fn who_left_comes_back_at_once_with_any_higher_incarnation() {
+fn a_node_that_left_rejoins_at_once_with_any_higher_incarnation() {
     for tracker in gone(Claim::left(DEATH)) {
         assert!(!tracker.rejoin(&1, DEATH, DIED).accepted());
         assert_eq!(required(&tracker, DIED), Some(DEATH + 1));
@@ -121,7 +121,7 @@ fn a_rejoin_is_trusted_however_far_it_jumps() {
 }
 
 #[test]
-fn what_is_required_is_never_above_the_maximum() {
+fn the_required_incarnation_is_never_above_the_maximum() {
     const MAX: u64 = 100;
     // How far below the maximum the node died, and what it then needs.
     for (below, needed) in [
@@ -183,7 +183,7 @@ fn asking_what_is_required_changes_nothing_and_names_the_lowest_that_is_accepted
 }
 
 #[test]
-fn a_death_at_the_maximum_can_not_be_claimed_so_nobody_is_shut_out() {
+fn a_death_at_the_maximum_cannot_be_claimed_so_no_node_is_shut_out() {
     const MAX: u64 = 100;
     let tracker = IncarnationTracker::builder()
         .max_incarnation(MAX)

@@ -170,7 +170,7 @@ fn gated(sync_point: &SyncPoint) -> (IncarnationTracker<GatedKey>, [GatedKey; 2]
 }
 
 #[test]
-fn a_node_that_is_buried_behind_the_walker_s_back_is_found_among_the_tombstones() {
+fn a_node_evicted_behind_the_scan_is_found_among_the_tombstones() {
     let sync_point = SyncPoint::default();
     let (tracker, nodes) = gated(&sync_point);
     sync_point.shut();
@@ -189,7 +189,7 @@ fn a_node_that_is_buried_behind_the_walker_s_back_is_found_among_the_tombstones(
 }
 
 #[test]
-fn a_node_that_dies_and_leaves_behind_the_walker_s_back_is_not_alive_in_the_snapshot() {
+fn a_node_that_dies_and_is_evicted_behind_the_scan_is_not_alive_in_the_snapshot() {
     let sync_point = SyncPoint::default();
     let (tracker, nodes) = gated(&sync_point);
     sync_point.shut();
@@ -208,7 +208,7 @@ fn a_node_that_dies_and_leaves_behind_the_walker_s_back_is_not_alive_in_the_snap
 }
 
 #[test]
-fn a_node_that_comes_back_behind_the_walker_s_back_is_found_when_it_looks_again() {
+fn a_node_that_comes_back_behind_the_scan_is_found_by_the_second_look() {
     let sync_point = SyncPoint::default();
     let (tracker, nodes) = gated(&sync_point);
     assert!(tracker.remove(&nodes[1], DIED).is_some());
@@ -227,7 +227,7 @@ fn a_node_that_comes_back_behind_the_walker_s_back_is_found_when_it_looks_again(
 }
 
 #[test]
-fn a_node_that_comes_and_goes_behind_the_walker_s_back_is_found_as_well() {
+fn a_node_that_comes_and_goes_behind_the_scan_is_found_too() {
     let sync_point = SyncPoint::default();
     let (tracker, nodes) = gated(&sync_point);
     assert!(tracker.remove(&nodes[1], DIED).is_some());

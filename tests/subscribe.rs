@@ -403,7 +403,7 @@ fn a_drain_after_an_update_returned_sees_it() {
 }
 
 #[test]
-fn waiting_ends_with_a_change_or_with_the_time() {
+fn a_wait_ends_with_a_change_or_at_its_timeout() {
     let tracker = tracker();
     let mut subscriber = tracker.subscribe();
     assert!(

@@ -61,7 +61,7 @@ fn swept(
 }
 
 #[test]
-fn each_time_ends_strictly_after_its_length() {
+fn each_timeout_ends_strictly_after_its_length() {
     let ends = [
         (
             Status::Unconfirmed,
@@ -101,7 +101,7 @@ fn each_time_ends_strictly_after_its_length() {
 }
 
 #[test]
-fn the_living_never_expire() {
+fn alive_nodes_never_expire() {
     let tracker = tracker();
     let _ = tracker.update(&1, Claim::alive(1), BEGAN);
     let report = tracker.sweep(Timestamp::from_nanos(u64::MAX));
@@ -110,7 +110,7 @@ fn the_living_never_expire() {
 }
 
 #[test]
-fn times_that_are_not_set_never_end() {
+fn timeouts_that_are_not_set_expire_nothing() {
     let tracker = one_of_each(builder().unconfirmed_timeout(None).suspect_timeout(None));
     let (report, _) = swept(&tracker, SweepScope::Everything, LONG_AFTER);
     assert_eq!((report.unconfirmed_expired, report.declared_dead), (0, 0));
@@ -206,7 +206,7 @@ fn a_scope_limits_a_sweep() {
 }
 
 #[test]
-fn time_comes_before_capacity() {
+fn expiry_comes_before_capacity() {
     // Two too many; time takes three, so there is nothing left to do for the capacity rule.
     let tracker = one_of_each(builder().max_nodes(3).hard_limit(10));
     let (report, _) = swept(&tracker, SweepScope::Everything, LONG_AFTER);
@@ -337,7 +337,7 @@ fn capacity_goes_below_its_limit_by_the_headroom_and_only_once_above_it() {
 }
 
 #[test]
-fn a_dead_node_taken_for_room_is_buried_like_any_other() {
+fn a_dead_node_evicted_for_room_leaves_a_tombstone() {
     let tracker = hundred(builder().max_nodes(1));
     let _ = swept(&tracker, SweepScope::Capacity, BEGAN);
     assert_eq!(tracker.tombstones(), 1, "max_tombstones is max_nodes");
@@ -408,7 +408,7 @@ fn expiry_in_slices_does_what_one_sweep_does() {
 }
 
 #[test]
-fn slices_of_nothing_still_get_on() {
+fn slices_of_zero_nodes_still_reach_the_end() {
     let tracker = hundred(builder());
     let mut cursor = SweepCursor::default();
     let mut slices = 0;
@@ -425,7 +425,7 @@ fn slices_of_nothing_still_get_on() {
 }
 
 #[test]
-fn a_full_sweep_of_many_slices_misses_nobody() {
+fn a_full_sweep_of_many_slices_misses_no_node() {
     const NODES: u32 = 5_000;
     let tracker = builder()
         .max_nodes(NODES as usize)

@@ -38,7 +38,7 @@ fn filled(max_nodes: usize, nodes: u32, status: Status) -> IncarnationTracker<u3
 }
 
 #[test]
-fn everyone_evicted_or_declared_dead_is_told_of_once_with_the_last_state() {
+fn each_eviction_and_declared_death_is_reported_once_with_the_last_state() {
     // More than a full sweep looks at under one pin.
     let tracker = filled(10_000, 3_000, Status::Dead);
     for node in 3_000..4_000 {
@@ -192,7 +192,7 @@ fn expiring_at_the_same_time_tells_of_each_node_once() {
 }
 
 #[test]
-fn a_candidate_that_moved_meanwhile_stays_and_nobody_goes_in_its_place() {
+fn a_candidate_that_moved_meanwhile_stays_and_no_other_is_evicted_for_it() {
     // The nodes are refuted while a sweep selects among them: whoever was faster, no node goes that
     // was not among the oldest, and none whose refutation was accepted.
     const NODES: u32 = 2_000;

@@ -84,7 +84,7 @@ fn every_way_of_removing_a_dead_node_but_forgetting_buries_it() {
 }
 
 #[test]
-fn the_living_leave_no_tombstone() {
+fn nodes_that_are_not_dead_leave_no_tombstone() {
     for status in [Status::Unconfirmed, Status::Alive, Status::Suspect] {
         let tracker = tracker();
         let _ = tracker.update(&1, Claim::new(status, 7), DIED);
@@ -107,7 +107,7 @@ fn a_buried_node_that_is_heard_of_again_enters_at_the_incarnation_of_its_tombsto
 }
 
 #[test]
-fn who_is_only_heard_of_is_still_dead_for_old_gossip() {
+fn a_dead_node_that_is_only_heard_of_stays_dead_for_old_gossip() {
     let (tracker, now) = evicted_after(Claim::dead(7));
     assert_eq!(tracker.add_unconfirmed(&1, now), Verdict::Joined);
     for old in [Claim::alive(7), Claim::dead(7), Claim::left(7)] {
@@ -131,7 +131,7 @@ fn who_is_only_heard_of_is_still_dead_for_old_gossip() {
 }
 
 #[test]
-fn tombstones_end_strictly_after_their_retention_and_the_sweep_says_so() {
+fn tombstones_expire_strictly_after_their_retention_and_the_sweep_reports_them() {
     let (tracker, _) = evicted_after(Claim::dead(7));
     let last = DIED + TOMBSTONE_RETENTION;
     assert_eq!(tracker.update(&1, Claim::alive(7), last), buried(7));
@@ -145,7 +145,7 @@ fn tombstones_end_strictly_after_their_retention_and_the_sweep_says_so() {
 }
 
 #[test]
-fn a_death_that_is_told_again_is_no_later_death() {
+fn a_death_claimed_again_keeps_its_first_date() {
     let (tracker, now) = evicted_after(Claim::dead(7));
     // Heard of again at its tombstone's incarnation, heard from, and told dead once more.
     assert_eq!(tracker.add_unconfirmed(&1, now), Verdict::Joined);
@@ -158,7 +158,7 @@ fn a_death_that_is_told_again_is_no_later_death() {
 }
 
 #[test]
-fn who_is_kept_long_after_death_is_remembered_longer_still() {
+fn tombstone_retention_defaults_to_twice_a_long_dead_retention() {
     let day = Duration::from_secs(24 * 3600);
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder()
         .dead_retention(day * 2)
@@ -238,7 +238,7 @@ fn gated() -> (IncarnationTracker<GatedKey>, SyncPoint) {
 }
 
 #[test]
-fn a_sweep_that_stalls_and_buries_late_never_lowers_a_tombstone() {
+fn a_sweep_that_writes_a_tombstone_late_never_lowers_it() {
     let (tracker, sync_point) = gated();
     let node = sync_point.key(1);
     let _ = tracker.update(&node, Claim::dead(5), DIED);
@@ -252,11 +252,7 @@ fn a_sweep_that_stalls_and_buries_late_never_lowers_a_tombstone() {
         assert!(tracker.remove(&node, DIED).is_some());
         assert_eq!(tracker.update(&node, Claim::alive(9), DIED), buried(9));
         sync_point.open();
-        assert_eq!(
-            stalled.join().unwrap(),
-            Err(None),
-            "that entry_state was over"
-        );
+        assert_eq!(stalled.join().unwrap(), Err(None), "that lifetime was over");
     });
     assert_eq!(tracker.update(&node, Claim::alive(7), DIED), buried(9));
     assert_eq!(tracker.tombstones(), 1);
@@ -282,7 +278,7 @@ fn a_late_tombstone_does_not_affect_a_node_that_rejoined() {
 }
 
 #[test]
-fn a_claim_that_stalls_before_it_inserts_still_meets_a_tombstone_dug_meanwhile() {
+fn a_claim_that_stalls_before_it_inserts_still_meets_a_tombstone_written_meanwhile() {
     let (tracker, sync_point) = gated();
     let node = sync_point.key(1);
     sync_point.shut();

@@ -99,7 +99,7 @@ fn at_an_equal_incarnation_the_higher_status_wins() {
 }
 
 #[test]
-fn nothing_above_the_maximum_is_believed() {
+fn claims_above_the_maximum_are_refused() {
     for claim in [Claim::alive(MAX + 1), Claim::dead(u64::MAX)] {
         let out = out_of_range(claim.incarnation().get(), MAX);
         assert_eq!(verdict_of(Claim::alive(MAX), claim), out);
@@ -269,7 +269,7 @@ fn hearing_of_a_node_never_touches_a_known_one() {
 }
 
 #[test]
-fn who_is_confirmed_and_who_can_be_suspected() {
+fn all_but_unconfirmed_nodes_are_confirmed_and_running_ones_can_be_suspected() {
     for status in Status::ALL {
         let tracker = holding(Claim::new(status, 1));
         assert_eq!(tracker.is_confirmed("a"), status != Status::Unconfirmed);
@@ -400,7 +400,7 @@ fn a_claim_from_a_lagging_clock_never_takes_a_last_update_back() {
 }
 
 #[test]
-fn reports_and_counts_say_what_they_count() {
+fn reports_and_counts_display_their_numbers() {
     let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build().unwrap();
     let _ = tracker.update(&1, Claim::alive(3), Timestamp::ZERO);
     let _ = tracker.update(&2, Claim::dead(3), Timestamp::ZERO);

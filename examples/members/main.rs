@@ -173,7 +173,7 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn both_ways_answer_alike() {
+    fn the_locked_map_and_the_tracker_answer_alike() {
         for seed in 0..20 {
             let answers = super::compare(&mut fastrand::Rng::with_seed(seed));
             assert_eq!(answers, Ok(20_000));

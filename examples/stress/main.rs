@@ -5,7 +5,7 @@
 //!
 //! The last line is `violations: 0`, or the exit status 1. A violation is
 //!
-//! - a packed state that falls within a life, or is older than its last update can be, or a life that is not found;
+//! - a packed state that falls within a lifetime, or is older than its last update can be, or a lifetime that is not found;
 //! - a handle that comes back to life; more live nodes than the hard limit;
 //! - at the end, a state that the books don't lead to, a scan that disagrees with the lookups, an
 //!   entry that is not recycled;

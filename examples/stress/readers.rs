@@ -12,7 +12,7 @@ const WATCHED: usize = 64;
 /// Lookups between two looks at the time.
 const BATCH: usize = 256;
 
-/// A life, and the last state seen in it.
+/// A lifetime, and the last state seen in it.
 struct Watched {
     node: usize,
     handle: NodeHandle,
@@ -38,8 +38,8 @@ pub fn look_up(world: &World, mut rng: Rng) {
             lookups += 3;
             *place = match place.take() {
                 None => begin_watching(world, rng.usize(..nodes)),
-                Some(entry_state) => match watch(world, entry_state) {
-                    Ok(entry_state) => Some(entry_state).filter(|_| rng.u8(..) > 0),
+                Some(lifetime) => match watch(world, lifetime) {
+                    Ok(lifetime) => Some(lifetime).filter(|_| rng.u8(..) > 0),
                     Err(handle) => {
                         ended[rng.usize(..WATCHED)] = Some(handle);
                         None
@@ -50,7 +50,7 @@ pub fn look_up(world: &World, mut rng: Rng) {
         if let Some(handle) = &ended[rng.usize(..WATCHED)]
             && !handle.is_evicted()
         {
-            world.violation(|| format!("{handle:?} came back to entry_state"));
+            world.violation(|| format!("{handle:?} came back to life"));
         }
         let live = world.tracker.len();
         if live > world.hard_limit {
@@ -67,10 +67,10 @@ fn begin_watching(world: &World, node: usize) -> Option<Watched> {
     Some(Watched { node, handle, last })
 }
 
-/// Looks at a life three times, in the middle by the node's key; or gives back the handle of a life
+/// Looks at a lifetime three times, in the middle by the node's key; or gives back the handle of a lifetime
 /// that is over.
-fn watch(world: &World, entry_state: Watched) -> Result<Watched, NodeHandle> {
-    let Watched { node, handle, last } = entry_state;
+fn watch(world: &World, lifetime: Watched) -> Result<Watched, NodeHandle> {
+    let Watched { node, handle, last } = lifetime;
     let address = World::address(node);
     let Some(before) = handle.state() else {
         return Err(handle);
@@ -82,13 +82,13 @@ fn watch(world: &World, entry_state: Watched) -> Result<Watched, NodeHandle> {
         return Err(handle);
     };
     world.check_order(node, before, after);
-    // The life spans the lookup, so the lookup found this life.
+    // The lifetime spans the lookup, so the lookup found this lifetime.
     match between {
         Some(between) => {
             world.check_order(node, before, between);
             world.check_order(node, between, after);
         }
-        None => world.violation(|| format!("node {node} was not found during its entry_state")),
+        None => world.violation(|| format!("node {node} was not found during its lifetime")),
     }
     Ok(Watched {
         node,

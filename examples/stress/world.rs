@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// Whether a state may follow another one in the same life.
+    /// Whether a state may follow another one in the same lifetime.
     pub fn check_order(&self, node: usize, earlier: NodeState, later: NodeState) {
         let rank = |state: NodeState| -> (Incarnation, _) { (state.incarnation, state.status) };
         if rank(later) < rank(earlier) {

@@ -432,7 +432,7 @@ pub const LIST: &[Weakening] = &[
         name: "a new record drops the records that came meanwhile",
         file: RECLAIM,
         from: "        loop {
-            // SAFETY: not in the list yet, so nobody else has it.
+            // SAFETY: not in the list yet, so no other thread has it.
             unsafe { (*record).0.next = head };",
         to: "        unsafe { (*record).0.next = head };
         loop {",

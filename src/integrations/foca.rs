@@ -1,4 +1,4 @@
-//! A mirror of the members of the SWIM engine [foca] for the other threads of a program (feature `foca`): a tracker
+//! A mirror of the members of the SWIM engine [foca](https://docs.rs/foca) for the other threads of a program (feature `foca`): a tracker
 //! kept equal to foca's own list, in place of a map behind a lock.
 //!
 //! foca belongs to one thread. Its notifications tell which members came up and went down, but not which are suspected,

@@ -30,7 +30,7 @@ where
     D: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Hands this tracker's numbers to the recorder of the [`metrics`] facade (feature `metrics`),
+    /// Hands this tracker's numbers to the recorder of the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`),
     /// each with the label `tracker`. To be called whenever they should be up to date: before a scrape
     /// is answered, or every few seconds.
     ///

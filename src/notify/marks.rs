@@ -24,8 +24,7 @@
 //! writer marked the range for the next look, and a subscriber that waits for that is woken. The same
 //! fences put a writer's marks against a waiter's enlisting. So a change is in the table before
 //! a subscriber is told, and a look that begins after an update returned sees that update or a later
-//! one. Packed states, marks and epoch need no orderings of their own beyond that: all of theirs here
-//! are Relaxed.
+//! one. Packed states, marks and epoch need no orderings of their own beyond that.
 //!
 //! A wait for one node uses the same fences without marks: it enlists in the [`WakeList`] of the node's
 //! range (or, while the node is absent, in the list of joins), fences, looks at the node once more, and
@@ -120,7 +119,8 @@ impl Notify {
     #[inline(always)]
     pub(crate) fn changed(&self, domain: &Domain, place: Index, joined: bool) {
         // Between the change and the load, against the heavy fence of a look or a waiter. Pinned by
-        // `notify::a_change_against_the_first_look` and `node_waits::a_change_against_a_wait`.
+        // `notify::a_change_against_the_first_look` and `node_waits::a_change_against_a_wait`. The load is Relaxed: if
+        // this fence comes after the heavy one, it sees the interest.
         domain.light_fence();
         let interest = self.shared.interest.load(Ordering::Relaxed);
         if interest != 0 {
@@ -147,16 +147,19 @@ impl Notify {
 
     fn mark(&self, domain: &Domain, range: usize) {
         let mark = &self.marks[range];
+        // Relaxed: an old epoch is found out by the load behind the fence.
         let mut epoch = self.shared.epoch.load(Ordering::Relaxed);
         loop {
             for mark in [mark, &self.shared.newest] {
+                // Relaxed, both: the fence below orders the mark, its own or the one that it found.
                 if mark.load(Ordering::Relaxed) < epoch {
                     mark.fetch_max(epoch, Ordering::Relaxed);
                 }
             }
             // Between the marks (or the loads that found them set) and the loads of epoch and waiters,
             // against the heavy fences of a look and of a waiter. Pinned by
-            // `notify::a_mark_against_a_look` and `notify::a_change_against_a_waiter`.
+            // `notify::a_mark_against_a_look` and `notify::a_change_against_a_waiter`. The load is Relaxed: if this fence
+            // comes after the heavy one of a look, it sees that look's epoch.
             domain.light_fence();
             let now = self.shared.epoch.load(Ordering::Relaxed);
             if now == epoch {
@@ -200,7 +203,7 @@ impl Notify {
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {
-        // Writers that miss this are seen by the first look, whose fence comes later.
+        // Relaxed: the first look, whose fence comes later, sees the changes of writers that miss this.
         self.shared
             .interest
             .fetch_add(SUBSCRIBER, Ordering::Relaxed);
@@ -214,6 +217,7 @@ impl Notify {
 
     pub(crate) fn unsubscribe(&self, subscription: &mut Subscription) {
         self.cancel(subscription);
+        // Relaxed: a writer that still sees the interest marks in vain.
         self.shared
             .interest
             .fetch_sub(SUBSCRIBER, Ordering::Relaxed);
@@ -225,6 +229,8 @@ impl Notify {
     }
 
     fn is_marked_since(&self, subscription: &Subscription) -> bool {
+        // Relaxed: a waiter loads it behind its heavy fence. A drain must see what returned before it began, and coherence
+        // shows that mark.
         self.shared.newest.load(Ordering::Relaxed) >= subscription.looked
     }
 
@@ -233,6 +239,7 @@ impl Notify {
         if !self.has_news(subscription) {
             return None;
         }
+        // Relaxed: the heavy fence below orders it before all that the look reads.
         let before = self.shared.epoch.fetch_add(1, Ordering::Relaxed);
         // Between the new epoch and what the look reads, against the light fences of the writers.
         // Pinned by `notify::a_change_against_the_first_look` and `notify::a_mark_against_a_look`.
@@ -261,6 +268,7 @@ impl Notify {
 
     /// Whether a range may have changed since the look before.
     pub(crate) fn is_marked(&self, range: u32, look: &Look) -> bool {
+        // Relaxed: the heavy fence of the look came before, so marks of writers that missed its epoch are seen.
         self.marks[range as usize].load(Ordering::Relaxed) >= look.since
     }
 
@@ -332,6 +340,7 @@ impl Notify {
 
     /// Ends a wait for a node.
     pub(crate) fn end_node_wait(&self) {
+        // Relaxed: a writer that still sees the interest looks through the list in vain.
         self.shared.interest.fetch_sub(NODE_WAIT, Ordering::Relaxed);
     }
 

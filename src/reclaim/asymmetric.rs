@@ -34,6 +34,7 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use self::record::{IDLE, Record};
+use super::ThreadBound;
 use crate::sync::atomic::plain::{AtomicPtr, AtomicU64};
 use crate::sync::atomic::{Ordering, fence};
 use crate::sync::{Arc, Asymmetric, Padded, membarrier, thread_local};
@@ -75,17 +76,16 @@ struct Registry {
 /// While it is held, nothing that was linked when it was made is used again.
 #[derive(Debug)]
 pub(crate) struct Guard<'a> {
-    /// Valid while the registry lives, which is at least as long as the domain borrowed.
-    record: *const Padded<Record>,
+    record: &'a Padded<Record>,
     registry: &'a Registry,
-    not_send: PhantomData<*const ()>,
+    thread_bound: ThreadBound,
 }
 
-/// A point in time after which nobody new can see what its holder had unlinked.
+/// A point in time after which no new pin can see what its holder had unlinked.
 #[derive(Debug)]
 pub(crate) struct Ticket(u64);
 
-/// What a settling found out: the oldest epoch at which anybody is still pinned.
+/// What a settling found out: the oldest epoch at which any thread is still pinned.
 #[derive(Debug)]
 pub(crate) struct Horizon(u64);
 
@@ -199,7 +199,7 @@ impl Registry {
         // Acquire: the list behind the head becomes reachable through this record too.
         let mut head = self.records.load(Ordering::Acquire);
         loop {
-            // SAFETY: not in the list yet, so nobody else has it.
+            // SAFETY: not in the list yet, so no other thread has it.
             unsafe { (*record).0.next = head };
             // Release: publishes the record. Acquire: see the load.
             match self.records.compare_exchange_weak(
@@ -217,7 +217,7 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // Relaxed: nobody else is left, and what they did happened before the last of them let go.
+        // Relaxed: no other owner is left, and what they did happened before the last of them let go.
         let mut next = self.records.load(Ordering::Relaxed);
         while !next.is_null() {
             // SAFETY: made by `Box::into_raw`, reachable from here only, each once.
@@ -262,11 +262,12 @@ impl Domain {
             self.find_record()
         };
         // SAFETY: this thread's record in this registry, which `self` keeps alive.
-        unsafe { &*record }.enter(registry);
+        let record = unsafe { &*record };
+        record.enter(registry);
         Guard {
             record,
             registry,
-            not_send: PhantomData,
+            thread_bound: PhantomData,
         }
     }
 
@@ -275,14 +276,14 @@ impl Domain {
     pub(crate) fn pin_alone(&self) -> Guard<'_> {
         let registry: &Registry = &self.0;
         let record = self.0.take_record();
-        // SAFETY: just taken; the registry lives.
-        unsafe { &*record }.pass_on();
-        // SAFETY: as in `pin`.
-        unsafe { &*record }.enter(registry);
+        // SAFETY: just taken; the registry lives as long as `self`.
+        let record = unsafe { &*record };
+        record.pass_on();
+        record.enter(registry);
         Guard {
             record,
             registry,
-            not_send: PhantomData,
+            thread_bound: PhantomData,
         }
     }
 
@@ -335,7 +336,7 @@ impl Domain {
         Ticket(self.0.epoch.fetch_add(1, Ordering::AcqRel))
     }
 
-    /// Whether this thread holds a guard of this domain. True where nobody can tell: in a thread-local destructor,
+    /// Whether this thread holds a guard of this domain. True where that is unknown: in a thread-local destructor,
     /// after the thread's records were given back.
     pub(crate) fn is_pinned(&self) -> bool {
         OWNED
@@ -416,16 +417,16 @@ impl Ticket {
 impl Guard<'_> {
     /// Lets go of what was seen so far and pins again; nothing while the thread holds other guards.
     pub(crate) fn repin(&mut self) {
-        // SAFETY: as in `pin`; the guard is not `Send`, so this is the thread that has the record.
-        unsafe { &*self.record }.renew(self.registry);
+        // The guard is not `Send`, so this is the thread that has the record.
+        self.record.renew(self.registry);
     }
 }
 
 impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: as in `pin`; the guard is not `Send`, so this is the thread that has the record.
-        unsafe { &*self.record }.leave();
+        // As in `repin`.
+        self.record.leave();
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crossbeam_epoch as epoch;
 
+use super::ThreadBound;
 use crate::sync::Arc;
 use crate::sync::atomic::plain::AtomicBool;
 use crate::sync::atomic::{Ordering, fence};
@@ -44,11 +45,13 @@ struct Registration {
 /// While it is held, nothing that was linked when it was made is used again.
 #[derive(Debug)]
 pub(crate) struct Guard<'a> {
+    /// First, so that the compiler names it first.
+    thread_bound: ThreadBound,
     inner: epoch::Guard,
     domain: PhantomData<&'a Domain>,
 }
 
-/// A point in time after which nobody new can see what its holder had unlinked.
+/// A point in time after which no new pin can see what its holder had unlinked.
 #[derive(Debug)]
 pub(crate) struct Ticket(Arc<AtomicBool>);
 
@@ -80,6 +83,7 @@ impl Domain {
             Some(private) => pin_private(private),
         };
         Guard {
+            thread_bound: PhantomData,
             inner,
             domain: PhantomData,
         }
@@ -101,7 +105,7 @@ impl Domain {
         Ticket(flag)
     }
 
-    /// Whether this thread holds a guard of this domain. True where nobody can tell: in a thread-local destructor.
+    /// Whether this thread holds a guard of this domain. True where that is unknown: in a thread-local destructor.
     pub(crate) fn is_pinned(&self) -> bool {
         match &self.0 {
             None => epoch::is_pinned(),

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn comparing_words_is_comparing_incarnation_then_status() {
+    fn comparing_packed_states_compares_incarnation_then_status() {
         for a in EDGES {
             for b in EDGES {
                 for s in Status::ALL {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_packed_state_is_refused() {
+    fn numbers_that_are_no_packed_state_are_refused() {
         assert_eq!(
             PackedState::of(Claim::alive(Incarnation::MAX.get() + 1)),
             None

@@ -26,7 +26,7 @@ pub enum Status {
     #[doc(alias = "OK")]
     #[doc(alias = "JOIN")]
     Alive = 2,
-    /// Somebody failed to reach it; it may refute with a higher incarnation.
+    /// Some node failed to reach it; it may refute with a higher incarnation.
     Suspect = 3,
     /// Declared failed.
     Dead = 4,
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_originals_words_are_read_as_well_and_others_are_not() {
+    fn the_originals_status_names_parse_and_other_text_does_not() {
         for packed in ["ok", "OK", "Join", "ALIVE"] {
             assert_eq!(packed.parse(), Ok(Status::Alive), "{packed}");
         }

@@ -1,4 +1,4 @@
-//! Panics of users' code at moments that are nobody's choice: they end here.
+//! Panics of users' code in work that no caller asked for, such as recycling: they end here.
 //!
 //! A key's `Drop` runs where entries are recycled and tombstones end, a callback on the sweeper's thread; no
 //! caller is to blame there.
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_gets_out() {
+    fn no_panic_gets_out_even_if_its_payload_panics_on_drop() {
         assert_eq!(catch_panic(|| 7), Some(7));
         assert_eq!(
             catch_panic(|| std::panic::resume_unwind(Box::new(PanicsTwice))),

@@ -1,4 +1,4 @@
-//! A key in the map, beside its hash: so that the map runs no `Hash` of anybody's under its locks, nor while it
+//! A key in the map, beside its hash: so that the map runs no user's `Hash` under its locks, nor while it
 //! grows or puts itself in order, where a panic would lose what is not in its place yet.
 //!
 //! It is found by what is [`LookupKey`]: an equal key, or the number that it was inserted with.
@@ -98,7 +98,7 @@ fn half<Q: ?Sized + Hash>(hasher: &impl BuildHasher, key: &Q) -> u32 {
 impl<K> Drop for HashedKey<K> {
     fn drop(&mut self) {
         // A panic in a key's `Drop` ends here, as where entries are recycled.
-        // SAFETY: here only, and nobody uses it afterwards.
+        // SAFETY: here only, and nothing uses it afterwards.
         catch_panic(|| unsafe { ManuallyDrop::drop(&mut self.key) });
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_comes_out_once() {
+    fn each_index_put_in_comes_out_once() {
         for (ours, theirs) in [(0, 0), (0, 1), (1, 0), (1, 1), (0, 3), (3, 3)] {
             let mut both = list(1..1 + ours);
             assert_eq!(both.is_empty(), ours == 0);

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lowest_free_number_is_taken_and_at_most_so_many() {
+    fn a_thread_takes_the_lowest_free_number_and_none_above_the_maximum() {
         let numbers = Numbers::new();
         let taken: Vec<_> = std::iter::from_fn(|| numbers.take()).collect();
         assert_eq!(taken, (0..NUMBERS).collect::<Vec<_>>());

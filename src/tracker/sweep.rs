@@ -40,7 +40,7 @@ where
     ///   [`max_clock_lead`](crate::Builder::max_clock_lead) is brought back to that time.
     ///
     /// Cost: a walk over the array of entries; for the capacity rule a second one, and a selection
-    /// among the candidates. Nobody waits for it.
+    /// among the candidates. No thread waits for it.
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};

@@ -21,13 +21,14 @@ use crate::time::Timestamp;
 /// A pinned reader of a tracker: operations through it pay no pin of their own, and the keys it
 /// lends stay valid until it is dropped or [repinned](Self::repin).
 ///
-/// While it is held, entries that are removed (by anyone, in any tracker that shares the
+/// While it is held, entries that are removed (by any thread, in any tracker that shares the
 /// [`Reclaimer`](crate::Reclaimer)) wait to be used again. Held for ever it exhausts the spare entries
 /// (and so do several of one thread that overlap without end, each taken before the last is dropped): then
 /// unknown nodes are refused with `PendingReclaim`, and known ones never notice.
 ///
 /// A view belongs to the thread that pinned it: it is neither `Send` nor `Sync`, so a task that a
-/// multi-threaded runtime may move to another thread can't hold one across an await:
+/// multi-threaded runtime may move to another thread can't hold one across an await. The compiler's message names
+/// `ViewStaysOnItsThread_DropItBeforeAwait`:
 ///
 /// ```compile_fail
 /// # use incarnation::IncarnationTracker;

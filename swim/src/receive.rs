@@ -1,5 +1,5 @@
-//! A datagram comes in: any number of threads may be here at once. What its claims do is in `apply_claims`; here is who
-//! is believed what, and what is answered.
+//! A datagram comes in; any number of threads may be here at once. This file decides which sender is believed, and which
+//! one gets an answer. What the claims of a datagram do is in `apply_claims`.
 //!
 //! What bounds a stranger (`docs/wire.md`): only `Ping` and `Join` of one are answered, each with one datagram that is no longer
 //! than a `Join`, and `Gossip`, `State` and `Welcome` are never answered at all.

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_has_its_place() {
+    fn each_drop_reason_has_a_counter_of_its_own() {
         let counters = StatusCounts::default();
         for (n, reason) in Dropped::ALL.into_iter().enumerate() {
             assert_eq!(index(reason), n);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_small_group_all_there_can_be_are_enough() {
+    fn in_a_small_group_all_possible_accusers_are_enough() {
         let seconds = Duration::from_secs;
         let times =
             |members, accusers| timeout(seconds(10), seconds(60), accusers, members).as_secs();

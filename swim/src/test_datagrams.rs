@@ -44,7 +44,7 @@ pub fn gossip(cluster: u32, incarnation: Incarnation, claims: &[(SocketAddr, Cla
     write(cluster, incarnation, Message::Gossip, claims)
 }
 
-/// One of each message with these claims, its numbers made of `number`: anybody who
+/// One of each message with these claims, its numbers made of `number`. Any sender that
 /// knows the format can send these.
 #[must_use]
 pub fn all_kinds(

@@ -14,7 +14,7 @@ pub fn bytes() -> Option<usize> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #[test]
-    fn what_is_touched_is_resident() {
+    fn touched_memory_is_resident() {
         const SIZE: usize = 32 << 20;
         let before = super::bytes().unwrap();
         let touched = std::hint::black_box(vec![1_u8; SIZE]);

@@ -3,7 +3,7 @@
 //! Every accepted claim enters one packed state and leaves the one before; joining leaves nothing, being
 //! evicted enters nothing. So of a node that is gone all entries cancel, and of one that is there
 //! exactly its last packed state remains: a flow from vacant to that packed state. A packed state that was written over
-//! unseen, a verdict that names a wrong predecessor, a life that ended twice: each leaves a rest.
+//! unseen, a verdict that names a wrong predecessor, a lifetime that ended twice: each leaves a rest.
 //!
 //! Each thread keeps books of its own; [`TransitionLog::merge`] adds them up at the end. An entry costs one
 //! cache line: a node's packed states are summed up as hashes.
@@ -125,7 +125,7 @@ mod tests {
     use incarnation::{IncarnationTracker, Timestamp};
 
     #[test]
-    fn the_books_balance_exactly_if_nothing_is_left_out() {
+    fn the_log_balances_only_if_no_transition_is_missing() {
         let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build().unwrap();
         let mut transition_log = TransitionLog::new(2);
         let now = Timestamp::ZERO;

@@ -106,7 +106,7 @@ fn input(setup: Setup, steps: &[Step]) -> Vec<u8> {
 }
 
 pub fn seeds() -> Seeds {
-    let entry_state = vec![
+    let lifetime = vec![
         step(INTRODUCE, 1),
         claim(1, SUSPECT, 0),
         at(CONFIRM, 1, 1),
@@ -246,23 +246,23 @@ pub fn seeds() -> Seeds {
         ahead.push(after(LATER, sweep(1)));
     }
     // Times that go back a little, as when threads read clocks for themselves.
-    let mut back = entry_state.clone();
+    let mut back = lifetime.clone();
     for step in back.iter_mut().step_by(3) {
         step[5] = 203;
     }
     [
-        ("lifetime", input(ROOMY, &entry_state)),
+        ("lifetime", input(ROOMY, &lifetime)),
         (
             "lifetime-of-the-jumpy",
-            input(setup(&[(11, 1), (14, 1), (13, 1)]), &entry_state),
+            input(setup(&[(11, 1), (14, 1), (13, 1)]), &lifetime),
         ),
         (
             "lifetime-where-nothing-is-remembered",
-            input(setup(&[(8, 1)]), &entry_state),
+            input(setup(&[(8, 1)]), &lifetime),
         ),
         (
             "lifetime-where-tombstones-end-at-once",
-            input(setup(&[(9, 1)]), &entry_state),
+            input(setup(&[(9, 1)]), &lifetime),
         ),
         ("lifetime-out-of-order", input(ROOMY, &back)),
         ("limits", input(setup(&[(4, 2), (10, 1)]), &limits)),

@@ -103,7 +103,7 @@ impl Record {
 
     #[inline(always)]
     fn there(&self) -> u64 {
-        // Relaxed: nobody else stores it.
+        // Relaxed: no other thread stores it.
         self.epoch.load(Ordering::Relaxed)
     }
 

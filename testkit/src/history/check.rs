@@ -197,16 +197,16 @@ impl<'h> Search<'h> {
     fn effects(&self, node: Node, event: &Event, each: &mut dyn FnMut(Node)) {
         let highest = self.highest_last_update(event);
         let fits = |got: Held| {
-            node.entry_state.is_some_and(|entry_state| {
-                entry_state.packed == got.packed && entry_state.at <= got.at && got.at <= highest
+            node.state.is_some_and(|state| {
+                state.packed == got.packed && state.at <= got.at && got.at <= highest
             })
         };
         let matches = |got: Option<Held>| match got {
             Some(got) => fits(got),
-            None => node.entry_state.is_none(),
+            None => node.state.is_none(),
         };
         let gone = Node {
-            entry_state: None,
+            state: None,
             ..node
         };
         match event.what {
@@ -272,10 +272,10 @@ impl<'h> Search<'h> {
         }
     }
 
-    /// The node after its life, and with a tombstone if it died.
+    /// The node after its lifetime, and with a tombstone if it died.
     fn buried(&self, node: Node, now: Timestamp) -> Node {
         let mut gone = Node {
-            entry_state: None,
+            state: None,
             ..node
         };
         if let Some(death) = node.tombstone_on_removal(self.rules, now) {
@@ -292,7 +292,7 @@ impl<'h> Search<'h> {
         }
         // By the last update that the sweep itself read.
         let read = Node {
-            entry_state: Some(last),
+            state: Some(last),
             ..node
         };
         let (fate, left_with) = read.fate(self.rules, SweepScope::Everything, now)?;
@@ -321,7 +321,7 @@ impl<'h> Search<'h> {
             verdict,
             Verdict::Rejected(Rejection::AtCapacity | Rejection::PendingReclaim)
         );
-        if no_room && node.entry_state.is_some() {
+        if no_room && node.state.is_some() {
             return;
         }
         // As judged against what stands in for the node; written to the node itself.
@@ -344,7 +344,7 @@ impl<'h> Search<'h> {
         if matches!(proposal.kind(), ProposalKind::Rejoin(_)) {
             consider(raised(node, highest), node);
         }
-        if node.entry_state.is_some() && !node.is_only_heard_of() {
+        if node.state.is_some() && !node.is_only_heard_of() {
             return;
         }
         for death in self.tombstones.lingering(event.span) {
@@ -398,7 +398,7 @@ fn raised(node: Node, highest: Timestamp) -> Node {
         ..held
     };
     Node {
-        entry_state: node.entry_state.map(raise),
+        state: node.state.map(raise),
         tombstone: node.tombstone.map(raise),
     }
 }

@@ -223,7 +223,7 @@ impl<T: Subject> Worker<'_, T> {
             subject.iterate(&mut |node, state| seen[usize::from(node)].push(state));
         });
         for (node, states) in (0..).zip(seen) {
-            // A life that spans the iteration is seen exactly once; so one that is not, or that is
+            // A lifetime that spans the iteration is seen exactly once; so one that is not, or that is
             // seen once more, was interrupted.
             if states.len() != 1 {
                 self.note(node, span, What::Seen(None));

@@ -67,16 +67,14 @@ impl Tombstones {
             }
         }
         for (packed, death) in deaths(events) {
-            let entry_state = Span {
+            let lifetime = Span {
                 began: death.since,
                 ended: death.until,
             };
             let burials = buriers
                 .iter()
                 // A lower death finds the tombstone there, and counts on it from then on.
-                .filter(|(span, of)| {
-                    of.is_none_or(|of| of <= packed) && span.overlaps(entry_state)
-                });
+                .filter(|(span, of)| of.is_none_or(|of| of <= packed) && span.overlaps(lifetime));
             let Some((from, last)) = burials.fold(None, |hull: Option<(u64, u64)>, (span, _)| {
                 let (from, last) = hull.unwrap_or((u64::MAX, 0));
                 Some((from.min(span.began), last.max(span.ended)))

@@ -2,7 +2,7 @@
 //!
 //! A table compares, hashes and clones keys at its most delicate moments: while it walks a chain,
 //! before it links an entry, between a look at the tombstones and the next. A thread that is sent away
-//! there leaves the others room for whole lives. On a machine with few processors that is what
+//! there leaves the others room for whole lifetimes. On a machine with few processors that is what
 //! makes rare interleavings common.
 
 use std::cell::Cell;

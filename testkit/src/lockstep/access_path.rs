@@ -18,7 +18,7 @@ pub(super) enum AccessPath<'a, 't> {
 }
 
 impl AccessPath<'_, '_> {
-    /// The verdict; `None` if it was a handle of an ended life.
+    /// The verdict; `None` if it was a handle of an ended lifetime.
     pub(super) fn propose(&self, node: Key, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
         let handle = match self {
             Self::Tracker(tracker) => return Some(through_tracker(tracker, node, proposal, now)),

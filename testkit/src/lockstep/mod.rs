@@ -117,24 +117,24 @@ struct Lockstep<'t> {
     model: Model<Key>,
     nodes: Key,
     held: Option<View<'t, Key, (), CollidingHasher>>,
-    handles: [Option<HashedKey>; HANDLES as usize],
-    /// Each slot a handle had, and whose life it was.
+    handles: [Option<HeldHandle>; HANDLES as usize],
+    /// Each slot a handle had, and whose lifetime it was.
     slots: BTreeMap<Slot, (Key, u64)>,
     now: Timestamp,
     verdicts: Vec<Verdict>,
 }
 
-/// A handle, and the life it was taken in.
-struct HashedKey {
+/// A handle, and the lifetime that it was taken in.
+struct HeldHandle {
     handle: NodeHandle<Key, (), CollidingHasher>,
     node: Key,
-    entry_state: u64,
+    lifetime: u64,
 }
 
-impl HashedKey {
-    /// Whether that life goes on.
-    fn lives_in(&self, model: &Model<Key>) -> bool {
-        model.entry_state(&self.node) == Some(self.entry_state)
+impl HeldHandle {
+    /// Whether that lifetime goes on.
+    fn lasts_in(&self, model: &Model<Key>) -> bool {
+        model.lifetime(&self.node) == Some(self.lifetime)
     }
 }
 

@@ -2,16 +2,16 @@
 
 use incarnation::Status;
 
-use super::{HashedKey, Lockstep, Unequal, held, same};
+use super::{HeldHandle, Lockstep, Unequal, held, same};
 use crate::ops::Key;
 
 impl Lockstep<'_> {
     /// Takes a handle, and looks at its slot.
     pub(super) fn grab(&mut self, node: Key, number: u8) -> Result<(), Unequal> {
         let handle = self.tracker.handle(&node);
-        let entry_state = self.model.entry_state(&node);
-        same("a handle on it", entry_state.is_some(), handle.is_some())?;
-        let (Some(handle), Some(entry_state)) = (handle, entry_state) else {
+        let lifetime = self.model.lifetime(&node);
+        same("a handle on it", lifetime.is_some(), handle.is_some())?;
+        let (Some(handle), Some(lifetime)) = (handle, lifetime) else {
             return Ok(());
         };
         let slot = handle.slot();
@@ -21,12 +21,12 @@ impl Lockstep<'_> {
             true,
             slot.index < self.tracker.capacity(),
         )?;
-        let owner = *self.slots.entry(slot).or_insert((node, entry_state));
-        same("the entry_state of a slot", (node, entry_state), owner)?;
-        self.handles[usize::from(number)] = Some(HashedKey {
+        let owner = *self.slots.entry(slot).or_insert((node, lifetime));
+        same("the lifetime of a slot", (node, lifetime), owner)?;
+        self.handles[usize::from(number)] = Some(HeldHandle {
             handle,
             node,
-            entry_state,
+            lifetime,
         });
         Ok(())
     }
@@ -82,10 +82,10 @@ impl Lockstep<'_> {
         same("tombstones", model.tombstones(), tracker.tombstones())?;
         same("own incarnation", model.own(), tracker.local().current())?;
         for kept in self.handles.iter().flatten() {
-            let entry_state = kept.lives_in(model).then(|| model.get(&kept.node));
+            let state = kept.lasts_in(model).then(|| model.get(&kept.node));
             same(
                 "state of a handle",
-                entry_state.flatten(),
+                state.flatten(),
                 held(kept.handle.state()),
             )?;
         }

@@ -6,7 +6,7 @@ use incarnation::{
 };
 
 use super::access_path::AccessPath;
-use super::{HashedKey, Lockstep, Unequal, held, same};
+use super::{HeldHandle, Lockstep, Unequal, held, same};
 use crate::model::{Held, Sweep, Swept};
 use crate::ops::{Key, Op, Via};
 
@@ -84,17 +84,17 @@ impl<'t> Lockstep<'t> {
     }
 
     /// The handle an operation goes through, if there is one.
-    fn handle(&self, via: Via) -> Option<&HashedKey> {
+    fn handle(&self, via: Via) -> Option<&HeldHandle> {
         match via {
             Via::Handle(number) => self.handles[usize::from(number)].as_ref(),
             _ => None,
         }
     }
 
-    /// The node that an operation touches; `None` if it goes through a handle of an ended life.
+    /// The node that an operation touches; `None` if it goes through a handle of an ended lifetime.
     fn target(&self, node: Key, via: Via) -> Option<Key> {
         match self.handle(via) {
-            Some(kept) => kept.lives_in(&self.model).then_some(kept.node),
+            Some(kept) => kept.lasts_in(&self.model).then_some(kept.node),
             None => Some(node),
         }
     }

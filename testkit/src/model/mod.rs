@@ -2,7 +2,7 @@
 //!
 //! Maps instead of a table, one operation after the other. The rule is not written a second time:
 //! the model asks [`incarnation::rule::judge`], as the tracker does. What it adds is its own account of
-//! lives, last updates, tombstones, limits and sweeps. Property tests and fuzzing run it in
+//! lifetimes, last updates, tombstones, limits and sweeps. Property tests and fuzzing run it in
 //! [lockstep](crate::lockstep) with the real thing; the [history](crate::history) checker uses its
 //! [`Node`].
 
@@ -27,8 +27,8 @@ pub struct Model<K> {
     own: Incarnation,
     /// Every node that is known or buried.
     nodes: BTreeMap<K, Node>,
-    /// How many lives each node has had.
-    lives: BTreeMap<K, u64>,
+    /// How many lifetimes each node has had.
+    lifetimes: BTreeMap<K, u64>,
 }
 
 impl<K: Ord + Clone> Model<K> {
@@ -39,7 +39,7 @@ impl<K: Ord + Clone> Model<K> {
             local,
             own,
             nodes: BTreeMap::new(),
-            lives: BTreeMap::new(),
+            lifetimes: BTreeMap::new(),
         }
     }
 
@@ -60,14 +60,14 @@ impl<K: Ord + Clone> Model<K> {
 
     /// The state of a node, if it is known.
     pub fn get(&self, key: &K) -> Option<Held> {
-        self.node(key).entry_state
+        self.node(key).state
     }
 
     /// The known nodes with their states, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&K, Held)> {
         self.nodes
             .iter()
-            .filter_map(|(key, node)| Some((key, node.entry_state?)))
+            .filter_map(|(key, node)| Some((key, node.state?)))
     }
 
     /// How many nodes are known.
@@ -95,10 +95,10 @@ impl<K: Ord + Clone> Model<K> {
             .count()
     }
 
-    /// The number of a known node's present life.
-    pub fn entry_state(&self, key: &K) -> Option<u64> {
+    /// The number of a known node's present lifetime.
+    pub fn lifetime(&self, key: &K) -> Option<u64> {
         self.get(key)?;
-        self.lives.get(key).copied()
+        self.lifetimes.get(key).copied()
     }
 
     /// What [`submit`](Self::submit) would answer.
@@ -114,9 +114,7 @@ impl<K: Ord + Clone> Model<K> {
         }
         let node = self.node(key);
         match node.judge(&self.rules, proposal, now) {
-            Judgement::Write(..)
-                if node.entry_state.is_none() && self.len() >= self.rules.hard_limit =>
-            {
+            Judgement::Write(..) if node.state.is_none() && self.len() >= self.rules.hard_limit => {
                 Judgement::Keep(Verdict::Rejected(Rejection::AtCapacity))
             }
             judgement => judgement,
@@ -128,7 +126,7 @@ impl<K: Ord + Clone> Model<K> {
         let judgement = self.decide(key, proposal, now);
         if let Judgement::Write(packed, verdict) = judgement {
             if verdict == Verdict::Joined {
-                *self.lives.entry(key.clone()).or_default() += 1;
+                *self.lifetimes.entry(key.clone()).or_default() += 1;
             }
             self.nodes
                 .entry(key.clone())
@@ -191,14 +189,14 @@ impl<K: Ord + Clone> Model<K> {
         last
     }
 
-    /// Ends a life; `now` is given unless it leaves no tombstone.
+    /// Ends a lifetime; `now` is given unless it leaves no tombstone.
     fn end(&mut self, key: &K, now: Option<Timestamp>) -> Option<Held> {
         let mut node = self.node(key);
         let burial = now.and_then(|now| node.tombstone_on_removal(&self.rules, now));
         if burial.is_some() && node.tombstone.is_none() {
             self.make_room_for_a_tombstone();
         }
-        let last = node.entry_state.take();
+        let last = node.state.take();
         if let (Some(tombstone), Some(now)) = (burial, now) {
             node.write_tombstone(&self.rules, tombstone, now);
         }

@@ -29,8 +29,8 @@ impl Held {
 /// One node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Node {
-    /// Its state, while it is known.
-    pub entry_state: Option<Held>,
+    /// Its state and last update, while it is known.
+    pub state: Option<Held>,
     /// Its last death that is remembered; its time may be over.
     pub tombstone: Option<Held>,
 }
@@ -43,17 +43,17 @@ impl Node {
 
     /// Whether its tombstone, if it has one, still counts for claims although it is known.
     pub fn is_only_heard_of(&self) -> bool {
-        self.entry_state
-            .is_some_and(|entry_state| entry_state.packed.status() == Status::Unconfirmed)
+        self.state
+            .is_some_and(|state| state.packed.status() == Status::Unconfirmed)
     }
 
     fn situation(&self, rules: &Rules, now: Timestamp) -> Situation {
         let mut situation = Situation::default();
-        situation.stored = self.entry_state.map(|entry_state| entry_state.packed);
-        if let Some(entry_state) = self.entry_state
+        situation.stored = self.state.map(|state| state.packed);
+        if let Some(state) = self.state
             && !self.is_only_heard_of()
         {
-            situation.died_recently = rules.is_recent(entry_state.at, now);
+            situation.died_recently = rules.is_recent(state.at, now);
         } else if let Some(tombstone) = self
             .tombstone
             .filter(|tombstone| !rules.is_over(tombstone.at, now))
@@ -64,16 +64,16 @@ impl Node {
         situation
     }
 
-    /// Carries out an accepted proposal. A last update never goes back within a life; a join ends a tombstone
+    /// Carries out an accepted proposal. A last update never goes back within a lifetime; a join ends a tombstone
     /// below its packed state.
     pub fn write(&mut self, packed: PackedState, now: Timestamp) {
-        match &mut self.entry_state {
+        match &mut self.state {
             Some(held) => {
                 held.packed = packed;
                 held.at = held.at.max(now);
             }
             None => {
-                self.entry_state = Some(Held { packed, at: now });
+                self.state = Some(Held { packed, at: now });
                 self.tombstone = self
                     .tombstone
                     .filter(|tombstone| tombstone.packed >= packed);
@@ -83,7 +83,7 @@ impl Node {
 
     /// What is to be remembered if the node leaves the table now.
     pub fn tombstone_on_removal(&self, rules: &Rules, now: Timestamp) -> Option<Held> {
-        self.entry_state.filter(|last| {
+        self.state.filter(|last| {
             last.packed.status().is_gone()
                 && rules.max_tombstones > 0
                 && !rules.is_over(last.at, now)
@@ -105,15 +105,15 @@ impl Node {
         scope: SweepScope,
         now: Timestamp,
     ) -> Option<(SweepReason, Option<PackedState>)> {
-        let entry_state = self.entry_state?;
-        let age = now.since(entry_state.at);
+        let state = self.state?;
+        let age = now.since(state.at);
         let dead_only = scope == SweepScope::Dead;
-        match entry_state.packed.status() {
+        match state.packed.status() {
             Status::Unconfirmed if !dead_only && rules.unconfirmed_timeout? < age => {
                 Some((SweepReason::UnconfirmedExpired, None))
             }
             Status::Suspect if !dead_only && rules.suspect_timeout? < age => {
-                let death = Claim::dead(entry_state.packed.incarnation()).trusted();
+                let death = Claim::dead(state.packed.incarnation()).trusted();
                 match self.judge(rules, Proposal::claim(death), now) {
                     Judgement::Write(dead, _) => Some((SweepReason::SuspectExpired, Some(dead))),
                     _ => None,

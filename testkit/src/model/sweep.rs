@@ -38,7 +38,7 @@ impl<K: Ord + Clone> Model<K> {
             clock_leads: 0,
         };
         if scope != SweepScope::Capacity {
-            sweep.clock_leads = self.bring_back(now, |node| node.entry_state.as_mut());
+            sweep.clock_leads = self.bring_back(now, |node| node.state.as_mut());
             self.expire(scope, now, really, &mut sweep.swept);
             sweep.clock_leads += self.bring_back(now, |node| node.tombstone.as_mut());
             sweep.tombstones_ended = self.end_tombstones(now);
@@ -137,7 +137,7 @@ impl<K: Ord + Clone> Model<K> {
             node.tombstone = node
                 .tombstone
                 .filter(|tombstone| !rules.is_over(tombstone.at, now));
-            node.entry_state.is_some() || node.tombstone.is_some()
+            node.state.is_some() || node.tombstone.is_some()
         });
         before - self.tombstones()
     }

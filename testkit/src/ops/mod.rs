@@ -103,7 +103,7 @@ pub enum Op {
         /// How many places a slice has.
         places: usize,
     },
-    /// A handle on a node's present life is kept.
+    /// A handle on a node's present lifetime is kept.
     Grab {
         /// Of which node.
         node: Key,
