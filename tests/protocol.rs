@@ -449,6 +449,31 @@ fn joining(port: u16, incarnation: u64, now: Timestamp) -> (Protocol, Vec<Datagr
     (node, out)
 }
 
+/// Lets a peer where no node is ask to join, under the number 9. Returns how many datagrams let it in.
+fn ask_to_join(node: &Protocol, peer: SocketAddr, now: Timestamp) -> usize {
+    let mut out = Vec::new();
+    let join = test_datagrams::join(0, Incarnation::ZERO);
+    node.handle_datagram(peer, &join, now, &mut out).unwrap();
+    let asked = out.pop().expect("a join is answered with a ping");
+    let ack = test_datagrams::answer(0, Incarnation::ZERO, &asked.bytes, Some(9)).unwrap();
+    node.handle_datagram(peer, &ack, now, &mut out).unwrap();
+    out.iter().filter(|datagram| datagram.to == peer).count()
+}
+
+#[test]
+fn one_host_that_asks_to_join_time_and_again_keeps_no_other_out() {
+    let a = node(1);
+    let greedy = |port| SocketAddr::new([10, 0, 9, 9].into(), port);
+    let mut answers: usize = (0..200).map(|_| ask_to_join(&a, greedy(1), T0)).sum();
+    assert_eq!(answers, 2, "two states for one address in a period");
+    answers += (2..40)
+        .map(|port| ask_to_join(&a, greedy(port), T0))
+        .sum::<usize>();
+    assert!(answers <= 4, "{answers} states for one host");
+    let other = SocketAddr::new([10, 0, 9, 8].into(), 1);
+    assert_eq!(ask_to_join(&a, other, T0), 1);
+}
+
 /// How many periods the dead stay.
 const RETENTION: u32 = 60;
 

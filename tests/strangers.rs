@@ -150,6 +150,42 @@ fn a_flood_of_joins_from_addresses_where_no_node_is_keeps_no_honest_newcomer_out
 }
 
 #[test]
+fn requests_for_states_with_forged_addresses_keep_no_newcomer_out_and_have_little_sent() {
+    let mut world = World::new(8, config(), 6);
+    for node in 0..7 {
+        world.start(node, Memory::Persisted, &[0, 1]);
+    }
+    assert!(world.run_periods(40, |world| world.agrees()).is_some());
+    let sync = test_datagrams::sync(0, Incarnation::ZERO, 1);
+    let flood = |world: &mut World| {
+        for _ in 0..20 {
+            for node in 0..7 {
+                for _ in 0..10 {
+                    let forged = world.address((node + 1) % 7);
+                    world.inject(forged, node, &sync);
+                }
+            }
+            world.run(world.config().period / 20);
+        }
+    };
+    let before = world.to_nodes().datagrams;
+    flood(&mut world);
+    let sent = (world.to_nodes().datagrams - before) / 7;
+    world.start(7, Memory::Persisted, &[0, 1]);
+    let known = (1..=10).find(|_| {
+        flood(&mut world);
+        world.agrees()
+    });
+    println!("{sent} datagrams a node in the first period; a newcomer is known after {known:?}");
+    assert!(sent <= 10, "{sent} datagrams a node");
+    assert!(
+        known.is_some(),
+        "{:?}",
+        world.disagreements().collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn a_flood_of_accusations_by_a_stranger_kills_nobody_and_hides_no_death() {
     let mut world = cluster(12, 5);
     let accused: Vec<_> = (0..12)

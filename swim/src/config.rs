@@ -33,7 +33,8 @@ pub struct Config {
     pub introductions: usize,
     /// After how many periods a node exchanges its whole state with a random member. 1 to 1,000,000. Default 30.
     pub sync_periods: u32,
-    /// How many times in a period whole states are sent on request; requests beyond that get no answer. Default 32.
+    /// How many times in a period whole states are sent to newcomers, and as many times to members, on request: two to an
+    /// address, and four to an IP other than the loopback. Requests beyond that get no answer. Default 32.
     pub syncs_per_period: u32,
     /// After how many periods the tracker is swept. 0: never, since the program does it. Default 5.
     pub sweep_periods: u32,

@@ -67,6 +67,7 @@ mod numbers;
 mod probing;
 mod protocol;
 mod receive;
+mod requests;
 mod schedule;
 pub mod sim;
 mod state;

@@ -18,6 +18,7 @@ use crate::health::Health;
 use crate::introductions::Introductions;
 use crate::numbers::{Numbers, Purpose};
 use crate::probing::Probing;
+use crate::requests::Requests;
 use crate::schedule::Schedule;
 use crate::stats::{Stats, StatusCounts};
 use crate::suspicions::Suspicions;
@@ -78,7 +79,7 @@ pub struct Protocol {
     random: Mutex<Pcg64Mcg>,
     pub(crate) health: Health,
     /// Whole states sent on request in this period.
-    pub(crate) syncs: AtomicU32,
+    pub(crate) requests: Mutex<Requests>,
     /// Accusations answered in this period.
     pub(crate) refutations: AtomicU32,
     pub(crate) counters: StatusCounts,
@@ -138,7 +139,7 @@ impl Protocol {
             numbers,
             random: Mutex::new(random),
             health: Health::new(config.max_health),
-            syncs: AtomicU32::new(0),
+            requests: Mutex::new(Requests::new(config.syncs_per_period)),
             refutations: AtomicU32::new(0),
             counters: StatusCounts::default(),
             tracker,

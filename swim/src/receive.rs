@@ -13,6 +13,7 @@ use crate::apply_claims::{Findings, Standing};
 use crate::numbers::Purpose;
 use crate::probing::{Answered, Relay};
 use crate::protocol::{Datagram, Members, Phase, Protocol, lock};
+use crate::requests::Request;
 use crate::wire::{self, Dropped, Message, Packet};
 
 impl Protocol {
@@ -191,7 +192,7 @@ impl Protocol {
                 }
             }
             Message::Sync { pull: Some(pull) } if standing == Standing::Member => {
-                self.send_state_on_request(from, Message::State { pull }, out);
+                self.send_state_on_request(Request::Sync, from, Message::State { pull }, out);
             }
             Message::Sync { .. } | Message::State { .. } | Message::Gossip => {}
         }
@@ -228,7 +229,8 @@ impl Protocol {
         let message = match verdict {
             Verdict::Rejected(Rejection::AtCapacity) => Message::NoRoom { join },
             _ if view.can_suspect(&from) && !matches!(verdict, Verdict::Stale { .. }) => {
-                return self.send_state_on_request(from, Message::Welcome { join }, out);
+                let welcome = Message::Welcome { join };
+                return self.send_state_on_request(Request::Join, from, welcome, out);
             }
             // It died not long ago, or a later run of it is known.
             Verdict::Stale { current } | Verdict::Duplicate { current } => {

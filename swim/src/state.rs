@@ -5,12 +5,12 @@
 //! vouches for them.
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 
 use incarnation::{NodeState, Status, Timestamp};
 
 use crate::numbers::Purpose;
-use crate::protocol::{Datagram, Protocol};
+use crate::protocol::{Datagram, Protocol, lock};
+use crate::requests::Request;
 use crate::wire::{Item, Message};
 
 impl Protocol {
@@ -30,15 +30,15 @@ impl Protocol {
         );
     }
 
-    /// Sends the whole state on request, but only so often in a period: a request is small, the state is not.
+    /// Sends the whole state on request, but only so often in a period.
     pub(crate) fn send_state_on_request(
         &self,
+        request: Request,
         to: SocketAddr,
         answer: Message,
         out: &mut Vec<Datagram>,
     ) {
-        // Relaxed: a number that orders nothing.
-        if self.syncs.fetch_add(1, Ordering::Relaxed) < self.config.syncs_per_period {
+        if lock(&self.requests).allow(request, to) {
             self.send_state(to, answer, answer, out);
         }
     }

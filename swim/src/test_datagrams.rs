@@ -37,6 +37,13 @@ pub fn ping(cluster: u32, incarnation: Incarnation) -> Vec<u8> {
     write(cluster, incarnation, Message::Ping { seq: 0 }, &[])
 }
 
+/// A request for the whole state, under a number.
+#[must_use]
+pub fn sync(cluster: u32, incarnation: Incarnation, number: u64) -> Vec<u8> {
+    let pull = Some(number);
+    write(cluster, incarnation, Message::Sync { pull }, &[])
+}
+
 /// Gossip by a node at this incarnation: as many of the claims as fit into 1400 bytes. Claims of
 /// being Unconfirmed are left out; they can't be sent.
 #[must_use]

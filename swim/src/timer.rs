@@ -182,8 +182,8 @@ impl Protocol {
     }
 
     fn begin_period(&self, schedule: &mut Schedule, now: Timestamp, out: &mut Vec<Datagram>) {
-        // Relaxed: numbers that order nothing.
-        self.syncs.store(0, Ordering::Relaxed);
+        lock(&self.requests).begin_period();
+        // Relaxed: a number that orders nothing.
         self.refutations.store(0, Ordering::Relaxed);
         let is = |node: &SocketAddr, fits: fn(Status) -> bool| {
             self.tracker
