@@ -35,7 +35,7 @@ impl<K> From<(K, Status, u64, bool)> for Observed<K> {
     }
 }
 
-/// An engine that can list its members, for [`Mirror::run`].
+/// An engine that can list its members, for [`Mirror::run`](super::Mirror::run).
 pub trait Engine<K> {
     /// All members that the engine knows, each once, in any order.
     fn members(&self) -> impl Iterator<Item = Observed<K>>;

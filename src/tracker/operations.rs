@@ -528,7 +528,7 @@ where
         self.core.tombstones.len()
     }
 
-    /// How many indexes the table has: each [`Slot::index`] is below it, so side arrays of this
+    /// How many indexes the table has: each [`Slot::index`](crate::Slot::index) is below it, so side arrays of this
     /// length fit every node there can be.
     #[must_use]
     pub fn capacity(&self) -> usize {
