@@ -85,7 +85,7 @@ pub struct Builder<K = SocketAddr, D = (), S = RandomState> {
     make_data: MakeData<K, D>,
 }
 
-/// Limits that contradict each other, or can't be had.
+/// Limits that contradict each other, or a table that the system cannot provide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -223,7 +223,7 @@ impl<K> Default for Builder<K> {
 
 impl<K, D, S> Builder<K, D, S> {
     /// The node this process is. Claims about it are never applied: they come back as
-    /// [`Verdict::AboutSelf`](crate::Verdict::AboutSelf). It is no entry of the table, so nothing
+    /// [`Verdict::AboutSelf`](crate::Verdict::AboutSelf). It is not stored in the table, so nothing
     /// evicts, samples or counts it; its state is [`IncarnationTracker::local`].
     pub fn local_node(mut self, key: K) -> Self {
         self.local_key = Some(key);
@@ -245,7 +245,7 @@ impl<K, D, S> Builder<K, D, S> {
         self
     }
 
-    /// How many nodes a sweep restores the table to, and what it is laid out for. Default 10,000.
+    /// The soft limit: how many nodes a sweep evicts down to. The sizes of the table follow from it. Default 10,000.
     pub fn max_nodes(mut self, nodes: usize) -> Self {
         self.max_nodes = nodes;
         self
