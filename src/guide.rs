@@ -7,6 +7,7 @@
 //! | [`consistency`] | what a reader may and may not see |
 //! | [`patterns`] | what operations cost; views, batches, handles, data of the program's own |
 //! | [`async_code`] | what may be called from async code, and how to wait for changes |
+//! | [`subscribing`] | what a subscriber is told, beside `tokio::sync::watch` and `broadcast` |
 //! | [`sweeping`] | expiry, eviction, and the threads that do it |
 //! | [`snapshots`] | push-pull with peers, files, restarts |
 //! | [`limits`] | memory, and what a hostile gossiper can do |
@@ -34,8 +35,9 @@ chapters! {
     the_rule "rule" "Previous: [getting started](crate::guide::getting_started). " "Next: [consistency](crate::guide::consistency)";
     consistency "consistency" "Previous: [the rule](crate::guide::the_rule). " "Next: [patterns](crate::guide::patterns)";
     patterns "patterns" "Previous: [consistency](crate::guide::consistency). " "Next: [async](crate::guide::async_code)";
-    async_code "async" "Previous: [patterns](crate::guide::patterns). " "Next: [sweeping](crate::guide::sweeping)";
-    sweeping "sweeping" "Previous: [async](crate::guide::async_code). " "Next: [snapshots](crate::guide::snapshots)";
+    async_code "async" "Previous: [patterns](crate::guide::patterns). " "Next: [subscribing](crate::guide::subscribing)";
+    subscribing "subscribing" "Previous: [async](crate::guide::async_code). " "Next: [sweeping](crate::guide::sweeping)";
+    sweeping "sweeping" "Previous: [subscribing](crate::guide::subscribing). " "Next: [snapshots](crate::guide::snapshots)";
     snapshots "snapshots" "Previous: [sweeping](crate::guide::sweeping). " "Next: [limits](crate::guide::limits)";
     limits "limits" "Previous: [snapshots](crate::guide::snapshots). " "Next: [migrating](crate::guide::migrating)";
     migrating "migrating" "Previous: [limits](crate::guide::limits). " "Next: [Python](crate::guide::python)";

@@ -139,11 +139,12 @@
 //! 3. [Consistency](guide::consistency): what a reader may and may not see
 //! 4. [Patterns](guide::patterns): costs, views, batches, handles, data of the program's own
 //! 5. [Async](guide::async_code): what may be called from async code, and how to wait
-//! 6. [Sweeping](guide::sweeping): expiry and eviction
-//! 7. [Snapshots](guide::snapshots): push-pull with peers, files, restarts
-//! 8. [Limits](guide::limits): memory, and hostile input
-//! 9. [Migrating](guide::migrating): from a queue, from a map behind a lock, from foca, from the original tracker
-//! 10. [Python](guide::python), and the [glossary](guide::glossary)
+//! 6. [Subscribing](guide::subscribing): what a subscriber is told, beside `tokio::sync::watch` and `broadcast`
+//! 7. [Sweeping](guide::sweeping): expiry and eviction
+//! 8. [Snapshots](guide::snapshots): push-pull with peers, files, restarts
+//! 9. [Limits](guide::limits): memory, and hostile input
+//! 10. [Migrating](guide::migrating): from a queue, from a map behind a lock, from foca, from the original tracker
+//! 11. [Python](guide::python), and the [glossary](guide::glossary)
 //!
 //! # Features
 //!
@@ -262,10 +263,8 @@ pub use subscribe::ChangeStream;
 pub use subscribe::{Change, Closed, Subscriber, TimedOut, WaitForChange, WaitForNode};
 pub use sweeper::Sweeper;
 pub use time::{Clock, Timestamp};
-#[cfg(not(incarnation_loom))]
-pub use tracker::WeakTracker;
 pub use tracker::{
     BuildError, Builder, BuryOutcome, IncarnationTracker, Iter, Member, Members, NodeHandle,
     NodeState, Removed, Slot, SweepCursor, SweepReason, SweepReport, SweepScope, Swept, View,
-    ViewIter,
+    ViewIter, WeakTracker,
 };

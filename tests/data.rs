@@ -259,3 +259,61 @@ fn snapshots_bring_nodes_in_with_the_builders_data() {
     let _report = to.merge(&from.snapshot(NOW), NOW);
     assert_eq!(to.handle(&7).unwrap().with_data(|data| *data), Some(8));
 }
+
+#[test]
+fn data_may_use_the_tracker_while_it_is_made_and_dropped() {
+    use incarnation::WeakTracker;
+    use std::sync::OnceLock;
+
+    /// Knows its tracker, and writes to it at its end.
+    struct Busy {
+        node: u32,
+        tracker: Arc<OnceLock<WeakTracker<u32, Busy>>>,
+        ends: Arc<AtomicUsize>,
+    }
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            self.ends.fetch_add(1, Relaxed);
+            let tracker = self.tracker.get().and_then(WeakTracker::upgrade);
+            let Some(tracker) = tracker else { return };
+            let _ = tracker.update(&(self.node + 1_000), Claim::alive(1), NOW);
+            let _report = tracker.sweep(NOW);
+            assert!(tracker.pin().members().count() <= 2_000);
+        }
+    }
+
+    let known: Arc<OnceLock<WeakTracker<u32, Busy>>> = Arc::default();
+    let (made, ends) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let tracker = {
+        let (known, made, ends) = (known.clone(), made.clone(), ends.clone());
+        IncarnationTracker::<u32>::builder()
+            .max_nodes(3_000)
+            .reclaimer(incarnation::Reclaimer::private())
+            .data_with(move |node| {
+                made.fetch_add(1, Relaxed);
+                if let Some(tracker) = known.get().and_then(WeakTracker::upgrade) {
+                    assert!(!tracker.contains(node), "not yet");
+                    if node % 2 == 0 && *node < 1_000 {
+                        let _ = tracker.update(&(node + 10_000), Claim::alive(1), NOW);
+                    }
+                }
+                Busy {
+                    node: *node,
+                    tracker: known.clone(),
+                    ends: ends.clone(),
+                }
+            })
+            .build()
+            .unwrap()
+    };
+    assert!(known.set(tracker.downgrade()).is_ok());
+    for node in 0..500 {
+        assert_eq!(tracker.update(&node, Claim::alive(1), NOW), Verdict::Joined);
+        assert!(tracker.remove(&node, NOW).is_some());
+    }
+    for node in (0..500).step_by(2) {
+        assert!(tracker.contains(&(node + 10_000)), "made with node {node}");
+    }
+    drop(tracker);
+    assert_eq!(made.load(Relaxed), ends.load(Relaxed));
+}

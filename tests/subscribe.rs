@@ -204,6 +204,36 @@ fn an_index_that_another_node_took_is_told_as_two_nodes() {
 }
 
 #[test]
+fn a_drain_lends_the_data_of_the_lifetime_that_it_tells_of() {
+    let made = AtomicU64::new(0);
+    let tracker = IncarnationTracker::<u32>::builder()
+        .max_nodes(100)
+        .reclaimer(Reclaimer::private())
+        .data_with(move |_node| made.fetch_add(1, Ordering::Relaxed))
+        .build()
+        .unwrap();
+    let mut subscriber = tracker.subscribe();
+    let mut drain = || {
+        let mut told = Vec::new();
+        let count = subscriber.drain_with_data(|node, change, data| {
+            told.push((*node, seen(change), data.copied()));
+        });
+        assert_eq!(count, told.len());
+        told
+    };
+    let (alive, suspect) = (Claim::alive(1), Claim::suspect(1));
+    let _ = tracker.update(&1, alive, NOW);
+    assert_eq!(drain(), [(1, Joined(alive), Some(0))]);
+    let _ = tracker.update(&1, suspect, NOW);
+    assert_eq!(drain(), [(1, Updated(alive, suspect), Some(0))]);
+    tracker.forget(&1);
+    let _ = tracker.update(&1, alive, NOW);
+    assert_eq!(drain(), [(1, Rejoined(suspect, alive), Some(1))]);
+    tracker.forget(&1);
+    assert_eq!(drain(), [(1, Gone(alive), None)]);
+}
+
+#[test]
 fn sweeps_are_told_too() {
     let tracker = Tracker::builder()
         .suspect_timeout(Duration::from_secs(1))

@@ -244,3 +244,16 @@ fn no_wake_up_is_lost_while_nodes_come_and_go() {
         }
     });
 }
+
+#[test]
+fn a_wait_that_is_forgotten_harms_no_other() {
+    let tracker = tracker(2);
+    let wakes = Arc::<Wakes>::default();
+    let mut forgotten = Box::pin(tracker.wait_for(&0, is_dead));
+    assert!(poll(&mut forgotten, &wakes).is_pending());
+    std::mem::forget(forgotten);
+    let mut other = Box::pin(tracker.wait_for(&0, is_dead));
+    assert!(poll(&mut other, &wakes).is_pending());
+    put(&tracker, 0, Claim::dead(1));
+    assert!(poll(&mut other, &wakes).is_ready());
+}

@@ -1307,6 +1307,35 @@ pub const LIST: &[Weakening] = &[
         also: &[],
         model: "notify::the_last_tracker_against_a_waiter",
     },
+    Weakening {
+        name: "a weak tracker brings back one that is gone",
+        file: NOTIFY,
+        from: "        while owners > 0 {
+            match",
+        to: "        loop {
+            match",
+        also: &[(NOTIFY, "                Err(now) => owners = now,
+            }
+        }
+        false", "                Err(now) => owners = now,
+            }
+        }")],
+        model: "notify::a_weak_tracker_against_the_last_tracker",
+    },
+    Weakening {
+        name: "a weak tracker looks for owners and adds itself in two steps",
+        file: NOTIFY,
+        from: "        while owners > 0 {
+            match",
+        to: "        while owners > 0 {
+            self.owners.fetch_add(1, Ordering::Relaxed);
+            if owners > 0 {
+                return true;
+            }
+            match",
+        also: &[],
+        model: "notify::a_weak_tracker_against_the_last_tracker",
+    },
     // Waits for nodes.
     Weakening {
         name: "a wait for a node is not fenced",

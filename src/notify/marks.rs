@@ -38,7 +38,7 @@ use std::sync::OnceLock;
 
 use super::wake_list::{Ticket, WakeList};
 use crate::reclaim::Domain;
-use crate::sync::atomic::{AtomicU64, Ordering, plain};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Padded, try_boxed};
 use crate::table::Index;
 
@@ -60,9 +60,8 @@ pub(crate) struct Notify {
     waiters: WakeList,
     /// Waits for single nodes: the list of joins, then one list a range. Made by the first wait.
     node_waits: OnceLock<Box<[WakeList]>>,
-    /// How many owners can change the table: trackers, and what holds one. Without shadows under the
-    /// checker: no thread loads it and then exchanges it.
-    owners: plain::AtomicU64,
+    /// How many owners can change the table: trackers, and what holds one.
+    owners: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -110,7 +109,7 @@ impl Notify {
             marks: try_boxed(ranges, AtomicU64::default)?,
             waiters: WakeList::default(),
             node_waits: OnceLock::new(),
-            owners: plain::AtomicU64::new(0),
+            owners: AtomicU64::new(0),
         })
     }
 
@@ -177,13 +176,22 @@ impl Notify {
 
     /// As [`add_owner`](Self::add_owner), unless no tracker is left; whether it did. Once a subscriber was told of the
     /// end, no tracker comes back.
-    #[cfg(not(incarnation_loom))]
     pub(crate) fn add_owner_again(&self) -> bool {
-        let add = |owners: u64| (owners > 0).then(|| owners + 1);
-        // Relaxed, both: as for `add_owner`. The count itself decides, by an exchange.
-        self.owners
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .is_ok()
+        // Relaxed, all: as for `add_owner`. Looking and adding are one step, so that no subscriber is told of the end
+        // in between. Pinned by `notify::a_weak_tracker_against_the_last_tracker`.
+        let mut owners = self.owners.load(Ordering::Relaxed);
+        while owners > 0 {
+            match self.owners.compare_exchange_weak(
+                owners,
+                owners + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => owners = now,
+            }
+        }
+        false
     }
 
     /// A tracker is gone; the last one tells the subscribers that wait.

@@ -156,15 +156,53 @@ where
     /// Cost: one load if nothing happened. Else two fences (one that all cores take part in), a
     /// mark for each 32 places of the table, and the entries of the marked ones. No locks.
     pub fn drain(&mut self, mut each: impl FnMut(&K, Change)) -> usize {
+        self.drain_with_data(|node, change, _data| each(node, change))
+    }
+
+    /// As [`drain`](Self::drain), and lends each node's data: that of the lifetime whose state is told.
+    ///
+    /// A node that is [gone](Change::Gone) has no data here. A subscriber learns of the end some time after it, when the
+    /// entry and its data may have been reclaimed. For a last use of the data, such as closing a connection, take it where
+    /// the lifetime ends: [`Swept::data`](crate::Swept), [`remove_with`](IncarnationTracker::remove_with) or the
+    /// `on_change` of a [mirror](crate::mirror). Or keep a shared part of it (an `Arc`) from the change that brought the node.
+    ///
+    /// ```
+    /// use incarnation::{Change, Claim, IncarnationTracker, Timestamp};
+    /// use std::collections::HashMap;
+    /// use std::sync::Arc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// struct Connection(u32);
+    /// let tracker = IncarnationTracker::<u32>::builder()
+    ///     .data_with(|node| Arc::new(Connection(*node)))
+    ///     .build()?;
+    /// let mut subscriber = tracker.subscribe();
+    /// let mut open: HashMap<u32, Arc<Connection>> = HashMap::new();
+    /// let mut follow = || {
+    ///     subscriber.drain_with_data(|node, change, data| match (change, data) {
+    ///         (Change::Gone { .. }, _) => drop(open.remove(node)), // the last use of its connection
+    ///         (Change::Joined { .. } | Change::Rejoined { .. }, Some(connection)) => {
+    ///             open.insert(*node, connection.clone());
+    ///         }
+    ///         _ => {}
+    ///     });
+    ///     open.values().map(|connection| connection.0).collect::<Vec<_>>()
+    /// };
+    /// let _ = tracker.update(&7, Claim::alive(1), Timestamp::ZERO);
+    /// assert_eq!(follow(), [7]);
+    /// tracker.remove(&7, Timestamp::ZERO);
+    /// assert!(follow().is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn drain_with_data(&mut self, mut each: impl FnMut(&K, Change, Option<&D>)) -> usize {
         let Self {
             core,
             subscription,
             seen,
         } = self;
         let mut count = 0;
-        let mut each = |node: &K, change| {
+        let mut each = |node: &K, change, data: Option<&D>| {
             count += 1;
-            each(node, change);
+            each(node, change, data);
         };
         let hash = |key: &K| core.hasher.hash_one(key);
         if let Some(look) = core.notify.look(core.table.domain(), subscription) {

@@ -97,7 +97,7 @@ impl<K: Eq + Hash + Clone> Seen<K> {
         place: u32,
         pinned: &Pinned<'_, K, D>,
         hash: impl Fn(&K) -> u64,
-        each: &mut impl FnMut(&K, Change),
+        each: &mut impl FnMut(&K, Change, Option<&D>),
     ) {
         let live = pinned.at(place);
         let record = &mut self.places[place as usize];
@@ -112,7 +112,7 @@ impl<K: Eq + Hash + Clone> Seen<K> {
                         previous,
                         current: record.state(),
                     };
-                    each(&record.key, change);
+                    each(&record.key, change, Some(node.data()));
                 }
             }
             (_, live) => {
@@ -146,7 +146,7 @@ impl<K: Eq + Hash + Clone> Seen<K> {
         node: Node<'_, K, D>,
         packed: PackedState,
         hash: impl Fn(&K) -> u64,
-        each: &mut impl FnMut(&K, Change),
+        each: &mut impl FnMut(&K, Change, Option<&D>),
     ) {
         let record = Record {
             key: node.key().clone(),
@@ -194,14 +194,14 @@ impl<K: Eq + Hash + Clone> Seen<K> {
                 current,
             },
         };
-        each(&record.key, change);
+        each(&record.key, change, Some(node.data()));
     }
 
     /// Tells of the nodes whose lifetimes are over and that were not found in another one.
-    pub(super) fn report_gone(
+    pub(super) fn report_gone<D>(
         &mut self,
         hash: impl Fn(&K) -> u64,
-        each: &mut impl FnMut(&K, Change),
+        each: &mut impl FnMut(&K, Change, Option<&D>),
     ) {
         while let Some(last) = self.over.last() {
             // While the record is still there for the next drain, since this may panic.
@@ -215,7 +215,7 @@ impl<K: Eq + Hash + Clone> Seen<K> {
                 known.remove();
             }
             let (slot, last) = (record.slot(), record.state());
-            each(&record.key, Change::Gone { slot, last });
+            each(&record.key, Change::Gone { slot, last }, None);
         }
     }
 }

@@ -87,6 +87,11 @@ mod imp {
         }
     }
 
+    /// A reference that does not keep the value alive.
+    pub(crate) fn downgrade<T>(shared: &Arc<T>) -> Weak<T> {
+        Arc::downgrade(shared)
+    }
+
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard, Weak};
     pub(crate) use std::thread_local;
     pub(crate) use std::time::Instant;

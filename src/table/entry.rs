@@ -282,4 +282,9 @@ mod tests {
         assert_eq!(size_of::<Entry<std::net::SocketAddr, ()>>(), 64);
         assert_eq!(align_of::<Entry<u64, ()>>(), 64);
     }
+
+    #[test]
+    fn an_entry_with_64_bytes_of_data_is_two_cache_lines() {
+        assert_eq!(size_of::<Entry<std::net::SocketAddr, [u8; 64]>>(), 128);
+    }
 }

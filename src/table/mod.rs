@@ -51,6 +51,12 @@ use shard::Shard;
 use slab::Slab;
 use zeroed::{Pages, Zeroable, ZeroedArray};
 
+/// The size of an entry in bytes, for benchmarks.
+#[cfg(feature = "_bench_floor")]
+pub(crate) const fn entry_size<K, D>() -> usize {
+    size_of::<Entry<K, D>>()
+}
+
 /// Most heads one shard covers: few enough for its logically deleted entries to be found by looking at all of them.
 const HEADS_PER_SHARD: usize = 256;
 

@@ -31,9 +31,7 @@ use std::net::SocketAddr;
 
 use self::core::Core;
 use crate::hash::RandomState;
-use crate::sync::Arc;
-#[cfg(not(incarnation_loom))]
-use crate::sync::Weak;
+use crate::sync::{Arc, Weak};
 
 /// The one table of SWIM membership state of a process, for all its threads.
 ///
@@ -105,13 +103,19 @@ impl<K, D, S> IncarnationTracker<K, D, S> {
     pub(crate) fn core(&self) -> &Arc<Core<K, D, S>> {
         &self.core
     }
+
+    /// The size of a node's entry in bytes, for benchmarks.
+    #[cfg(feature = "_bench_floor")]
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn entry_size() -> usize {
+        crate::table::entry_size::<K, D>()
+    }
 }
 
 /// A tracker that this reference does not keep alive; made by [`IncarnationTracker::downgrade`].
-#[cfg(not(incarnation_loom))]
 pub struct WeakTracker<K = SocketAddr, D = (), S = RandomState>(Weak<Core<K, D, S>>);
 
-#[cfg(not(incarnation_loom))]
 impl<K, D, S> WeakTracker<K, D, S> {
     /// The tracker, while a clone of it exists: one of the caller's, of a handle or of a sweeper. A subscriber holds none:
     /// once it was told that the tracker is [`Closed`](crate::Closed), no tracker comes back.
@@ -124,14 +128,12 @@ impl<K, D, S> WeakTracker<K, D, S> {
     }
 }
 
-#[cfg(not(incarnation_loom))]
 impl<K, D, S> Clone for WeakTracker<K, D, S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-#[cfg(not(incarnation_loom))]
 impl<K, D, S> fmt::Debug for WeakTracker<K, D, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WeakTracker")

@@ -4,15 +4,14 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-#[cfg(not(incarnation_loom))]
-use super::WeakTracker;
-use super::{Builder, IncarnationTracker, Iter, Member, NodeHandle, NodeState, Removed, View};
+use super::{
+    Builder, IncarnationTracker, Iter, Member, NodeHandle, NodeState, Removed, View, WeakTracker,
+};
 use crate::counters::Counts;
 use crate::key::ToKey;
 use crate::local::Local;
 use crate::rule::{Claim, Incarnation, Policy, Proposal, Status, Verdict};
-#[cfg(not(incarnation_loom))]
-use crate::sync::Arc;
+use crate::sync::downgrade;
 use crate::time::Timestamp;
 
 impl<K> IncarnationTracker<K> {
@@ -484,10 +483,9 @@ where
     /// assert!(weak.upgrade().is_none());
     /// # Ok(()) }
     /// ```
-    #[cfg(not(incarnation_loom))]
     #[must_use]
     pub fn downgrade(&self) -> WeakTracker<K, D, S> {
-        WeakTracker(Arc::downgrade(&self.core))
+        WeakTracker(downgrade(&self.core))
     }
 
     /// All nodes with their states, keys cloned. [`View::iter`] lends the keys instead.

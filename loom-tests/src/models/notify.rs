@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use incarnation::model::Membarrier;
 use incarnation::model::atomic::{AtomicBool, Ordering as Order};
-use incarnation::{Claim, Closed, Subscriber};
+use incarnation::{Claim, Closed, Subscriber, WeakTracker};
 
 use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
@@ -85,6 +85,55 @@ struct Ended {
 impl Ended {
     fn watcher<R>(&self, work: impl FnOnce(&mut Watcher) -> R) -> R {
         work(self.subscribers[0].lock().unwrap().as_mut().unwrap())
+    }
+}
+
+/// A world whose only tracker is about to go, while a weak one may bring it back.
+struct Recalled {
+    last: Mutex<Option<World>>,
+    weak: WeakTracker<u8, (), Chains>,
+    subscriber: Mutex<Watcher>,
+    /// The subscriber was told of the end.
+    closed: AtomicBool,
+    /// The tracker that came back wrote something.
+    wrote: Mutex<bool>,
+}
+
+fn recalled() -> Recalled {
+    let Watched {
+        world, subscribers, ..
+    } = watched();
+    let [subscriber, _] = subscribers;
+    Recalled {
+        weak: world.tracker.downgrade(),
+        last: Mutex::new(Some(World {
+            handle: None,
+            ..world
+        })),
+        subscriber: Mutex::new(subscriber.into_inner().unwrap().unwrap()),
+        closed: AtomicBool::new(false),
+        wrote: Mutex::default(),
+    }
+}
+
+fn recall(w: &Recalled) {
+    let Some(tracker) = w.weak.upgrade() else {
+        return;
+    };
+    assert!(
+        !w.closed.load(Order::Acquire),
+        "a tracker came back after the end was told"
+    );
+    let _ = tracker.update(&NODE, Claim::alive(2), BEGIN);
+    *w.wrote.lock().unwrap() = true;
+}
+
+fn listen(w: &Recalled) {
+    let mut watcher = w.subscriber.lock().unwrap();
+    match watcher.poll() {
+        Poll::Ready(Err(Closed)) => w.closed.store(true, Order::Release),
+        Poll::Ready(Ok(())) => {}
+        Poll::Pending => watcher.waits = true,
     }
 }
 
@@ -361,6 +410,36 @@ pub fn models() -> Vec<Model> {
                     assert_eq!(watcher.seen(NODE), Some(Claim::alive(2)));
                     assert_eq!(watcher.poll(), Poll::Ready(Err(Closed)));
                 });
+            },
+        ),
+        Model::new(
+            "notify::a_weak_tracker_against_the_last_tracker",
+            Bounds::new(
+                2,
+                1,
+                "the upgrade is cut between its look at the owners and its exchange: the last tracker goes there, \
+                 and the subscriber is told. The plain arm has one more; with shadows one must do for three threads",
+            ),
+            recalled,
+            &[
+                |w: &Recalled| drop(w.last.lock().unwrap().take()),
+                recall,
+                listen,
+            ],
+            |w: &Recalled| {
+                let mut watcher = w.subscriber.lock().unwrap();
+                assert!(
+                    !watcher.waits || watcher.wakes.0.load(Ordering::Relaxed) > 0,
+                    "not woken"
+                );
+                assert!(w.weak.upgrade().is_none());
+                // A change of the tracker that came back is told before the end.
+                if *w.wrote.lock().unwrap() {
+                    assert_eq!(watcher.poll(), Poll::Ready(Ok(())));
+                    watcher.drain();
+                    assert_eq!(watcher.seen(NODE), Some(Claim::alive(2)));
+                }
+                assert_eq!(watcher.poll(), Poll::Ready(Err(Closed)));
             },
         ),
     ]

@@ -90,6 +90,26 @@ fn hashed_index() -> usize {
     last.0
 }
 
+/// Stands for a weak reference, which loom lacks. It keeps the value alive, as a subscriber of the model does anyway.
+pub(crate) struct Weak<T>(Arc<T>);
+
+impl<T> Weak<T> {
+    #[allow(clippy::unnecessary_wraps, reason = "the standard library's shape")]
+    pub(crate) fn upgrade(&self) -> Option<Arc<T>> {
+        Some(self.0.clone())
+    }
+}
+
+impl<T> Clone for Weak<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+pub(crate) fn downgrade<T>(shared: &Arc<T>) -> Weak<T> {
+    Weak(shared.clone())
+}
+
 /// Cells whose accesses the model checker checks.
 pub(crate) mod cell {
     pub(crate) use loom::cell::UnsafeCell;
