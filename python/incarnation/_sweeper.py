@@ -24,7 +24,8 @@ class Sweeper:
         self._wanted = threading.Event()
         self._state = _State()
         self._tracker = weakref.ref(tracker)
-        tracker._set_at_capacity(self._wanted.set)
+        hook = self._wanted.set
+        tracker._add_at_capacity(hook)
         self._thread = threading.Thread(
             target=_run,
             args=(self._tracker, self._wanted, self._state, interval, death_records),
@@ -32,7 +33,9 @@ class Sweeper:
             daemon=True,
         )
         # Before the interpreter takes itself apart, while the thread can still be waited for.
-        self._stop = weakref.finalize(self, _stop, self._wanted, self._state)
+        self._stop = weakref.finalize(
+            self, _stop, self._tracker, hook, self._wanted, self._state
+        )
         self._stop.atexit = False
         atexit.register(_stop_and_join, weakref.ref(self))
         self._thread.start()
@@ -48,9 +51,6 @@ class Sweeper:
 
     def stop(self):
         """Ends the thread and waits for its end."""
-        tracker = self._tracker()
-        if tracker is not None:
-            tracker._set_at_capacity(None)
         self._stop()
         if self._thread is not threading.current_thread():
             self._thread.join()
@@ -74,7 +74,10 @@ class _State:
         self.sweeps = 0
 
 
-def _stop(wanted, state):
+def _stop(reference, hook, wanted, state):
+    tracker = reference()
+    if tracker is not None:
+        tracker._remove_at_capacity(hook)
     state.stopping = True
     wanted.set()
 

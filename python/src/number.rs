@@ -1,7 +1,7 @@
 //! Numbers and times as Python has them.
 
 use incarnation::Timestamp;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
@@ -147,9 +147,31 @@ fn seconds(object: &Bound<'_, PyAny>, argument: &str) -> PyResult<f64> {
                 type_name(object)
             )))
         }
-        Err(error) => Err(PyValueError::new_err(format!(
-            "{argument} must be a number of seconds: {error}"
-        ))),
+        Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Err(
+            PyValueError::new_err(format!("{argument} must be a number of seconds: {error}")),
+        ),
+        // What the object's own code raised.
+        Err(error) => Err(error),
+    }
+}
+
+/// A number of things as an argument: an `int`, or what Python takes for one. `None` if none was given.
+pub fn count(object: Option<&Bound<'_, PyAny>>, argument: &str) -> PyResult<Option<u64>> {
+    let Some(object) = object else {
+        return Ok(None);
+    };
+    let py = object.py();
+    match object.extract::<i64>() {
+        Ok(number) => u64::try_from(number).map(Some).map_err(|_| {
+            PyValueError::new_err(format!("{argument} must not be negative, got {number}"))
+        }),
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => Err(PyTypeError::new_err(
+            format!("{argument} must be an int, got {}", type_name(object)),
+        )),
+        Err(error) if error.is_instance_of::<PyOverflowError>(py) => Err(PyValueError::new_err(
+            format!("{argument} must be within 0 and {}", i64::MAX),
+        )),
+        Err(error) => Err(error),
     }
 }
 

@@ -58,7 +58,8 @@ struct Hooks {
     eviction: Option<Py<PyAny>>,
     clock: Option<Py<PyAny>>,
     node_data: Option<Py<PyAny>>,
-    at_capacity: Option<Py<PyAny>>,
+    /// One for each sweeper.
+    at_capacity: Vec<Py<PyAny>>,
 }
 
 /// What the original calls its answers, in the order of `Statics::freshness`.
@@ -227,14 +228,18 @@ impl Tracker {
 
     #[cold]
     fn call_for_a_sweep(&self, py: Python<'_>) {
-        let hook = {
+        let hooks: Vec<_> = {
             let hooks = lock(&self.hooks);
-            hooks.at_capacity.as_ref().map(|hook| hook.clone_ref(py))
+            hooks
+                .at_capacity
+                .iter()
+                .map(|hook| hook.clone_ref(py))
+                .collect()
         };
-        if let Some(hook) = hook
-            && let Err(error) = hook.bind(py).call0()
-        {
-            error.write_unraisable(py, Some(hook.bind(py)));
+        for hook in hooks {
+            if let Err(error) = hook.bind(py).call0() {
+                error.write_unraisable(py, Some(hook.bind(py)));
+            }
         }
     }
 
@@ -446,20 +451,24 @@ impl Tracker {
     #[pyo3(signature = (
         self_incarnation = None,
         node_states = None,
-        max_nodes = 10000,
+        max_nodes = None,
         dead_node_retention_seconds = None,
         zombie_detection_window_seconds = None,
-        minimum_rejoin_incarnation_bump = 5,
+        minimum_rejoin_incarnation_bump = None,
         *,
         hard_limit = None,
-        eviction_headroom = 100,
+        eviction_headroom = None,
         max_death_records = None,
         self_node = None,
         suspect_timeout_seconds = None,
         unconfirmed_timeout_seconds = None,
         clock = None,
         node_data = None,
-    ))]
+    ), text_signature = "(self_incarnation=None, node_states=None, max_nodes=10000, \
+        dead_node_retention_seconds=None, zombie_detection_window_seconds=None, \
+        minimum_rejoin_incarnation_bump=5, *, hard_limit=None, eviction_headroom=100, max_death_records=None, \
+        self_node=None, suspect_timeout_seconds=None, unconfirmed_timeout_seconds=None, clock=None, \
+        node_data=None)")]
     #[allow(
         clippy::too_many_arguments,
         reason = "the original's parameters, and options by keyword"
@@ -468,19 +477,35 @@ impl Tracker {
         py: Python<'_>,
         self_incarnation: Option<&Bound<'_, PyAny>>,
         node_states: Option<&Bound<'_, PyAny>>,
-        max_nodes: usize,
+        max_nodes: Option<&Bound<'_, PyAny>>,
         dead_node_retention_seconds: Option<&Bound<'_, PyAny>>,
         zombie_detection_window_seconds: Option<&Bound<'_, PyAny>>,
-        minimum_rejoin_incarnation_bump: u64,
-        hard_limit: Option<usize>,
-        eviction_headroom: usize,
-        max_death_records: Option<usize>,
+        minimum_rejoin_incarnation_bump: Option<&Bound<'_, PyAny>>,
+        hard_limit: Option<&Bound<'_, PyAny>>,
+        eviction_headroom: Option<&Bound<'_, PyAny>>,
+        max_death_records: Option<&Bound<'_, PyAny>>,
         self_node: Option<&Bound<'_, PyAny>>,
         suspect_timeout_seconds: Option<&Bound<'_, PyAny>>,
         unconfirmed_timeout_seconds: Option<&Bound<'_, PyAny>>,
-        clock: Option<Py<PyAny>>,
-        node_data: Option<Py<PyAny>>,
+        clock: Option<&Bound<'_, PyAny>>,
+        node_data: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        // More than any table holds, where a number does not fit.
+        let count = |number, argument: &str| {
+            let number = number::count(number, argument)?;
+            Ok::<_, PyErr>(number.map(|number| usize::try_from(number).unwrap_or(usize::MAX)))
+        };
+        let max_nodes = count(max_nodes, "max_nodes")?.unwrap_or(10_000);
+        let hard_limit = count(hard_limit, "hard_limit")?;
+        let eviction_headroom = count(eviction_headroom, "eviction_headroom")?.unwrap_or(100);
+        let max_death_records = count(max_death_records, "max_death_records")?;
+        let minimum_rejoin_incarnation_bump = number::count(
+            minimum_rejoin_incarnation_bump,
+            "minimum_rejoin_incarnation_bump",
+        )?
+        .unwrap_or(5);
+        let clock = function(clock, "clock")?;
+        let node_data = function(node_data, "node_data")?;
         let span = |seconds: Option<&Bound<'_, PyAny>>, argument: &str| {
             seconds
                 .map(|seconds| number::duration(seconds, argument))
@@ -555,6 +580,12 @@ impl Tracker {
 
     /// Takes over the nodes of a mapping of node to NodeState.
     fn adopt(&self, py: Python<'_>, states: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !states.hasattr("items")? {
+            return Err(PyTypeError::new_err(format!(
+                "node_states must be a mapping of node to NodeState, got {}",
+                number::type_name(states)
+            )));
+        }
         for row in states.call_method0("items")?.try_iter()? {
             let (node, state): (Bound<'_, PyAny>, Bound<'_, PyAny>) = row?.extract()?;
             let Ok(state) = state.cast::<NodeState>() else {
@@ -989,9 +1020,18 @@ impl Tracker {
         drop(before);
     }
 
-    fn _set_at_capacity(&self, hook: Option<Py<PyAny>>) {
-        let before = std::mem::replace(&mut lock(&self.hooks).at_capacity, hook);
-        drop(before);
+    /// Has a function called whenever a node is refused for lack of room.
+    fn _add_at_capacity(&self, hook: Py<PyAny>) {
+        lock(&self.hooks).at_capacity.push(hook);
+    }
+
+    fn _remove_at_capacity(&self, hook: &Bound<'_, PyAny>) {
+        let removed = {
+            let mut hooks = lock(&self.hooks);
+            let place = hooks.at_capacity.iter().position(|one| one.is(hook));
+            place.map(|place| hooks.at_capacity.swap_remove(place))
+        };
+        drop(removed);
     }
 
     /// Removes the DEAD nodes past their retention. Returns how many.
@@ -1233,7 +1273,9 @@ impl Tracker {
             visit.call(&hooks.eviction)?;
             visit.call(&hooks.clock)?;
             visit.call(&hooks.node_data)?;
-            visit.call(&hooks.at_capacity)?;
+            for hook in &hooks.at_capacity {
+                visit.call(hook)?;
+            }
         }
         if self.has_data.load(Ordering::Relaxed) {
             let view = self.table.pin();
@@ -1251,6 +1293,17 @@ impl Tracker {
             data.extend(view.members().map(|member| member.data().replace(None)));
         });
         drop(data);
+    }
+}
+
+/// A function of the program's own as an argument.
+fn function(object: Option<&Bound<'_, PyAny>>, argument: &str) -> PyResult<Option<Py<PyAny>>> {
+    match object {
+        Some(object) if !object.is_callable() => Err(PyTypeError::new_err(format!(
+            "{argument} must be callable, got {}",
+            number::type_name(object)
+        ))),
+        object => Ok(object.map(|object| object.clone().unbind())),
     }
 }
 

@@ -135,7 +135,16 @@ def test_a_malformed_claim_is_named_by_its_number_and_none_is_applied(tracker):
 
 @pytest.mark.parametrize(("options", "error", "message"), [
     ({"max_nodes": 0}, ValueError, "max_nodes"),
-    ({"max_nodes": -1}, OverflowError, "negative"),
+    ({"max_nodes": -1}, ValueError, "max_nodes must not be negative, got -1"),
+    ({"max_nodes": 1.5}, TypeError, "max_nodes must be an int, got float"),
+    ({"max_nodes": 2**70}, ValueError, "max_nodes must be within"),
+    ({"hard_limit": -1}, ValueError, "hard_limit must not be negative"),
+    ({"eviction_headroom": "1"}, TypeError, "eviction_headroom must be an int"),
+    ({"max_death_records": 2**70}, ValueError, "max_death_records must be within"),
+    ({"minimum_rejoin_incarnation_bump": -1}, ValueError, "minimum_rejoin_incarnation_bump"),
+    ({"clock": 3}, TypeError, "clock must be callable, got int"),
+    ({"node_data": 3}, TypeError, "node_data must be callable, got int"),
+    ({"node_states": 3}, TypeError, "node_states must be a mapping"),
     ({"max_nodes": 10, "hard_limit": 5}, ValueError, "hard_limit 5 is below max_nodes 10"),
     ({"max_nodes": 2**60}, ValueError, "hard_limit"),
     ({"self_incarnation": -1}, ValueError, "self_incarnation must not be negative"),
@@ -160,3 +169,16 @@ def test_an_exception_of_the_clock_propagates():
         with pytest.raises(RuntimeError, match="no time"):
             call()
     assert tracker.update_node(A, b"OK", 1, 1.0)
+
+
+def test_what_a_numbers_own_code_raises_is_not_lost(tracker):
+    class Interrupts:
+        def __float__(self):
+            raise KeyboardInterrupt
+
+        __index__ = __float__
+
+    with pytest.raises(KeyboardInterrupt):
+        tracker.update_node(A, b"OK", 1, Interrupts())
+    with pytest.raises(KeyboardInterrupt):
+        IncarnationTracker(max_nodes=Interrupts())

@@ -78,3 +78,13 @@ def test_an_interval_of_nothing_is_a_value_error(tracker):
     for interval in (0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="interval"):
             tracker.sweeper(interval)
+
+
+def test_a_sweeper_that_stops_leaves_another_one_its_calls():
+    tracker = IncarnationTracker(max_nodes=1, hard_limit=1, eviction_headroom=0)
+    with tracker.sweeper(3600.0) as stays:
+        wait_until(lambda: stays.sweeps == 1)
+        tracker.sweeper(3600.0).stop()
+        assert tracker.update_node(A, b"OK", 1, 1.0)
+        assert not tracker.update_node(B, b"OK", 1, 1.0)
+        wait_until(lambda: stays.sweeps == 2)
