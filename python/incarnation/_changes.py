@@ -48,13 +48,15 @@ class Changes:
             print(change.node, change.kind, change.current)
 
     Waiting costs no thread: whoever changes the tracker writes a byte to a socket that the running event
-    loop watches. A cancelled wait loses nothing. One task (or thread) at a time. The iteration ends when
+    loop watches. A cancelled wait loses nothing. One task (or thread) at a time: a second
+    task that waits gets a RuntimeError. The iteration ends when
     the subscription is closed, or when the tracker is gone and everything was told.
     """
 
     def __init__(self, tracker, *, from_now=False):
         self._subscriber = tracker._subscribe(from_now)
         self._pending = deque()
+        self._is_awaited = False
 
     def drain(self):
         """The changes that were not told of yet, as a list; empty if there are none."""
@@ -112,5 +114,11 @@ class Changes:
             if news is None:
                 break
             if not news:
-                await _changed(subscriber)
+                if self._is_awaited:
+                    raise RuntimeError("another task waits for these changes: each needs its own")
+                self._is_awaited = True
+                try:
+                    await _changed(subscriber)
+                finally:
+                    self._is_awaited = False
         raise StopAsyncIteration

@@ -261,3 +261,16 @@ def test_the_timeout_of_a_wait_is_checked(tracker):
             changes.wait(timeout)
     tracker.update_node(A, b"OK", 1, 1.0)
     assert changes.wait(float("inf"))
+
+
+def test_a_second_task_that_waits_is_an_error_and_the_first_goes_on(tracker):
+    async def main():
+        changes = tracker.changes(from_now=True)
+        first = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task"):
+            await asyncio.wait_for(anext(changes), 60)
+        tracker.update_node(A, b"OK", 1, 1.0)
+        return (await asyncio.wait_for(first, 60)).node
+
+    assert asyncio.run(main()) == A
