@@ -60,7 +60,6 @@ impl Snapshot {
     /// Reads what `to_dict` made. `tombstones` may be missing, and so may ages, which are 0 then.
     #[staticmethod]
     fn from_dict(snapshot: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let py = snapshot.py();
         let mut lists = [Vec::new(), Vec::new()];
         for (name, records) in ["nodes", "tombstones"].into_iter().zip(&mut lists) {
             let Some(rows) = snapshot.get_item(name)? else {
