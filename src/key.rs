@@ -14,7 +14,7 @@ use equivalent::Equivalent;
 /// Operations that may bring a node into the table take it. They call [`to_key`](Self::to_key) only for a node that
 /// joins, so a claim about a known node allocates nothing. Each key that is `Clone` stands for itself; strings, slices and
 /// paths stand for their owned forms, `Box`es and `Arc`s. A type of a program's own that stands for a key implements it
-/// beside [`Equivalent`]; both must hash alike.
+/// beside [`Equivalent`](https://docs.rs/equivalent); both must hash alike.
 ///
 /// ```
 /// use incarnation::{Claim, IncarnationTracker, Timestamp};

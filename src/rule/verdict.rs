@@ -58,14 +58,14 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the claim is now what the table holds: `Joined` or `Applied`.
     #[must_use]
-    pub const fn accepted(self) -> bool {
-        self.is_accepted()
-    }
-
-    /// The same by the name that Rust's conventions ask for.
-    #[must_use]
     pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Joined | Self::Applied { .. })
+    }
+
+    /// As [`is_accepted`](Self::is_accepted).
+    #[must_use]
+    pub const fn accepted(self) -> bool {
+        self.is_accepted()
     }
 
     /// The verdict, or the reason if the claim was [`Rejected`](Self::Rejected): for `?`.

@@ -24,33 +24,10 @@ pub struct ChangeStream<K = SocketAddr, D = (), S = RandomState> {
     drained: VecDeque<(K, Change)>,
 }
 
-impl<K, D, S> Subscriber<K, D, S>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    D: Send + Sync + 'static,
-    S: BuildHasher,
-{
-    /// This subscriber's changes as a stream (feature `stream`), from what it saw last on.
-    ///
-    /// ```
-    /// use incarnation::{Change, Claim, IncarnationTracker, Timestamp};
-    /// # use std::{future::poll_fn, pin::Pin, task::{Context, Poll, Waker}};
-    /// # use futures_core::Stream;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let mut changes = tracker.subscribe().into_stream();
-    /// let _ = tracker.update("a:1", Claim::alive(1), Timestamp::ZERO);
-    /// # let mut context = Context::from_waker(Waker::noop());
-    /// # let next = Pin::new(&mut changes).poll_next(&mut context);
-    /// // let next = changes.next().await;
-    /// # let Poll::Ready(next) = next else { panic!() };
-    /// assert!(matches!(next, Some((node, Change::Joined { .. })) if node == "a:1"));
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn into_stream(self) -> ChangeStream<K, D, S> {
-        ChangeStream {
-            subscriber: self,
+impl<K, D, S> ChangeStream<K, D, S> {
+    pub(super) fn new(subscriber: Subscriber<K, D, S>) -> Self {
+        Self {
+            subscriber,
             drained: VecDeque::new(),
         }
     }

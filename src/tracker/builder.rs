@@ -368,7 +368,7 @@ impl<K, D, S> Builder<K, D, S> {
     ///     IncarnationTracker::builder().max_incarnation_jump(None).build()?;
     /// let now = Timestamp::ZERO;
     /// let _ = tracker.update(&7, Claim::alive(1_700_000_000), now);
-    /// assert!(tracker.update(&7, Claim::alive(1_700_001_200), now).accepted());
+    /// assert!(tracker.update(&7, Claim::alive(1_700_001_200), now).is_accepted());
     /// # Ok(()) }
     /// ```
     pub fn max_incarnation_jump(mut self, jump: impl Into<Option<u64>>) -> Self {

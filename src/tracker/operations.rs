@@ -30,7 +30,7 @@ where
     /// The state of a node; `None` if it is unknown.
     ///
     /// Cost: a hash, a pin, two or three cache lines. Wait-free; writes nothing to shared memory.
-    /// The key may be anything [`Equivalent`] to `K`: a `String`-keyed tracker is read with `&str`.
+    /// The key may be anything [`Equivalent`](https://docs.rs/equivalent) to `K`: a `String`-keyed tracker is read with `&str`.
     #[inline(always)]
     #[must_use]
     pub fn get<Q>(&self, node: &Q) -> Option<NodeState>
@@ -84,9 +84,9 @@ where
     /// let again = tracker.hear(&7, Claim::alive(4), now);
     /// assert_eq!(again, Verdict::Rejected(Rejection::Unconfirmed));
     /// assert!(!tracker.is_confirmed(&7));
-    /// assert!(tracker.confirm(&7, 4, now).accepted());
+    /// assert!(tracker.confirm(&7, 4, now).is_accepted());
     /// // From then on gossip counts.
-    /// assert!(tracker.hear(&7, Claim::suspect(4), now).accepted());
+    /// assert!(tracker.hear(&7, Claim::suspect(4), now).is_accepted());
     /// # Ok(()) }
     /// ```
     #[inline(always)]
@@ -151,7 +151,7 @@ where
     /// let packet = [("a:1".to_string(), Claim::alive(1)), ("b:1".to_string(), Claim::dead(4))];
     /// let news = tracker.with(|view| {
     ///     let claims = packet.iter();
-    ///     claims.filter(|(node, claim)| view.update(node, *claim, Timestamp::ZERO).accepted()).count()
+    ///     claims.filter(|(node, claim)| view.update(node, *claim, Timestamp::ZERO).is_accepted()).count()
     /// });
     /// assert_eq!(news, 2);
     /// # Ok(()) }
@@ -237,7 +237,7 @@ where
     ///     unreachable!()
     /// };
     /// assert_eq!(required.get(), 9);
-    /// assert!(tracker.rejoin(&7, required, now).accepted());
+    /// assert!(tracker.rejoin(&7, required, now).is_accepted());
     /// # Ok(()) }
     /// ```
     pub fn rejoin<Q>(

@@ -76,12 +76,6 @@ where
         }
     }
 
-    /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
-    /// Does nothing while the thread holds other views.
-    pub fn repin(&mut self) {
-        self.pinned.repin();
-    }
-
     /// As [`IncarnationTracker::get`](crate::IncarnationTracker::get).
     #[inline(always)]
     #[must_use]
@@ -153,6 +147,12 @@ where
         Q: ?Sized + ToKey<K>,
     {
         self.submit(node, Proposal::hear(claim), now)
+    }
+
+    /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
+    /// Does nothing while the thread holds other views.
+    pub fn repin(&mut self) {
+        self.pinned.repin();
     }
 
     /// As [`IncarnationTracker::judge`](crate::IncarnationTracker::judge).
