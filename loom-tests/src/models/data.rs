@@ -1,9 +1,9 @@
 //! Data of the program's own: whole when it is seen, the linker's, dropped once and not while a view reaches it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
-use incarnation::{Claim, IncarnationTracker, SweepScope};
+use incarnation::{Claim, IncarnationTracker, SweepScope, Verdict};
 
 use crate::world::{BEGIN, Chains, NODE, builder};
 use crate::{Bounds, Model, USUAL};
@@ -38,6 +38,8 @@ impl Drop for Data {
 struct World {
     tracker: IncarnationTracker<u8, Data, Chains>,
     census: Arc<Census>,
+    /// For each claim its role, its verdict, and whether it made data.
+    claims: Mutex<Vec<(u8, Verdict, bool)>>,
 }
 
 impl World {
@@ -52,7 +54,11 @@ impl World {
         for node in nodes {
             let _ = tracker.update(node, Claim::alive(1), BEGIN);
         }
-        Self { tracker, census }
+        Self {
+            tracker,
+            census,
+            claims: Mutex::default(),
+        }
     }
 
     fn data(census: &Arc<Census>, maker: u8) -> Data {
@@ -65,8 +71,29 @@ impl World {
 
     /// A claim whose call makes the data.
     fn claim(&self, maker: u8, claim: Claim) {
-        let data = || Self::data(&self.census, maker);
-        let _ = self.tracker.update_with(&NODE, claim, BEGIN, data);
+        let mut has_made = false;
+        let data = || {
+            has_made = true;
+            Self::data(&self.census, maker)
+        };
+        let verdict = self.tracker.update_with(&NODE, claim, BEGIN, data);
+        self.claims.lock().unwrap().push((maker, verdict, has_made));
+    }
+
+    /// The node has the data of a claim that made some, though another claim may have raised its entry and be told that
+    /// the node joined by it. One claim is told so.
+    fn assert_linkers_data(&self) {
+        let maker = self.maker().expect("the node is in the table");
+        let claims = self.claims.lock().unwrap();
+        let joined = claims
+            .iter()
+            .filter(|(_, verdict, _)| *verdict == Verdict::Joined);
+        assert_eq!(joined.count(), 1, "{claims:?}");
+        let made = claims.iter().find(|(role, ..)| *role == maker);
+        assert!(
+            made.is_some_and(|(_, _, has_made)| *has_made),
+            "{maker} {claims:?}"
+        );
     }
 
     fn maker(&self) -> Option<u8> {
@@ -95,9 +122,28 @@ pub fn models() -> Vec<Model> {
                 |w: &World| w.claim(2, Claim::suspect(1)),
             ],
             |w: &World| {
-                assert!(w.maker().is_some_and(|maker| maker != 0));
+                w.assert_linkers_data();
                 w.assert_dropped_once(1);
             },
+        ),
+        Model::new(
+            "data::a_refusal_at_the_second_look",
+            Bounds::new(
+                1,
+                0,
+                "the old claim is cut once, between its first look at the tombstones and its link; the other role runs as a \
+                 whole there. With shadows, one preemption takes minutes",
+            ),
+            || World::new(1, &[]),
+            &[
+                |w: &World| w.claim(1, Claim::alive(1)),
+                |w: &World| {
+                    w.claim(2, Claim::dead(5));
+                    assert!(w.tracker.remove(&NODE, BEGIN).is_some());
+                },
+            ],
+            // The old claim came first and died with the node, or the tombstone refused it.
+            |w: &World| w.assert_dropped_once(0),
         ),
         Model::new(
             "data::a_reader_sees_it_whole",
