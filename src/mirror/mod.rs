@@ -92,7 +92,9 @@ where
 /// let mut engine = MyEngine(vec![("a", Alive, 7), ("b", Alive, 3)]);
 ///
 /// // After each call into the engine the tracker says the same as it does.
-/// let (_, report) = mirror.run(&mut engine, Timestamp::ZERO, |engine| engine.0.push(("c", Alive, 1)));
+/// let (_, report) = mirror.run(&mut engine, Timestamp::ZERO, |engine| {
+///     engine.0.push(("c", Alive, 1));
+/// });
 /// assert_eq!(report.joined, 3);
 /// let (_, report) = mirror.run(&mut engine, Timestamp::ZERO, |engine| {
 ///     engine.0[0] = ("a", Suspect, 7);

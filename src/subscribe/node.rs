@@ -89,11 +89,11 @@ where
     /// among them.) While a wait sleeps, an accepted claim pays three loads more.
     ///
     /// ```
-    /// use incarnation::{Claim, IncarnationTracker, NodeState, Status, Timestamp};
+    /// use incarnation::{Claim, IncarnationTracker, NodeState, Timestamp};
     /// use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let is_alive = |state: Option<NodeState>| state.is_some_and(|state| state.status == Status::Alive);
+    /// let is_alive = |state: Option<NodeState>| state.is_some_and(|state| state.is_alive());
     /// # let writer = tracker.clone();
     /// # let thread = std::thread::spawn(move || {
     /// #     let _ = writer.update("db-1", Claim::alive(1), Timestamp::ZERO);

@@ -151,7 +151,8 @@ where
     /// let packet = [("a:1".to_string(), Claim::alive(1)), ("b:1".to_string(), Claim::dead(4))];
     /// let news = tracker.with(|view| {
     ///     let claims = packet.iter();
-    ///     claims.filter(|(node, claim)| view.update(node, *claim, Timestamp::ZERO).is_accepted()).count()
+    ///     let verdicts = claims.map(|(node, claim)| view.update(node, *claim, Timestamp::ZERO));
+    ///     verdicts.filter(|verdict| verdict.is_accepted()).count()
     /// });
     /// assert_eq!(news, 2);
     /// # Ok(()) }
