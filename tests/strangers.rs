@@ -186,6 +186,36 @@ fn requests_for_states_with_forged_addresses_keep_no_newcomer_out_and_have_littl
 }
 
 #[test]
+fn pings_with_forged_addresses_use_up_no_news_and_hide_no_death() {
+    let mut world = cluster(30, 7);
+    let ping = test_datagrams::ping(0, Incarnation::ZERO);
+    let address = world.address(17);
+    world.kill(17);
+    let is_suspected = |world: &World| {
+        let mut others = (0..30).filter_map(|node| world.node(node));
+        others.all(|node| {
+            let state = node.tracker().get(&address);
+            state.is_none_or(|state| state.status > Status::Alive)
+        })
+    };
+    let noticed = (1..=40).find(|_| {
+        for _ in 0..10 {
+            for node in 0..30 {
+                for _ in 0..10 {
+                    // A node that runs, always the same.
+                    let forged = world.address(if node == 3 { 4 } else { 3 });
+                    world.inject(forged, node, &ping);
+                }
+            }
+            world.run(world.config().period / 10);
+        }
+        is_suspected(&world)
+    });
+    println!("noticed after {noticed:?} periods");
+    assert!(noticed.is_some_and(|periods| periods <= 12), "{noticed:?}");
+}
+
+#[test]
 fn a_flood_of_accusations_by_a_stranger_kills_nobody_and_hides_no_death() {
     let mut world = cluster(12, 5);
     let accused: Vec<_> = (0..12)

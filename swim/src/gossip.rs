@@ -21,7 +21,13 @@ pub(crate) struct Gossip {
     order: BTreeSet<(Turn, SocketAddr)>,
     turns: BTreeMap<SocketAddr, Turn>,
     next_age: u64,
+    /// How many datagrams with news each receiver got in this period.
+    told: BTreeMap<SocketAddr, u32>,
 }
+
+/// How many datagrams with news one receiver gets in a period. A pair of nodes has a ping and an ack for each other; more
+/// come of relays, or of pings with a forged address, which would use up all transmissions on one node.
+const PER_RECEIVER: u32 = 3;
 
 impl Gossip {
     pub(crate) const fn new() -> Self {
@@ -29,7 +35,23 @@ impl Gossip {
             order: BTreeSet::new(),
             turns: BTreeMap::new(),
             next_age: u64::MAX,
+            told: BTreeMap::new(),
         }
+    }
+
+    /// A period begins.
+    pub(crate) fn begin_period(&mut self) {
+        self.told.clear();
+    }
+
+    /// Whether a receiver may be told news once more in this period; if so, it is counted. Without news nothing is.
+    pub(crate) fn may_tell(&mut self, receiver: SocketAddr) -> bool {
+        if self.turns.is_empty() {
+            return false;
+        }
+        let told = self.told.entry(receiver).or_default();
+        *told += 1;
+        *told <= PER_RECEIVER
     }
 
     /// Queues news of a node, as never sent. If the queue then holds more than `bound` nodes, the news sent most often is
@@ -165,6 +187,19 @@ mod tests {
             take(&mut gossip, 9, 9),
             (92..=100).rev().collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn one_receiver_is_told_a_few_times_in_a_period() {
+        let mut gossip = Gossip::new();
+        assert!(!gossip.may_tell(node(1)) && gossip.told.is_empty());
+        gossip.announce(node(2), 9);
+        let told = |gossip: &mut Gossip, receiver| {
+            (0..100).filter(|_| gossip.may_tell(node(receiver))).count()
+        };
+        assert_eq!((told(&mut gossip, 1), told(&mut gossip, 3)), (3, 3));
+        gossip.begin_period();
+        assert_eq!(told(&mut gossip, 1), 3);
     }
 
     #[test]

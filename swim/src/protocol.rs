@@ -299,6 +299,11 @@ impl Protocol {
         Claim::new(status, self.tracker.local().current())
     }
 
+    /// A period begins.
+    pub(crate) fn tell_all_again(&self) {
+        lock(&self.gossip).begin_period();
+    }
+
     /// There is news of a node, to be passed on.
     pub(crate) fn announce(&self, node: SocketAddr) {
         lock(&self.gossip).announce(node, self.tracker.capacity());
@@ -368,12 +373,15 @@ impl Protocol {
                 }
             }
             let limit = self.config.transmissions(self.members());
-            lock(&self.gossip).fill(limit, |node| match self.news_of(&view, node) {
-                None => Sent::Void,
-                Some(_) if node == to => Sent::Skipped,
-                Some(item) if writer.push(&item) => Sent::Yes,
-                Some(_) => Sent::NoRoom,
-            });
+            let mut gossip = lock(&self.gossip);
+            if gossip.may_tell(to) {
+                gossip.fill(limit, |node| match self.news_of(&view, node) {
+                    None => Sent::Void,
+                    Some(_) if node == to => Sent::Skipped,
+                    Some(item) if writer.push(&item) => Sent::Yes,
+                    Some(_) => Sent::NoRoom,
+                });
+            }
         }
         drop(view);
         self.post(to, writer, out);

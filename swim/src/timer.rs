@@ -183,6 +183,7 @@ impl Protocol {
 
     fn begin_period(&self, schedule: &mut Schedule, now: Timestamp, out: &mut Vec<Datagram>) {
         lock(&self.requests).begin_period();
+        self.tell_all_again();
         // Relaxed: a number that orders nothing.
         self.refutations.store(0, Ordering::Relaxed);
         let is = |node: &SocketAddr, fits: fn(Status) -> bool| {
