@@ -15,25 +15,37 @@ use super::Table;
 use super::classes::rarely;
 use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
+use crate::rule::PackedState;
 use crate::sync::atomic::{AtomicU16, Ordering};
 
-/// What walking a chain came to.
-pub(super) enum Step<'t, K, D> {
-    /// The entry of the key, live or vacant still, as it was seen.
-    Found(&'t Entry<K, D>, Index, EntryState),
-    /// There is none.
-    Missing,
-}
+/// The entry of a key, live or vacant still, as it was seen.
+pub(super) type Found<'t, K, D> = (&'t Entry<K, D>, Index, EntryState);
 
 impl<K, D> Table<K, D> {
-    /// The entry that holds the key `is` recognises and whose life is not over, in the chain of a hash.
+    /// The live entry of the key that `is` recognises: what a lookup needs. A vacant entry is no node yet, so it is passed
+    /// over.
     ///
     /// Wait-free: one pass, no store. The caller is pinned.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u32, is: impl Fn(&K) -> bool) -> Step<'_, K, D> {
+    pub(super) fn find_live(
+        &self,
+        hash: u32,
+        is: impl Fn(&K) -> bool,
+    ) -> Option<(&Entry<K, D>, Index, PackedState)> {
         // Before the Acquire, after which the compiler would have to read again where the array is.
         let entries = self.slab.entries();
-        walk(entries, self.first(hash), hash, is)
+        walk(entries, self.start(entries, hash), hash, |entry, place| {
+            let packed = entry.packed()?;
+            // SAFETY: a live entry holds a key, and keeps it while the caller is pinned.
+            is(unsafe { entry.key() }).then(|| (entry, index_of(place), packed))
+        })
+    }
+
+    /// The entry of the key that `is` recognises, live or vacant, and what its packed state said.
+    ///
+    /// Wait-free: one pass, no store. The caller is pinned.
+    pub(super) fn find(&self, hash: u32, is: impl Fn(&K) -> bool) -> Option<Found<'_, K, D>> {
+        self.find_from(self.first(hash), hash, is)
     }
 
     /// The same in the chain that begins at `first`.
@@ -42,8 +54,32 @@ impl<K, D> Table<K, D> {
         first: usize,
         hash: u32,
         is: impl Fn(&K) -> bool,
-    ) -> Step<'_, K, D> {
-        walk(self.slab.entries(), first, hash, is)
+    ) -> Option<Found<'_, K, D>> {
+        walk(self.slab.entries(), first, hash, |entry, place| {
+            let entry_state = entry.entry_state();
+            // Of several entries with one key, all but one are evicted.
+            let holds_key = match entry_state {
+                EntryState::Live(_) => true,
+                EntryState::Vacant => entry.is_occupied(),
+                EntryState::Evicted => false,
+            };
+            // SAFETY: it holds a key, and keeps it while the caller is pinned.
+            (holds_key && is(unsafe { entry.key() })).then(|| (entry, index_of(place), entry_state))
+        })
+    }
+
+    /// Where a lookup begins. In a small table nearly all nodes are first of their chains, so the processor guesses that, and
+    /// begins with the entry before its hash is compared. In a large one fewer are, and a wrong guess is found out only when the
+    /// entry has arrived from memory.
+    #[inline(always)]
+    fn start(&self, entries: &[Entry<K, D>], hash: u32) -> usize {
+        let first = self.first(hash);
+        if self.slab.classes().is_one() {
+            first
+        } else {
+            rarely();
+            begin(entries, first, hash)
+        }
     }
 
     /// Where a walk along a hash's chain begins: its first place or its second.
@@ -176,54 +212,41 @@ fn at<K, D>(entries: &[Entry<K, D>], place: usize) -> &Entry<K, D> {
     unsafe { entries.get_unchecked(place) }
 }
 
+/// The first answer that `look` has of an entry of this hash, from `place` on. The caller is pinned.
+///
 /// Places are `usize` here, so that each is an address by one shift.
 #[inline(always)]
-fn walk<K, D>(
-    entries: &[Entry<K, D>],
-    first: usize,
+fn walk<'t, K, D, R>(
+    entries: &'t [Entry<K, D>],
+    mut place: usize,
     hash: u32,
-    is: impl Fn(&K) -> bool,
-) -> Step<'_, K, D> {
-    let mut place = begin(entries, first, hash);
+    look: impl Fn(&'t Entry<K, D>, usize) -> Option<R>,
+) -> Option<R> {
     loop {
         let entry = at(entries, place);
         // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
         // nobody ever writes its hash.
-        if unsafe { entry.hash() } == hash {
-            let entry_state = entry.entry_state();
-            // Of several entries with one key, all but one are evicted.
-            if let EntryState::Live(_) = entry_state {
-                // SAFETY: it holds a key, and keeps it while the caller is pinned.
-                if is(unsafe { entry.key() }) {
-                    return found(entry, place, entry_state);
-                }
-            } else {
-                rarely();
-                if entry_state == EntryState::Vacant && entry.is_occupied() {
-                    // SAFETY: as above.
-                    if is(unsafe { entry.key() }) {
-                        return found(entry, place, entry_state);
-                    }
-                }
-            }
+        if unsafe { entry.hash() } == hash
+            && let Some(found) = look(entry, place)
+        {
+            return Some(found);
         }
         // Acquire: as for the second, further on.
         place = entry.next.load(Ordering::Acquire) as usize;
         if place == 0 {
-            return Step::Missing;
+            return None;
         }
-        rarely();
     }
 }
 
+/// The index of an entry that holds a key.
 #[inline(always)]
-fn found<K, D>(entry: &Entry<K, D>, place: usize, entry_state: EntryState) -> Step<'_, K, D> {
-    // SAFETY: the entry holds a key, and place 0 never does.
-    let index = unsafe { Index::new_unchecked(place as u32) };
-    Step::Found(entry, index, entry_state)
+fn index_of(place: usize) -> Index {
+    // SAFETY: place 0 never holds a key.
+    unsafe { Index::new_unchecked(place as u32) }
 }
 
-/// Where a walk begins: at the first entry of the chain, or at the second if the first is of another
+/// Where a walk in a large table begins: at the first entry of the chain, or at the second if the first is of another
 /// hash. The caller is pinned.
 ///
 /// Which of the two holds a key is chance, which a branch would guess wrong too often, and find out

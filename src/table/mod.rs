@@ -96,9 +96,12 @@ pub(crate) struct Size {
     pub(crate) per_thread: bool,
 }
 
-/// Heads a node, at least; there are up to twice as many, so that most chains are one entry long. Twice that number was
-/// measured: a table in the caches was slower by the bytes, and a larger one gained less than its bytes are worth.
-const HEADS: usize = 2;
+/// Heads a node, at least, in a table of one class; there are up to twice as many, so that nearly all nodes are first of their
+/// chains. Half of that was measured: lookups of all nodes by chance took a tenth longer. Twice that took as long.
+const HEADS: usize = 4;
+
+/// The same in a table of more classes, where the bytes of the heads decide.
+const HEADS_OF_CLASSES: usize = 2;
 
 /// Tables of so many bytes, heads included, ask for huge pages.
 const HUGE: usize = 8 << 20;
@@ -109,7 +112,11 @@ impl<K, D> Table<K, D> {
         let classes = Classes::of_entries(size.entries)?;
         let heads = size
             .nodes
-            .checked_mul(HEADS)?
+            .checked_mul(if classes.is_one() {
+                HEADS
+            } else {
+                HEADS_OF_CLASSES
+            })?
             // A class without a head would be of no use.
             .max(classes.count())
             .checked_next_power_of_two()?;
@@ -259,13 +266,8 @@ impl<K, D> Table<K, D> {
     where
         Q: ?Sized + equivalent::Equivalent<K>,
     {
-        match self.find(hash, |known| key.equivalent(known)) {
-            chain::Step::Found(entry, _, EntryState::Live(packed)) => {
-                Some((packed, entry.last_update()))
-            }
-            chain::Step::Found(..) => None,
-            chain::Step::Missing => None,
-        }
+        let (entry, _, packed) = self.find_live(hash, |known| key.equivalent(known))?;
+        Some((packed, entry.last_update()))
     }
 
     #[inline(always)]

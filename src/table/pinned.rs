@@ -8,7 +8,6 @@ use core::fmt;
 use equivalent::Equivalent;
 
 use super::Table;
-use super::chain::Step;
 use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
 use crate::key::ToKey;
@@ -127,15 +126,22 @@ impl<'t, K, D> Pinned<'t, K, D> {
     }
 
     /// The entry of a key, live or vacant, and what its packed state said.
-    #[inline(always)]
     pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K, D>, EntryState)>
     where
         Q: ?Sized + Equivalent<K>,
     {
-        match self.table.find(hash, |known| key.equivalent(known)) {
-            Step::Found(entry, index, entry_state) => Some((Node { entry, index }, entry_state)),
-            Step::Missing => None,
-        }
+        let found = self.table.find(hash, |known| key.equivalent(known));
+        found.map(|(entry, index, entry_state)| (Node { entry, index }, entry_state))
+    }
+
+    /// The live node of a key, and its packed state.
+    #[inline(always)]
+    pub(crate) fn find_live<Q>(&self, hash: u32, key: &Q) -> Option<(Node<'_, K, D>, PackedState)>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        let (entry, index, packed) = self.table.find_live(hash, |known| key.equivalent(known))?;
+        Some((Node { entry, index }, packed))
     }
 
     /// Makes sure that a key has an entry: the one it has, or a new, vacant one. Allocates only
@@ -165,7 +171,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
         loop {
-            if let Step::Found(entry, index, entry_state) =
+            if let Some((entry, index, entry_state)) =
                 table.find_from(first, hash, |known| key.equivalent(known))
             {
                 return Link::Found(Node { entry, index }, entry_state);

@@ -167,10 +167,8 @@ where
     where
         Q: ?Sized + Equivalent<K>,
     {
-        match pinned.find(hash, key)? {
-            (node, EntryState::Live(packed)) => Some(NodeState::new(packed, node.last_update())),
-            _ => None,
-        }
+        let (node, packed) = pinned.find_live(hash, key)?;
+        Some(NodeState::new(packed, node.last_update()))
     }
 
     /// What `submit` would answer now; changes nothing.
@@ -323,10 +321,8 @@ where
         if self.is_local(hash, key) {
             return Some(about_self(proposal));
         }
-        match pinned.find(hash, key) {
-            Some((node, EntryState::Live(packed))) => self.apply_fast(node, packed, proposal, now),
-            _ => None,
-        }
+        let (node, packed) = pinned.find_live(hash, key)?;
+        self.apply_fast(node, packed, proposal, now)
     }
 
     /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
@@ -731,10 +727,7 @@ fn known<'p, K, D, Q>(
 where
     Q: ?Sized + Equivalent<K>,
 {
-    match pinned.find(hash, key)? {
-        (node, EntryState::Live(packed)) => Some((node, packed)),
-        _ => None,
-    }
+    pinned.find_live(hash, key)
 }
 
 /// The answer to a proposal about the local node.

@@ -94,9 +94,7 @@ where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         let view = tracker.pin();
-        let (found, EntryState::Live(_)) = view.pinned.find(view.core.hash(node), node)? else {
-            return None;
-        };
+        let (found, _) = view.pinned.find_live(view.core.hash(node), node)?;
         Some(Self {
             index: found.index(),
             // Read after the packed state, which is live, so it is this lifetime's.

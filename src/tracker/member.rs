@@ -177,10 +177,8 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        match self.pinned.find(self.core.hash(node), node)? {
-            (node, EntryState::Live(packed)) => Some(Member::new(self.tracker, node, packed)),
-            _ => None,
-        }
+        let (node, packed) = self.pinned.find_live(self.core.hash(node), node)?;
+        Some(Member::new(self.tracker, node, packed))
     }
 
     /// All nodes with their states, slots and data; the guarantees are those of
