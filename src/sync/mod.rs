@@ -64,9 +64,23 @@ mod imp {
     /// Two light fences order nothing. For a process that [`membarrier::register`] said yes to.
     ///
     /// [`membarrier::register`]: super::membarrier::register
+    #[cfg_attr(
+        any(incarnation_portable, not(target_os = "linux")),
+        allow(
+            dead_code,
+            reason = "the portable scheme has real fences on both sides"
+        )
+    )]
     #[derive(Debug, Default)]
     pub(crate) struct Asymmetric;
 
+    #[cfg_attr(
+        any(incarnation_portable, not(target_os = "linux")),
+        allow(
+            dead_code,
+            reason = "the portable scheme has real fences on both sides"
+        )
+    )]
     impl Asymmetric {
         pub(crate) const fn new() -> Self {
             Self
@@ -98,6 +112,13 @@ mod imp {
 }
 
 #[cfg(not(incarnation_loom))]
+#[cfg_attr(
+    any(incarnation_portable, not(target_os = "linux")),
+    allow(
+        dead_code,
+        reason = "the portable scheme has real fences on both sides"
+    )
+)]
 pub(crate) mod membarrier;
 
 #[cfg(incarnation_loom)]
