@@ -96,3 +96,49 @@ fn slices_paths_and_shared_strings_are_keys() {
     takes::<Box<str>, str>("a");
     takes::<u32, u32>(&7);
 }
+
+/// Breaks the contract: it equals no key, not even the one that it makes.
+#[derive(Hash)]
+struct Liar(u32);
+
+impl equivalent::Equivalent<Name> for Liar {
+    fn equivalent(&self, _key: &Name) -> bool {
+        false
+    }
+}
+
+impl ToKey<Name> for Liar {
+    fn to_key(&self) -> Name {
+        Name(format!("made of {}", self.0))
+    }
+}
+
+#[test]
+fn a_stand_in_that_does_not_equal_its_key_harms_no_other_node() {
+    let tracker = IncarnationTracker::<Name>::builder()
+        .max_nodes(50)
+        .hard_limit(100)
+        .eviction_headroom(0)
+        .build()
+        .unwrap();
+    let honest = Name("honest".to_owned());
+    assert_eq!(
+        tracker.update(&honest, Claim::alive(1), NOW),
+        Verdict::Joined
+    );
+    for step in 0..500 {
+        let liar = Liar(step % 3);
+        let _ = tracker.update(&liar, Claim::alive(1), NOW);
+        assert_eq!(tracker.get(&liar), None);
+        assert!(tracker.remove(&liar, NOW).is_none());
+        assert!(tracker.len() <= 100);
+    }
+    assert_eq!(
+        tracker.get(&honest).map(|state| state.claim()),
+        Some(Claim::alive(1))
+    );
+    // What it left is removed as any node is.
+    assert!(tracker.retain(NOW, |member| *member.key() == honest) > 0);
+    assert_eq!(tracker.len(), 1);
+    assert!(tracker.update(&honest, Claim::suspect(1), NOW).accepted());
+}
