@@ -1288,6 +1288,27 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_change_against_a_waiter",
     },
     Weakening {
+        name: "the last tracker is not fenced from looking for waiters",
+        file: NOTIFY,
+        from: "            domain.light_fence();
+            self.waiters.notify();
+        }
+    }",
+        to: "            self.waiters.notify();
+        }
+    }",
+        also: &[],
+        model: "notify::the_last_tracker_goes_while_a_subscriber_waits",
+    },
+    Weakening {
+        name: "the last tracker's count releases nothing",
+        file: NOTIFY,
+        from: "self.owners.fetch_sub(1, Ordering::Release)",
+        to: "self.owners.fetch_sub(1, Ordering::Relaxed)",
+        also: &[],
+        model: "notify::the_last_tracker_against_a_waiter",
+    },
+    Weakening {
         name: "the last tracker notifies no subscriber",
         file: NOTIFY,
         from: "            domain.light_fence();
@@ -1297,7 +1318,7 @@ pub const LIST: &[Weakening] = &[
         to: "        }
     }",
         also: &[],
-        model: "notify::the_last_tracker_against_a_waiter",
+        model: "notify::the_last_tracker_goes_while_a_subscriber_waits",
     },
     Weakening {
         name: "a subscriber that sees no tracker left may miss the last one's marks",

@@ -22,7 +22,7 @@ use list::{LIST, PORTABLE, Weakening};
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// With `--ci`, of so many weakenings one is tried.
-const CI_EVERY: usize = 20;
+const CI_EVERY: usize = 4;
 
 /// Signals that a process brings on itself: SIGILL, SIGABRT, SIGBUS, SIGSEGV.
 const FATAL: [i32; 4] = [4, 6, 7, 11];

@@ -69,9 +69,8 @@ impl Sleeper<'_> {
     /// Has the sweeper woken by the next refused claim. To be called before it looks at
     /// [`is_pending`](Self::is_pending) and sleeps.
     pub(crate) fn enlist(&mut self) {
+        // It ends with a fence, which stands against the second one in `notify`.
         self.signal.sleepers.enlist(&mut self.ticket, &self.waker);
-        // SeqCst: against the second fence in `notify`.
-        fence(Ordering::SeqCst);
     }
 
     /// Whether a claim was refused since the last sweep began.

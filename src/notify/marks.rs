@@ -196,10 +196,12 @@ impl Notify {
 
     /// A tracker is gone; the last one tells the subscribers that wait.
     pub(crate) fn remove_owner(&self, domain: &Domain) {
-        // AcqRel: a subscriber that sees no owner sees every mark that the owners set. Pinned by
+        // Release: a subscriber that sees no owner sees every mark that the owners set: those that went before set theirs
+        // before exchanges whose release sequences the last one's continues. Pinned by
         // `notify::the_last_tracker_against_a_waiter`.
-        if self.owners.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // Between the count and the load of the waiters, against the heavy fence of a waiter.
+        if self.owners.fetch_sub(1, Ordering::Release) == 1 {
+            // Between the count and the load of the waiters, against the heavy fence of a waiter. Pinned by
+            // `notify::the_last_tracker_goes_while_a_subscriber_waits`.
             domain.light_fence();
             self.waiters.notify();
         }

@@ -76,7 +76,7 @@ impl WakeList {
     /// Enlists a waiter, or replaces the waker of one that is enlisted; returns whether it is new.
     ///
     /// A new waiter must look at what it waits for once more before it sleeps, with a fence in between
-    /// that pairs with the notifiers' fence.
+    /// that pairs with the notifiers' fence. For notifiers with a SeqCst fence, the one with which this ends will do.
     pub fn enlist(&self, ticket: &mut Ticket, waker: &Waker) -> bool {
         // Cloning and dropping a waker run a task's own code, which may come back here: never under
         // the lock.

@@ -196,17 +196,18 @@ impl Registry {
         }
         let record = Record::new(!self.asymmetric, thread_identity());
         let record = Box::into_raw(Box::new(Padded(record)));
-        // Acquire: the list behind the head becomes reachable through this record too.
-        let mut head = self.records.load(Ordering::Acquire);
+        // Relaxed: the head is passed on, not looked at.
+        let mut head = self.records.load(Ordering::Relaxed);
         loop {
             // SAFETY: not in the list yet, so no other thread has it.
             unsafe { (*record).0.next = head };
-            // Release: publishes the record. Acquire: see the load.
+            // Release: publishes the record. The records behind it were published by exchanges before, whose release
+            // sequences this one continues. Relaxed: see the load.
             match self.records.compare_exchange_weak(
                 head,
                 record,
-                Ordering::AcqRel,
-                Ordering::Acquire,
+                Ordering::Release,
+                Ordering::Relaxed,
             ) {
                 Ok(_) => return record,
                 Err(newer) => head = newer,
@@ -331,9 +332,9 @@ impl Domain {
 
     /// To be called after the unlinking it speaks of.
     pub(crate) fn ticket(&self, _guard: &Guard<'_>) -> Ticket {
-        // Release: a thread that pins at a later epoch sees what this thread unlinked. Acquire: and what was
-        // unlinked for every ticket before.
-        Ticket(self.0.epoch.fetch_add(1, Ordering::AcqRel))
+        // Release: a thread that pins at a later epoch sees what this thread unlinked, and what was unlinked for every
+        // ticket before: only exchanges raise the epoch, so each continues the release sequences of those before.
+        Ticket(self.0.epoch.fetch_add(1, Ordering::Release))
     }
 
     /// Whether this thread holds a guard of this domain. True where that is unknown: in a thread-local destructor,
@@ -364,11 +365,11 @@ impl Domain {
 
     /// Finds out how far time has passed: one heavy fence, and a look at every thread's record.
     pub(crate) fn horizon(&self) -> Horizon {
-        // Acquire: what was unlinked for the tickets before it comes before the fence. Where every record is idle, no
+        // Relaxed: the fence below acquires what was unlinked for the tickets before it. Where every record is idle, no
         // thread holds up anything; but what another thread unlinks from here on was not fenced. So the horizon, which
         // other threads use too, goes no further than this. Pinned by
         // `caches::a_horizon_of_before_frees_nothing_that_is_unlinked_after`.
-        let limit = self.0.epoch.load(Ordering::Acquire);
+        let limit = self.0.epoch.load(Ordering::Relaxed);
         // Between unlinking and scanning, against the light fence of a pin. Pinned by
         // `views::lookup_across_unlink_and_recycling`.
         if !self.0.heavy_fence() {

@@ -38,8 +38,8 @@ impl<T: Default> PerThread<T> {
             return None;
         }
         let slot = self.0.get(of_this_thread())?;
-        // Acquire: the value behind the pointer, if the number was another thread's before.
-        let value = slot.load(Ordering::Acquire);
+        // Relaxed: this thread has made the value, or acquired it with the number, which was another thread's before.
+        let value = slot.load(Ordering::Relaxed);
         if value.is_null() {
             return Some(Self::make(slot));
         }

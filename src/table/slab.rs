@@ -126,9 +126,10 @@ impl<K, D> Slab<K, D> {
             match list.compare_exchange_weak(
                 top,
                 next_top(top, next),
-                // Acquire: see the load. Nothing to release: pushes are read through the pops'
-                // exchanges, which continue their release sequences.
-                Ordering::Acquire,
+                // Relaxed: the load acquired the push that it found. Nothing to release: pushes are read through
+                // the pops' exchanges, which continue their release sequences.
+                Ordering::Relaxed,
+                // Acquire: see the load.
                 Ordering::Acquire,
             ) {
                 Ok(_) => return Some(index),

@@ -200,6 +200,20 @@ fn claim(watched: &Watched) {
     let _ = watched.world.claim(Claim::alive(2), BEGIN);
 }
 
+/// The subscriber has seen all there is, and one tracker is left.
+fn ended() -> Ended {
+    let watched = watched();
+    let last = World {
+        tracker: watched.world.tracker.clone(),
+        handle: None,
+        verdicts: Mutex::default(),
+    };
+    Ended {
+        last: Mutex::new(Some(last)),
+        subscribers: watched.subscribers,
+    }
+}
+
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
@@ -378,25 +392,23 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "notify::the_last_tracker_against_a_waiter",
             USUAL,
-            || {
-                let watched = watched();
-                let tracker = watched.world.tracker.clone();
-                let last = World {
-                    tracker,
-                    handle: None,
-                    verdicts: Mutex::default(),
-                };
-                Ended {
-                    last: Mutex::new(Some(last)),
-                    subscribers: watched.subscribers,
-                }
-            },
+            ended,
             &[
                 |w: &Ended| {
                     let last = w.last.lock().unwrap().take().unwrap();
                     let _ = last.tracker.update(&NODE, Claim::alive(2), BEGIN);
                 },
-                |w: &Ended| w.watcher(Watcher::wait),
+                |w: &Ended| {
+                    w.watcher(|watcher| {
+                        let answer = watcher.poll();
+                        assert_ne!(
+                            answer,
+                            Poll::Ready(Err(Closed)),
+                            "the last change was not told"
+                        );
+                        watcher.waits = answer.is_pending();
+                    });
+                },
             ],
             |w: &Ended| {
                 w.watcher(|watcher| {
@@ -440,6 +452,22 @@ pub fn models() -> Vec<Model> {
                     assert_eq!(watcher.seen(NODE), Some(Claim::alive(2)));
                 }
                 assert_eq!(watcher.poll(), Poll::Ready(Err(Closed)));
+            },
+        ),
+        Model::new(
+            "notify::the_last_tracker_goes_while_a_subscriber_waits",
+            USUAL,
+            ended,
+            &[
+                |w: &Ended| drop(w.last.lock().unwrap().take()),
+                |w: &Ended| w.watcher(Watcher::wait),
+            ],
+            |w: &Ended| {
+                w.watcher(|watcher| {
+                    let wakes = watcher.wakes.0.load(Ordering::Relaxed);
+                    assert!(!watcher.waits || wakes > 0, "not woken");
+                    assert_eq!(watcher.poll(), Poll::Ready(Err(Closed)));
+                });
             },
         ),
     ]

@@ -82,6 +82,26 @@ impl Waited {
     }
 }
 
+/// A list, and a waker that looks at what it is woken for.
+struct Told {
+    list: WakeList,
+    look: Arc<Look>,
+}
+
+struct Look {
+    changed: AtomicBool,
+    /// Unseen by the checker.
+    saw_nothing: AtomicUsize,
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        if !self.changed.load(Ordering::Relaxed) {
+            self.saw_nothing.fetch_add(1, Order::Relaxed);
+        }
+    }
+}
+
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
@@ -145,6 +165,30 @@ pub fn models() -> Vec<Model> {
                 |w: &Waited| w.wait(1),
             ],
             Waited::assert_none_sleeps_on,
+        ),
+        // The holder of the list wakes for a notification that it has only heard of.
+        Model::new(
+            "wake_list::a_waker_sees_the_change_that_it_is_woken_for",
+            USUAL,
+            || {
+                let look = Arc::new(Look {
+                    changed: AtomicBool::new(false),
+                    saw_nothing: AtomicUsize::new(0),
+                });
+                let list = WakeList::default();
+                list.enlist(&mut Ticket::default(), &Waker::from(look.clone()));
+                Told { list, look }
+            },
+            &[
+                |w: &Told| {
+                    w.look.changed.store(true, Ordering::Relaxed);
+                    w.list.notify();
+                },
+                |w: &Told| {
+                    w.list.enlist(&mut Ticket::default(), Waker::noop());
+                },
+            ],
+            |w: &Told| assert_eq!(w.look.saw_nothing.load(Order::Relaxed), 0),
         ),
     ]
 }
