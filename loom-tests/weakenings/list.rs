@@ -932,11 +932,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a refused claim is not fenced from looking for sweepers",
         file: CAPACITY_SIGNAL,
-        from: "        // or this call sees the sweeper. Pinned by `capacity_signal::a_refused_claim_is_swept_for`.
+        from: "        // or this call sees the sweeper. Pinned by `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);",
         to: "",
         also: &[],
-        model: "capacity_signal::a_refused_claim_is_swept_for",
+        model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
     },
     Weakening {
         name: "no refused claim notifies",
@@ -987,7 +987,7 @@ pub const LIST: &[Weakening] = &[
             "            sleeper.enlist();
             // A thread that sets one",
         )],
-        model: "capacity_signal::a_refused_claim_is_swept_for",
+        model: "capacity_signal::a_refusal_inside_a_view_is_swept_for",
     },
     // The list of waiters.
     Weakening {

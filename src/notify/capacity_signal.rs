@@ -42,7 +42,7 @@ impl CapacitySignal {
             return;
         }
         // SeqCst: against the fence behind a sweeper's enlisting. Either the sweeper sees the signal,
-        // or this call sees the sweeper. Pinned by `capacity_signal::a_refused_claim_is_swept_for`.
+        // or this call sees the sweeper. Pinned by `capacity_signal::a_refusal_inside_a_view_is_swept_for`.
         fence(Ordering::SeqCst);
         self.sleepers.notify();
     }
