@@ -51,51 +51,70 @@ fn join_and_remove(threads: u32, hard_limit: usize, rounds: u64) -> u64 {
     stats.rejections.pending_reclaim
 }
 
+/// Asserts that at most one join in a thousand is refused. How many there are depends on what else runs on the machine: a thread that has lost
+/// its core in the middle of an operation holds up all that was removed since. So the best of some runs counts.
+fn assert_rarely_refused(threads: u32, hard_limit: usize, rounds: u64) {
+    const RUNS: usize = 20;
+    let joins = u64::from(threads) * rounds;
+    let fewest = (0..RUNS)
+        .map(|_| join_and_remove(threads, hard_limit, rounds))
+        .inspect(|refused| eprintln!("{refused} of {joins} joins were refused"))
+        .find(|refused| refused * 1_000 <= joins);
+    assert!(fewest.is_some(), "more than 0.1 % in each of {RUNS} runs");
+}
+
 #[test]
 fn two_threads_that_join_and_remove_in_a_small_table_are_not_refused() {
-    let rounds = 100_000;
-    let pending = join_and_remove(2, 200, rounds);
-    eprintln!("{pending} of {} joins were refused", 2 * rounds);
-    assert!(pending <= rounds / 10);
+    assert_rarely_refused(2, 200, 100_000);
 }
 
 #[test]
 fn four_threads_that_join_and_remove_in_a_middling_table_are_not_refused() {
-    let rounds = 50_000;
-    let pending = join_and_remove(4, 20_000, rounds);
-    eprintln!("{pending} of {} joins were refused", 4 * rounds);
-    assert!(pending <= rounds / 10);
+    assert_rarely_refused(4, 20_000, 50_000);
 }
 
 #[test]
 fn more_threads_than_cores_that_join_and_remove_are_not_refused() {
-    let rounds = 20_000;
-    let pending = join_and_remove(8, 2_000, rounds);
-    eprintln!("{pending} of {} joins were refused", 8 * rounds);
-    assert!(pending <= rounds / 10);
+    assert_rarely_refused(8, 2_000, 20_000);
 }
 
-#[test]
-fn views_held_over_a_thousand_operations_do_not_exhaust_the_spare_entries() {
-    const OPERATIONS: u32 = 1_024;
+/// Each of two threads joins and removes a thousand nodes under one view, so many times. Returns how many joins were
+/// refused.
+fn join_and_remove_under_views(rounds: u64) -> u64 {
     let tracker = tracker(2_000);
     at_once(2, |thread| {
         let node = |step| thread as u32 * OPERATIONS + step;
-        for round in 0..50 {
+        for round in 0..rounds {
             let view = tracker.pin();
             for step in 0..OPERATIONS {
-                let mut verdict = view.update(&node(step), Claim::alive(round), NOW);
-                if verdict == Verdict::Rejected(Rejection::PendingReclaim) {
+                match view.update(&node(step), Claim::alive(round), NOW) {
+                    Verdict::Joined => assert!(view.remove(&node(step), NOW).is_some()),
                     // The other thread is not scheduled, and holds a view.
-                    verdict = Verdict::Joined;
-                } else {
-                    assert!(view.remove(&node(step), NOW).is_some());
+                    Verdict::Rejected(Rejection::PendingReclaim) => {}
+                    other => panic!("{other}"),
                 }
-                assert_eq!(verdict, Verdict::Joined);
+                assert!(tracker.len() <= 2);
             }
         }
     });
-    assert_eq!(tracker.stats().rejections.at_capacity, 0);
+    let rejections = tracker.stats().rejections;
+    assert_eq!(rejections.at_capacity, 0);
+    rejections.pending_reclaim
+}
+
+/// How many operations a view is held over.
+const OPERATIONS: u32 = 1_024;
+
+#[test]
+fn views_held_over_a_thousand_operations_do_not_exhaust_the_spare_entries() {
+    const RUNS: usize = 20;
+    let rounds = 50;
+    let joins = 2 * u64::from(OPERATIONS) * rounds;
+    let fewest = (0..RUNS)
+        .map(|_| join_and_remove_under_views(rounds))
+        .inspect(|refused| eprintln!("{refused} of {joins} joins under views were refused"))
+        .find(|refused| refused * 1_000 <= joins);
+    assert!(fewest.is_some(), "more than 0.1 % in each of {RUNS} runs");
 }
 
 /// Joins and removes nodes under a view until a join is refused; how many joins that took.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use incarnation::{Claim, IncarnationTracker, Reclaimer, SweepScope, Timestamp};
+use incarnation::{Claim, IncarnationTracker, Reclaimer, SweepScope, Timestamp, Verdict};
 
 const NOW: Timestamp = Timestamp::from_nanos(1);
 const MAX_NODES: u64 = 4;
@@ -182,4 +182,47 @@ fn a_paused_removal_evicts_no_other_node() {
         },
     );
     assert_eq!((evicted, well), (None, true));
+}
+
+#[test]
+fn a_paused_thread_with_a_cache_hides_few_places_and_leaves_them_all() {
+    const LIMIT: u64 = 1024;
+    /// The credits that one thread keeps in a table of this limit, and its own node.
+    const HIDDEN: u64 = 2 * (LIMIT / 256) + 1;
+    let tracker: IncarnationTracker<u64> = IncarnationTracker::builder()
+        .max_nodes(LIMIT as usize / 2)
+        .hard_limit(LIMIT as usize)
+        .max_tombstones(0)
+        .reclaimer(Reclaimer::private())
+        .build()
+        .unwrap();
+    let nodes = 1..=LIMIT;
+    let join_all = || {
+        let joined = |node: &u64| tracker.update(node, Claim::alive(1), NOW) == Verdict::Joined;
+        let joined = nodes.clone().filter(joined).count() as u64;
+        assert!(tracker.iter().count() as u64 <= LIMIT);
+        joined
+    };
+    let remove_all = || {
+        for node in nodes.clone() {
+            let _ = tracker.remove(&node, NOW);
+        }
+    };
+    let mut fewest = LIMIT;
+    let (too_few, well) = rounds(
+        || {
+            let _ = tracker.update(&0, Claim::alive(1), NOW);
+            let _ = tracker.remove(&0, NOW);
+        },
+        || {},
+        || {
+            let joined = join_all();
+            remove_all();
+            fewest = fewest.min(joined);
+            (joined + HIDDEN < LIMIT).then_some(joined)
+        },
+    );
+    eprintln!("{fewest} of {LIMIT} nodes joined at least");
+    assert_eq!((too_few, well), (None, true));
+    assert_eq!(join_all(), LIMIT, "nothing is lost");
 }

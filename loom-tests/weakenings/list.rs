@@ -201,44 +201,59 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the shard lock is ignored",
         file: SHARD,
-        from: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+        from: ".compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()",
-        to: ".compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok_and(|_| true) || true",
+        to: ".compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok_and(|_| true)
+            || true",
         also: &[],
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
         name: "the shard lock's holder does not look again",
         file: SHARD,
-        from: "if shard.pending_unlink.load(Ordering::Relaxed) == seen {",
-        to: "if shard.pending_unlink.load(Ordering::Relaxed) == seen || true {",
+        from: "while !shard.release() {",
+        to: "while !shard.release() && false {",
         also: &[],
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the evictor's fence is left out",
+        name: "what is left to the shard lock's holder is not released to it",
         file: SHARD,
-        from: "// our count. Pinned by `evictions::pending_unlink_is_handed_over`.
-        fence(Ordering::SeqCst);",
-        to: "",
+        from: "self.0.swap(MORE_WAITS, Ordering::AcqRel) == FREE",
+        to: "self.0.swap(MORE_WAITS, Ordering::Acquire) == FREE",
+        also: &[],
+        model: "evictions::pending_unlink_of_another_chain_is_handed_over",
+    },
+    Weakening {
+        name: "what is left to the shard lock's holder is not acquired by it",
+        file: SHARD,
+        from: "self.0.swap(HELD, Ordering::Acquire);",
+        to: "self.0.swap(HELD, Ordering::Relaxed);",
+        also: &[],
+        model: "evictions::pending_unlink_of_another_chain_is_handed_over",
+    },
+    Weakening {
+        name: "a shard lock that was freed meanwhile is taken without acquiring anything",
+        file: SHARD,
+        from: "self.0.swap(MORE_WAITS, Ordering::AcqRel) == FREE",
+        to: "self.0.swap(MORE_WAITS, Ordering::Release) == FREE",
         also: &[],
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "the shard lock holder's fence is left out",
+        name: "the mark that more waits is not left",
         file: SHARD,
-        from: "// SeqCst: against the evictors' fence above.
-            fence(Ordering::SeqCst);",
-        to: "",
+        from: "self.0.swap(MORE_WAITS, Ordering::AcqRel) == FREE",
+        to: "self.0.load(Ordering::Acquire) == FREE + MORE_WAITS + HELD",
         also: &[],
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
         name: "the shard lock's release releases nothing",
         file: SHARD,
-        from: "self.lock.store(false, Ordering::Release);",
-        to: "self.lock.store(false, Ordering::Relaxed);",
+        from: ".compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed)",
+        to: ".compare_exchange(HELD, FREE, Ordering::Relaxed, Ordering::Relaxed)",
         also: &[],
         model: "evictions::pending_unlink_is_handed_over",
     },
@@ -251,21 +266,13 @@ pub const LIST: &[Weakening] = &[
         model: "evictions::pending_unlink_is_handed_over",
     },
     Weakening {
-        name: "another thread's eviction is taken for one's own",
-        file: SHARD,
-        from: "if handled == mine && seen == mine + 1 {",
-        to: "if seen == mine + 1 {",
-        also: &[],
-        model: "evictions::pending_unlink_of_another_chain_is_handed_over",
-    },
-    Weakening {
         name: "the holder looks at its own chain only",
         file: SHARD,
-        from: "                for head in first..end {
-                    self.unlink_evicted(head, unlinked);
-                }",
-        to: "                let _ = first..end;
-                self.unlink_evicted(head, unlinked);",
+        from: "            for head in first..end {
+                self.unlink_evicted(head, unlinked);
+            }",
+        to: "            let _ = first..end;
+            self.unlink_evicted(head, unlinked);",
         also: &[],
         model: "evictions::pending_unlink_of_another_chain_is_handed_over",
     },
@@ -306,7 +313,15 @@ pub const LIST: &[Weakening] = &[
         if self.unlinked.len() > before {
             table.retired.add(ticket, core::mem::take(&mut self.unlinked));
         }",
-        also: &[],
+        also: &[(
+            PINNED,
+            "        if self.table.unlink_only(hash, node.index) {
+            self.table.release_and_retire(&self.guard, node.index);",
+            "        let ticket = self.table.domain.ticket(&self.guard);
+        if self.table.unlink_only(hash, node.index) {
+            self.table.release();
+            self.table.retired.add(ticket, node.index.into());",
+        )],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {
@@ -791,9 +806,11 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a lost race for a vacant entry keeps its place",
         file: CORE,
-        from: "            self.table.release();
-            return Err(entry_state);",
-        to: "            return Err(entry_state);",
+        from: "        node.raise(None, to, now)?;
+        if let",
+        to: "        node.raise(None, to, now)
+            .inspect_err(|_| core::mem::forget(reservation.take()))?;
+        if let",
         also: &[],
         model: "limits::two_claims_of_one_node_for_the_last_place",
     },
@@ -864,29 +881,16 @@ pub const LIST: &[Weakening] = &[
         model: "caches::a_horizon_that_another_thread_found_out",
     },
     Weakening {
-        name: "credits are called in by a load and a store",
+        name: "credits are called in without the lock of their cache",
         file: CACHE,
-        from: "called_in += cache.credits.swap(0, Ordering::Acquire);",
-        to: "called_in += cache.credits.load(Ordering::Acquire);
-                cache.credits.store(0, Ordering::Relaxed);",
+        from: "                && let Some(mut held) = cache.try_lock()
+            {
+                called_in",
+        to: "                && let mut held = Held(cache)
+            {
+                called_in",
         also: &[],
         model: "caches::credits_are_called_in_while_their_owner_joins",
-    },
-    Weakening {
-        name: "credits are called in without acquiring anything",
-        file: CACHE,
-        from: "called_in += cache.credits.swap(0, Ordering::Acquire);",
-        to: "called_in += cache.credits.swap(0, Ordering::Relaxed);",
-        also: &[],
-        model: "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
-    },
-    Weakening {
-        name: "a credit is kept without releasing anything",
-        file: CACHE,
-        from: "cache.credits.fetch_add(1, Ordering::Release);",
-        to: "cache.credits.fetch_add(1, Ordering::Relaxed);",
-        also: &[],
-        model: "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
     },
     Weakening {
         name: "a line of a thread's own counts a join without releasing anything",
@@ -1442,7 +1446,15 @@ pub const PORTABLE: &[Weakening] = &[
         if self.unlinked.len() > before {
             table.retired.add(ticket, core::mem::take(&mut self.unlinked));
         }",
-        also: &[],
+        also: &[(
+            PINNED,
+            "        if self.table.unlink_only(hash, node.index) {
+            self.table.release_and_retire(&self.guard, node.index);",
+            "        let ticket = self.table.domain.ticket(&self.guard);
+        if self.table.unlink_only(hash, node.index) {
+            self.table.release();
+            self.table.retired.add(ticket, node.index.into());",
+        )],
         model: "views::lookup_across_unlink_and_recycling",
     },
     Weakening {

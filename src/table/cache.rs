@@ -10,7 +10,9 @@
 //!
 //! **Credits.** A credit is a live entry that was counted ahead of its join, or that is still counted after its removal.
 //! So the count never lies below the truth. Credits are drawn and kept only far from the hard limit; a thread that finds
-//! the count at the limit calls in those of all threads, and is refused only if there are none.
+//! the count at the limit calls in those of all threads, and is refused only if there are none. They lie under the lock
+//! of the cache: a join takes entry and credit in one visit, and a removal leaves both in one visit. So a thread that is
+//! stopped with its lock held hides its credits, too.
 
 use core::mem;
 use core::sync::atomic::AtomicUsize;
@@ -42,6 +44,7 @@ pub(super) struct Caches {
 
 #[derive(Debug, Default)]
 struct Cache {
+    /// Written by the lock holder only.
     credits: AtomicU64,
     lock: AtomicBool,
     /// How many retired entries are in it. A number for people, as the retired list's.
@@ -70,10 +73,28 @@ struct Contents {
     blanks: Vec<Vec<Index>>,
 }
 
+/// One more live entry keeps within the limit. Given back when it is dropped, unless a lifetime begins with it.
+pub(crate) struct Reservation<'t, K, D>(&'t Table<K, D>);
+
+impl<K, D> Reservation<'_, K, D> {
+    /// A lifetime began; what ends it gives the reservation back.
+    #[inline(always)]
+    pub(crate) fn keep(self) {
+        mem::forget(self);
+    }
+}
+
+impl<K, D> Drop for Reservation<'_, K, D> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 /// A cache whose lock is held.
 struct Held<'c>(&'c Cache);
 
 impl Cache {
+    #[inline(always)]
     fn try_lock(&self) -> Option<Held<'_>> {
         self.lock
             // Acquire: the contents as the holder before left them. Pinned by
@@ -82,38 +103,42 @@ impl Cache {
             .ok()
             .map(|_| Held(self))
     }
-
-    /// Uses up one credit, if there is one.
-    fn spend(&self) -> bool {
-        // Relaxed: the exchange decides.
-        let mut credits = self.credits.load(Ordering::Relaxed);
-        while credits > 0 {
-            match self.credits.compare_exchange_weak(
-                credits,
-                credits - 1,
-                // Acquire: as in `Table::reserve`, where the credit stems from a removal under this number by a thread
-                // that has ended, or by this one.
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => credits = now,
-            }
-        }
-        false
-    }
 }
 
 impl Held<'_> {
+    #[inline(always)]
     fn with<R>(&mut self, access: impl FnOnce(&mut Contents) -> R) -> R {
         self.0.contents.with_mut(|contents| {
             // SAFETY: we hold the lock, and `access` has no way to it.
             access(unsafe { &mut *contents })
         })
     }
+
+    #[inline(always)]
+    fn credits(&self) -> u64 {
+        // Relaxed, as every access of it: the lock orders them. To a thread without the lock it is a number for people.
+        self.0.credits.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set_credits(&mut self, credits: u64) {
+        // Relaxed: see `credits`.
+        self.0.credits.store(credits, Ordering::Relaxed);
+    }
+
+    /// Uses up one credit, if there is one.
+    #[inline(always)]
+    fn spend(&mut self) -> bool {
+        let credits = self.credits();
+        if credits > 0 {
+            self.set_credits(credits - 1);
+        }
+        credits > 0
+    }
 }
 
 impl Drop for Held<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         let pending = self.with(|contents| contents.pending);
         // Relaxed: see the field.
@@ -126,14 +151,21 @@ impl Drop for Held<'_> {
 }
 
 impl Contents {
+    #[inline(always)]
     fn retire(&mut self, index: Index, batch: usize, ticket: impl FnOnce() -> Ticket) {
         self.filling.push(index);
         self.pending += 1;
         if self.filling.len() >= batch {
-            let blank = self.blanks.pop().unwrap_or_default();
-            let entries = mem::replace(&mut self.filling, blank);
-            self.sealed.push_back((ticket(), entries));
+            self.seal(ticket());
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn seal(&mut self, ticket: Ticket) {
+        let blank = self.blanks.pop().unwrap_or_default();
+        let entries = mem::replace(&mut self.filling, blank);
+        self.sealed.push_back((ticket, entries));
     }
 
     /// The oldest batch, if its ticket has passed.
@@ -214,61 +246,53 @@ impl<K, D> Table<K, D> {
         is_at_limit() && (!self.call_in_credits() || is_at_limit())
     }
 
-    /// Makes sure that one more live entry keeps within the limit; false if it does not. Every
-    /// success is matched by a [`release`](Self::release).
-    pub(crate) fn reserve(&self) -> bool {
-        let own = self.caches.own.own();
-        if own.is_some_and(Cache::spend) {
-            return true;
-        }
+    /// Makes sure that one more live entry keeps within the limit; `None` if it does not.
+    pub(crate) fn reserve(&self) -> Option<Reservation<'_, K, D>> {
         loop {
-            // Relaxed: the exchange decides.
-            let mut live = self.live.load(Ordering::Relaxed);
-            while live < self.hard_limit {
-                let credits = match own {
-                    Some(_) if self.is_far_from_limit(live) => self.caches.credits - 1,
-                    _ => 0,
-                };
-                match self.live.compare_exchange_weak(
-                    live,
-                    live + 1 + credits,
-                    // Acquire: with the Release in `release`, a thread that sees the new lifetime sees the end of
-                    // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
-                    Ordering::Acquire,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => {
-                        if let Some(cache) = own
-                            && credits > 0
-                        {
-                            // Relaxed: they stand for nodes that were never there.
-                            cache.credits.fetch_add(credits, Ordering::Relaxed);
-                        }
-                        return true;
-                    }
-                    Err(now) => live = now,
-                }
+            if self.count_one() {
+                return Some(Reservation(self));
             }
             if !self.call_in_credits() {
-                return false;
+                return None;
             }
         }
     }
 
-    /// Gives a reservation back, after the life it was for is over or was not begun.
-    pub(crate) fn release(&self) {
-        if let Some(cache) = self.caches.own.own() {
-            // Relaxed, both: for policy only.
-            let live = self.live.load(Ordering::Relaxed);
-            if self.is_far_from_limit(live)
-                && cache.credits.load(Ordering::Relaxed) < 2 * self.caches.credits
-            {
-                // Release: see `call_in_credits`.
-                cache.credits.fetch_add(1, Ordering::Release);
-                return;
+    /// Counts one more live entry, and credits with it; false at the limit.
+    fn count_one(&self) -> bool {
+        let mut cache = self.caches.own.own().and_then(Cache::try_lock);
+        // Relaxed: the exchange decides.
+        let mut live = self.live.load(Ordering::Relaxed);
+        while live < self.hard_limit {
+            let credits = match cache {
+                Some(_) if self.is_far_from_limit(live) => self.caches.credits - 1,
+                _ => 0,
+            };
+            match self.live.compare_exchange_weak(
+                live,
+                live + 1 + credits,
+                // Acquire: with the Release in `release`, a thread that sees the new lifetime sees the end of
+                // the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    if let Some(cache) = &mut cache
+                        && credits > 0
+                    {
+                        cache.set_credits(cache.credits() + credits);
+                    }
+                    return true;
+                }
+                Err(now) => live = now,
             }
         }
-        // Release: see `reserve`.
+        false
+    }
+
+    /// Gives a reservation back, after the life it was for is over or was not begun.
+    pub(super) fn release(&self) {
+        // Release: see `count_one`.
         self.live.fetch_sub(1, Ordering::Release);
     }
 
@@ -282,35 +306,45 @@ impl<K, D> Table<K, D> {
         let mut called_in = 0;
         for cache in self.caches.own.iter() {
             // Relaxed: most threads have none, and then nothing is written.
-            if cache.credits.load(Ordering::Relaxed) > 0 {
-                // Acquire: with the Release in `release`, the end of the lives that the credits stem from. Pinned by
-                // `caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from`.
-                called_in += cache.credits.swap(0, Ordering::Acquire);
+            if cache.credits.load(Ordering::Relaxed) > 0
+                && let Some(mut held) = cache.try_lock()
+            {
+                called_in += held.credits();
+                held.set_credits(0);
             }
         }
         if called_in > 0 {
-            // Release: see `reserve`.
+            // Release: see `count_one`.
             self.live.fetch_sub(called_in, Ordering::Release);
         }
         called_in > 0
     }
 
-    /// A free entry from the calling thread's cache, which is then the caller's alone.
-    #[inline]
-    pub(super) fn take_cached(&self) -> Option<Index> {
-        let cache = self.caches.own.own()?;
-        let mut held = cache.try_lock()?;
-        let Caches { batch, worth, .. } = self.caches;
-        let mut entries = held.with(|contents| match contents.free.pop() {
-            Some(index) => Err(index),
-            None => Ok(contents.harvest(&self.domain, batch, worth)),
-        });
+    /// A free entry from the calling thread's cache, which is then the caller's alone, and a reservation on one of its
+    /// credits: each if there is one.
+    #[inline(always)]
+    pub(super) fn take_cached(&self) -> (Option<Index>, Option<Reservation<'_, K, D>>) {
+        let Some(cache) = self.caches.own.own() else {
+            return (None, None);
+        };
+        let Some(mut held) = cache.try_lock() else {
+            return (None, None);
+        };
+        let reservation = held.spend().then(|| Reservation(self));
+        let free = held.with(|contents| contents.free.pop());
         drop(held);
-        match &mut entries {
-            Err(index) => Some(*index),
-            Ok(None) => None,
-            Ok(Some(entries)) => self.recycle(cache, entries),
-        }
+        (free.or_else(|| self.take_from_batches(cache)), reservation)
+    }
+
+    /// A free entry from the oldest batch of the thread's cache, if it has passed.
+    #[cold]
+    #[inline(never)]
+    fn take_from_batches(&self, cache: &Cache) -> Option<Index> {
+        let Caches { batch, worth, .. } = self.caches;
+        let mut held = cache.try_lock()?;
+        let entries = held.with(|contents| contents.harvest(&self.domain, batch, worth));
+        drop(held);
+        self.recycle(cache, &mut entries?)
     }
 
     /// Frees a batch that has passed, and keeps all but one of its entries.
@@ -342,31 +376,42 @@ impl<K, D> Table<K, D> {
         taken
     }
 
-    /// Has unlinked entries reclaimed once no view can reach them.
-    #[inline]
-    pub(super) fn retire(&self, guard: &Guard<'_>, unlinked: Indexes) {
-        // More at once than a batch need not pass through a cache.
-        if unlinked.len() <= self.caches.batch
-            && let Some(cache) = self.caches.own.own()
-            && let Some(mut held) = cache.try_lock()
-        {
-            let Caches { batch, worth, .. } = self.caches;
-            let kept = held.with(|contents| {
-                // As many as a cache hides while its owner is stopped with the lock held.
-                if contents.pending >= 2 * worth + batch {
-                    return Err(unlinked);
-                }
-                for index in unlinked {
-                    contents.retire(index, batch, || self.domain.ticket(guard));
-                }
-                Ok(())
-            });
-            drop(held);
-            if let Err(unlinked) = kept {
-                self.retired.add(self.domain.ticket(guard), unlinked);
-            }
+    /// Has an unlinked entry reclaimed once no view can reach it, and gives the reservation of its lifetime back: what
+    /// nearly every removal needs.
+    #[inline(always)]
+    pub(super) fn release_and_retire(&self, guard: &Guard<'_>, unlinked: Index) {
+        let Some(mut held) = self.caches.own.own().and_then(Cache::try_lock) else {
+            self.release();
+            self.retired.add(self.domain.ticket(guard), unlinked.into());
             return;
+        };
+        let Caches { batch, worth, .. } = self.caches;
+        // Relaxed: for policy only.
+        let live = self.live.load(Ordering::Relaxed);
+        let credits = held.credits();
+        let keeps_credit = self.is_far_from_limit(live) && credits < 2 * self.caches.credits;
+        if keeps_credit {
+            held.set_credits(credits + 1);
         }
+        let is_kept = held.with(|contents| {
+            // As many as a cache hides while its owner is stopped with the lock held.
+            let is_kept = contents.pending < 2 * worth + batch;
+            if is_kept {
+                contents.retire(unlinked, batch, || self.domain.ticket(guard));
+            }
+            is_kept
+        });
+        drop(held);
+        if !keeps_credit {
+            self.release();
+        }
+        if !is_kept {
+            self.retired.add(self.domain.ticket(guard), unlinked.into());
+        }
+    }
+
+    /// Has unlinked entries reclaimed once no view can reach them.
+    pub(super) fn retire(&self, guard: &Guard<'_>, unlinked: Indexes) {
         self.retired.add(self.domain.ticket(guard), unlinked);
     }
 

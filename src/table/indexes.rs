@@ -22,6 +22,11 @@ impl Indexes {
         self.first.is_none()
     }
 
+    /// The one there is, if there is one only.
+    pub(super) fn only(&self) -> Option<Index> {
+        self.first.filter(|_| self.rest.is_empty())
+    }
+
     pub(super) fn push(&mut self, index: Index) {
         match self.first {
             None => self.first = Some(index),
@@ -34,6 +39,15 @@ impl Indexes {
         self.rest.reserve(others.len());
         for index in others {
             self.push(index);
+        }
+    }
+}
+
+impl From<Index> for Indexes {
+    fn from(index: Index) -> Self {
+        Self {
+            first: Some(index),
+            rest: Vec::new(),
         }
     }
 }
@@ -74,6 +88,7 @@ mod tests {
         for (ours, theirs) in [(0, 0), (0, 1), (1, 0), (1, 1), (0, 3), (3, 3)] {
             let mut both = list(1..1 + ours);
             assert_eq!(both.is_empty(), ours == 0);
+            assert_eq!(both.only().is_some(), ours == 1);
             both.append(list(10..10 + theirs));
             assert_eq!(both.len() as u32, ours + theirs);
             let out: Vec<u32> = both.into_iter().map(Index::get).collect();

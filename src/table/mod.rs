@@ -23,11 +23,12 @@ mod slab;
 mod thread_number;
 mod zeroed;
 
+pub(crate) use cache::Reservation;
 #[cfg(incarnation_loom)]
 pub use classes::model::with_two_classes;
 pub(crate) use entry::{EntryState, Index};
 pub(crate) use per_thread::PerThread;
-pub(crate) use pinned::{Link, Node, Pinned, Retiring};
+pub(crate) use pinned::{Link, Node, Pinned};
 #[cfg(incarnation_loom)]
 pub use thread_number::NumbersModel;
 
@@ -229,6 +230,12 @@ impl<K, D> Table<K, D> {
     #[inline(always)]
     pub(crate) fn prefetch_head(&self, hash: u32) {
         prefetch::prefetch(&raw const self.heads[self.head_of(hash)]);
+    }
+
+    /// Asks for the line of a hash's head in order to write it.
+    #[inline(always)]
+    pub(crate) fn prefetch_head_to_write(&self, hash: u32) {
+        prefetch::prefetch_to_write(&raw const self.heads[self.head_of(hash)]);
     }
 
     /// Asks for the line of the first entry of a hash's chain.

@@ -8,6 +8,7 @@ use core::fmt;
 use equivalent::Equivalent;
 
 use super::Table;
+use super::cache::Reservation;
 use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
 use crate::key::ToKey;
@@ -39,8 +40,8 @@ impl<K, D> Copy for Node<'_, K, D> {}
 pub(crate) enum Link<'p, K, D> {
     /// The key has an entry already.
     Found(Node<'p, K, D>, EntryState),
-    /// The key is linked, vacant.
-    New(Vacant<'p, K, D>),
+    /// The key is linked, vacant. Maybe there is a reservation for it already.
+    New(Vacant<'p, K, D>, Option<Reservation<'p, K, D>>),
     /// No free entry is left.
     NoRoom,
 }
@@ -148,6 +149,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
     /// what cloning the key does.
     ///
     /// A new entry has the last update `now`, so that the claim which raises it need not raise that first.
+    #[inline(always)]
     pub(crate) fn link<Q>(
         &self,
         hash: u32,
@@ -162,7 +164,8 @@ impl<'t, K, D> Pinned<'t, K, D> {
         // All code of the user runs before an entry is taken.
         let copy = key.to_key();
         let data = data(&copy);
-        let Some(index) = self.take(hash) else {
+        let (index, reservation) = self.take(hash);
+        let Some(index) = index else {
             return Link::NoRoom;
         };
         let entry = table.slab.entry(index);
@@ -179,10 +182,11 @@ impl<'t, K, D> Pinned<'t, K, D> {
             match table.link(first, hash, index) {
                 Ok(()) => {
                     core::mem::forget(unlinked);
-                    return Link::New(Vacant {
+                    let vacant = Vacant {
                         pinned: self,
                         node: Node { entry, index },
-                    });
+                    };
+                    return Link::New(vacant, reservation);
                 }
                 Err(newer) => first = newer,
             }
@@ -190,14 +194,18 @@ impl<'t, K, D> Pinned<'t, K, D> {
     }
 
     /// A free entry that the head of `hash` can name: from the thread's cache, from the shared free list, or from the
-    /// retired entries that are ready to be collected.
-    #[inline]
-    fn take(&self, hash: u32) -> Option<Index> {
-        let table = self.table;
-        table
-            .take_cached()
-            .or_else(|| table.slab.take(hash))
-            .or_else(|| self.collect_one(hash))
+    /// retired entries that are ready to be collected. And a reservation, if the cache has a credit.
+    #[inline(always)]
+    fn take(&self, hash: u32) -> (Option<Index>, Option<Reservation<'_, K, D>>) {
+        let (cached, reservation) = self.table.take_cached();
+        (cached.or_else(|| self.take_shared(hash)), reservation)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_shared(&self, hash: u32) -> Option<Index> {
+        let index = self.table.slab.take(hash);
+        index.or_else(|| self.collect_one(hash))
     }
 
     #[cold]
@@ -218,6 +226,43 @@ impl<'t, K, D> Pinned<'t, K, D> {
             }
             slab.take(hash)
         })
+    }
+
+    /// Ends one lifetime if its packed state is still the judged one, and has the entry unlinked and its reservation
+    /// given back.
+    #[inline(always)]
+    pub(crate) fn evict(
+        &self,
+        node: Node<'_, K, D>,
+        judged: PackedState,
+    ) -> Result<(), EntryState> {
+        node.entry.evict(Some(judged))?;
+        // SAFETY: the node was found linked or live, and we are still pinned.
+        let hash = unsafe { node.entry.hash() };
+        if self.table.unlink_only(hash, node.index) {
+            self.table.release_and_retire(&self.guard, node.index);
+        } else {
+            self.clear_up(hash);
+        }
+        Ok(())
+    }
+
+    /// The same for an evicted entry that is not alone in its chain.
+    #[cold]
+    #[inline(never)]
+    fn clear_up(&self, hash: u32) {
+        let table = self.table;
+        let mut unlinked = Indexes::default();
+        table.clear_up_locked(hash, &mut unlinked);
+        table.count_pending_unlink(unlinked.len());
+        if let Some(index) = unlinked.only() {
+            table.release_and_retire(&self.guard, index);
+            return;
+        }
+        table.release();
+        if !unlinked.is_empty() {
+            table.retire(&self.guard, unlinked);
+        }
     }
 
     /// Ends lifetimes: the entries it unlinks are retired when it is dropped.

@@ -78,12 +78,14 @@ impl RetiredList {
         }
     }
 
+    #[inline(always)]
     pub(super) fn pending_reclaim(&self) -> usize {
         // Relaxed: see the field.
         self.waiting.load(core::sync::atomic::Ordering::Relaxed)
     }
 
     /// Whether enough entries came since the last collection to be worth another.
+    #[inline(always)]
     pub(super) fn is_due(&self) -> bool {
         // Relaxed: see the field.
         self.pending_reclaim() >= self.due.load(core::sync::atomic::Ordering::Relaxed)

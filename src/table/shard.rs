@@ -1,41 +1,34 @@
 //! The shard lock: which thread may unlink, and how logically deleted entries are handed over.
 //!
-//! A shard is a range of heads. Its shard lock is a try-lock that nobody ever waits for: an evictor that
-//! does not get it leaves its entry behind as logically deleted entries, and the holder must not miss that. So
+//! A shard is a range of heads. Its shard lock is a try-lock that nobody ever waits for: an evictor that does not get it
+//! leaves its entry behind, logically deleted, and the holder must not miss that. So the lock and the mark that more waits
+//! are one word, and each step is one exchange:
 //!
 //! ```text
-//! evictor                              holder
-//!   evict (the packed state)                     unlink what is evicted
-//!   logically deleted entries += 1                          release the shard lock
-//!   fence                                fence
-//!   try the shard lock                       logically deleted entries moved since? try again
+//! evictor                                       holder
+//!   evict (the packed state)                      unlink what is evicted
+//!   free -> held: it holds the lock               held -> free: done
+//!   else -> more waits: the holder does it        more waits -> held: look at the whole shard again
 //! ```
 //!
-//! and one of the two always sees the other. No sweeper is needed for it.
-
-use core::mem;
+//! No sweeper is needed for it.
 
 use super::entry::Index;
 use super::indexes::Indexes;
 use super::{HEADS_PER_SHARD, Table};
-use crate::sync::atomic::plain::{AtomicBool, AtomicU64};
-use crate::sync::atomic::{Ordering, fence};
-use crate::sync::cell::UnsafeCell;
+use crate::sync::atomic::Ordering;
+use crate::sync::atomic::plain::AtomicU32;
+
+/// No thread unlinks here, and no entry waits for it.
+const FREE: u32 = 0;
+/// A thread unlinks here.
+const HELD: u32 = 1;
+/// The same, and others have left entries to it.
+const MORE_WAITS: u32 = 2;
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(super) struct Shard {
-    lock: AtomicBool,
-    /// Counts the evictions in this shard.
-    pending_unlink: AtomicU64,
-    /// How many of them were taken care of. The shard lock holder's.
-    handled: UnsafeCell<u64>,
-}
-
-// SAFETY: `handled` is touched only by the holder of the shard lock.
-unsafe impl Sync for Shard {}
-// SAFETY: nothing in it belongs to a thread.
-unsafe impl Send for Shard {}
+pub(super) struct Shard(AtomicU32);
 
 impl<K, D> Table<K, D> {
     /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
@@ -43,56 +36,54 @@ impl<K, D> Table<K, D> {
     pub(super) fn clear_up(&self, hash: u32, index: Index, unlinked: &mut Indexes) {
         if self.unlink_only(hash, index) {
             unlinked.push(index);
-            return;
+        } else {
+            self.clear_up_locked(hash, unlinked);
         }
+    }
+
+    /// The same for an entry that is not alone in its chain.
+    pub(super) fn clear_up_locked(&self, hash: u32, unlinked: &mut Indexes) {
         let head = self.head_of(hash);
         let shard = &self.shards[head / HEADS_PER_SHARD];
-        // Release: a thread that counts this eviction sees the evicted packed state.
-        let mine = shard.pending_unlink.fetch_add(1, Ordering::Release);
-        // SeqCst: against the holder's fence below. Either we see its shard lock released, or it sees
-        // our count. Pinned by `evictions::pending_unlink_is_handed_over`.
-        fence(Ordering::SeqCst);
-        loop {
-            if !shard.try_acquire() {
-                return;
-            }
-            // Acquire: the evicted packed states that were counted.
-            let seen = shard.pending_unlink.load(Ordering::Acquire);
-            let handled = shard.handled.with_mut(|handled| {
-                // SAFETY: we hold the shard lock.
-                mem::replace(unsafe { &mut *handled }, seen)
-            });
-            if handled == mine && seen == mine + 1 {
-                // Ours is all there is.
+        if !shard.hold_or_hand_over() {
+            return;
+        }
+        self.unlink_evicted(head, unlinked);
+        while !shard.release() {
+            let first = head - head % HEADS_PER_SHARD;
+            let end = self.heads.len().min(first + HEADS_PER_SHARD);
+            for head in first..end {
                 self.unlink_evicted(head, unlinked);
-            } else if handled != seen {
-                let first = head - head % HEADS_PER_SHARD;
-                let end = self.heads.len().min(first + HEADS_PER_SHARD);
-                for head in first..end {
-                    self.unlink_evicted(head, unlinked);
-                }
-            }
-            shard.release();
-            // SeqCst: against the evictors' fence above.
-            fence(Ordering::SeqCst);
-            // Relaxed: the fence decides what is seen.
-            if shard.pending_unlink.load(Ordering::Relaxed) == seen {
-                return;
             }
         }
     }
 }
 
 impl Shard {
-    fn try_acquire(&self) -> bool {
-        self.lock
-            // Acquire: what the holder before did to the chains. Relaxed: nothing is read without it.
-            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+    /// Takes the lock; or leaves what the caller evicted to the thread that holds it.
+    fn hold_or_hand_over(&self) -> bool {
+        self.0
+            // Acquire: what the holder before did to the chains. Relaxed: nothing is read without the lock.
+            .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
+            // Release: the evicted packed state, to the holder. Acquire: as above, if the lock was freed meanwhile; then
+            // this thread looks at the whole shard. Pinned by `evictions::pending_unlink_is_handed_over`.
+            || self.0.swap(MORE_WAITS, Ordering::AcqRel) == FREE
     }
 
-    fn release(&self) {
-        // Release: see `try_acquire`. Pinned by `evictions::pending_unlink_is_handed_over`.
-        self.lock.store(false, Ordering::Release);
+    /// Gives the lock back; false if entries were left to the holder, which still has the lock then.
+    fn release(&self) -> bool {
+        let released = self
+            .0
+            // Release: see `hold_or_hand_over`. Pinned by `evictions::pending_unlink_is_handed_over`. Relaxed: the
+            // exchange below acquires.
+            .compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed)
+            .is_ok();
+        if !released {
+            // Acquire: the evicted packed states that were left here. Pinned by
+            // `evictions::pending_unlink_of_another_chain_is_handed_over`.
+            self.0.swap(HELD, Ordering::Acquire);
+        }
+        released
     }
 }

@@ -164,7 +164,8 @@ where
             };
             // A claim that was faster is met again in the next round.
             let exit = Exit::Recorded;
-            if let Ok(last) = core.evict(&mut self.pinned.retiring(), entry, packed, exit) {
+            let evict = |entry, packed| self.pinned.evict(entry, packed);
+            if let Ok(last) = core.evict(evict, entry, packed, exit) {
                 core.event_counters.count(Event::TombstoneWritten);
                 return BuryOutcome::Evicted(last);
             }

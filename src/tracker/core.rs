@@ -22,7 +22,7 @@ use crate::rule::{
 };
 use crate::sync::atomic::AtomicBool;
 use crate::sync::contention_backoff;
-use crate::table::{EntryState, Link, Node, Pinned, Retiring, Table};
+use crate::table::{EntryState, Link, Node, Pinned, Reservation, Table};
 use crate::time::Timestamp;
 use crate::tombstones::{Found, Tombstone, Tombstones, WriteOutcome};
 use crate::tracker::{NodeState, SweepReason};
@@ -78,6 +78,15 @@ impl<K, D> core::fmt::Debug for MakeData<K, D> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("MakeData")
     }
+}
+
+/// What a claim that was not answered at once needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The node has no live entry.
+    Unknown,
+    /// Another look at its entry, at least.
+    Other,
 }
 
 /// How often a claim about an unknown node that finds no free entry lets other threads run, before it is refused.
@@ -269,8 +278,9 @@ where
         Q: ?Sized + ToKey<K>,
     {
         match self.submit_known(pinned, hash, key, proposal, now) {
-            Some(verdict) => verdict,
-            None => self.apply_slow(hash, key, proposal, now, data),
+            Ok(verdict) => verdict,
+            Err(Left::Unknown) => self.apply_unknown(hash, key, proposal, now, data),
+            Err(Left::Other) => self.apply_slow(hash, key, proposal, now, data),
         }
     }
 
@@ -297,15 +307,19 @@ where
         let hash = self.hash(key);
         let pinned = self.table.pin();
         match self.submit_known(&pinned, hash, key, proposal, now) {
-            Some(verdict) => verdict,
-            None => {
+            Ok(verdict) => verdict,
+            Err(Left::Unknown) => {
+                drop(pinned);
+                self.apply_unknown(hash, key, proposal, now, data)
+            }
+            Err(Left::Other) => {
                 drop(pinned);
                 self.apply_slow(hash, key, proposal, now, data)
             }
         }
     }
 
-    /// The part of it that nearly every claim needs; `None` if there is more to do.
+    /// The part of it that nearly every claim needs, or what is left to do.
     #[inline(always)]
     fn submit_known<Q>(
         &self,
@@ -314,15 +328,19 @@ where
         key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Option<Verdict>
+    ) -> Result<Verdict, Left>
     where
         Q: ?Sized + Equivalent<K>,
     {
         if self.is_local(hash, key) {
-            return Some(about_self(proposal));
+            return Ok(about_self(proposal));
         }
-        let (node, packed) = pinned.find_live(hash, key)?;
-        self.apply_fast(node, packed, proposal, now)
+        match pinned.find_live(hash, key) {
+            Some((node, packed)) => self
+                .apply_fast(node, packed, proposal, now)
+                .ok_or(Left::Other),
+            None => Err(Left::Unknown),
+        }
     }
 
     /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
@@ -341,15 +359,60 @@ where
     where
         Q: ?Sized + ToKey<K>,
     {
-        for _ in 0..MAX_YIELDS {
-            match self.attempt(hash, key, proposal, now, &mut data) {
-                Some(verdict) => return self.noted(verdict),
-                None if self.table.wait_for_reclaim() => {}
-                None => break,
+        match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
+            Some(verdict) => self.noted(verdict),
+            None => self.apply_without_free_entry(hash, key, proposal, now, data),
+        }
+    }
+
+    /// The same for a node that was not found a moment ago: a join, as a rule.
+    #[inline(never)]
+    fn apply_unknown<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        // The head's line was only read so far, and another thread may have a copy of it.
+        self.table.prefetch_head_to_write(hash);
+        match self.attempt(hash, key, Left::Unknown, proposal, now, &mut data) {
+            Some(verdict) => self.noted(verdict),
+            None => self.apply_without_free_entry(hash, key, proposal, now, data),
+        }
+    }
+
+    /// The same after an attempt that found no free entry.
+    #[cold]
+    #[inline(never)]
+    fn apply_without_free_entry<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        for step in 1..=MAX_YIELDS {
+            if !self.table.wait_for_reclaim() {
+                break;
+            }
+            if step < MAX_YIELDS
+                && let Some(verdict) =
+                    self.attempt(hash, key, Left::Other, proposal, now, &mut data)
+            {
+                return self.noted(verdict);
             }
         }
         self.table.collect();
-        match self.attempt(hash, key, proposal, now, &mut data) {
+        match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),
             None if self.table.may_wait_for_entries() => {
                 self.noted(self.no_room(Rejection::PendingReclaim))
@@ -360,10 +423,12 @@ where
     }
 
     /// One attempt at it, with a guard of its own; `None` if the table is not full, but has no free entry.
+    #[inline(always)]
     fn attempt<Q>(
         &self,
         hash: u32,
         key: &Q,
+        mut left: Left,
         proposal: Proposal,
         now: Timestamp,
         mut data: impl FnMut(&K) -> D,
@@ -375,12 +440,19 @@ where
         loop {
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
-            let (node, entry_state) = match pinned.find(hash, key) {
+            let mut reservation = None;
+            // Not found a moment ago: the link looks again anyway.
+            let known_before = match core::mem::replace(&mut left, Left::Other) {
+                Left::Unknown => None,
+                Left::Other => pinned.find(hash, key),
+            };
+            let (node, entry_state) = match known_before {
                 Some(found) => found,
                 None => match self.introduce(pinned, hash, key, proposal, now, &mut data) {
                     Ok(Link::Found(node, entry_state)) => (node, entry_state),
-                    Ok(Link::New(vacant)) => {
+                    Ok(Link::New(vacant, reserved)) => {
                         linked = vacant;
+                        reservation = reserved;
                         (linked.node(), EntryState::Vacant)
                     }
                     refused => {
@@ -398,7 +470,7 @@ where
                     }
                 },
             };
-            if let Some(verdict) = self.settle(node, entry_state, proposal, now) {
+            if let Some(verdict) = self.settle(node, entry_state, reservation, proposal, now) {
                 return Some(verdict);
             }
             // That lifetime ended meanwhile: the proposal is made again, to a fresh entry.
@@ -407,6 +479,7 @@ where
 
     /// Links a vacant entry for an unknown node, unless the proposal would be refused anyway (`Err(None)`: for
     /// lack of room).
+    #[inline(always)]
     fn introduce<'p, Q>(
         &self,
         pinned: &'p Pinned<'_, K, D>,
@@ -493,15 +566,17 @@ where
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
-        let verdict = self.settle(node, entry_state, proposal, now)?;
+        let verdict = self.settle(node, entry_state, None, proposal, now)?;
         Some(self.noted(verdict))
     }
 
     /// The same, with a refusal yet to be counted.
-    fn settle(
-        &self,
+    #[inline(always)]
+    fn settle<'t>(
+        &'t self,
         node: Node<'_, K, D>,
         mut entry_state: EntryState,
+        mut reservation: Option<Reservation<'t, K, D>>,
         proposal: Proposal,
         now: Timestamp,
     ) -> Option<Verdict> {
@@ -515,7 +590,7 @@ where
                     }
                     Err(now_there) => Err(now_there),
                 },
-                EntryState::Vacant => self.join(node, proposal, now),
+                EntryState::Vacant => self.join(node, &mut reservation, proposal, now),
             };
             match attempted {
                 Ok(verdict) => return Some(verdict),
@@ -525,10 +600,11 @@ where
     }
 
     /// Raises a linked, vacant entry, or says what it has become.
-    #[cold]
-    fn join(
-        &self,
+    #[inline(always)]
+    fn join<'t>(
+        &'t self,
         node: Node<'_, K, D>,
+        reservation: &mut Option<Reservation<'t, K, D>>,
         proposal: Proposal,
         now: Timestamp,
     ) -> Result<Verdict, EntryState> {
@@ -540,16 +616,19 @@ where
             Judgement::Write(to, verdict) => (to, verdict),
             Judgement::Keep(verdict) => return Ok(verdict),
         };
-        if !self.table.reserve() {
+        if reservation.is_none() {
+            *reservation = self.table.reserve();
+        }
+        if reservation.is_none() {
             return match node.entry_state() {
                 EntryState::Vacant => Ok(self.no_room(Rejection::AtCapacity)),
                 // Another claim was faster, and may have taken the last entry for this very node.
                 entry_state => Err(entry_state),
             };
         }
-        if let Err(entry_state) = node.raise(None, to, now) {
-            self.table.release();
-            return Err(entry_state);
+        node.raise(None, to, now)?;
+        if let Some(reservation) = reservation.take() {
+            reservation.keep();
         }
         self.changed(node, None, Some(to));
         self.event_counters.count_join();
@@ -684,10 +763,12 @@ where
     }
 
     /// Takes a node out of the table if its packed state is still the judged one. For a Dead or Left
-    /// one it first writes a tombstone, unless that would have expired by then, or the node is to be forgotten.
+    /// one it first writes a tombstone, unless that would have expired by then, or the node is to be forgotten. `evict` takes
+    /// the entry out of the table.
+    #[inline]
     pub(crate) fn evict<'p>(
         &self,
-        retiring: &mut Retiring<'p, K, D>,
+        evict: impl FnOnce(Node<'p, K, D>, PackedState) -> Result<(), EntryState>,
         node: Node<'p, K, D>,
         packed: PackedState,
         exit: Exit,
@@ -703,7 +784,7 @@ where
             };
             written = self.tombstones.write(node.key(), tombstone, now);
         }
-        if let Err(entry_state) = retiring.evict(node, packed) {
+        if let Err(entry_state) = evict(node, packed) {
             self.tombstones.take_back(node.key(), written);
             return Err(entry_state);
         }

@@ -283,10 +283,12 @@ where
                 .fate(scope, packed, state.last_update, now)
             {
                 Fate::Stays => None,
-                Fate::Goes(reason) => self
-                    .evict(&mut retiring, node, packed, Exit::Swept(reason, now))
-                    .ok()
-                    .map(|_| reason),
+                Fate::Goes(reason) => {
+                    let evict = |node, packed| retiring.evict(node, packed);
+                    self.evict(evict, node, packed, Exit::Swept(reason, now))
+                        .ok()
+                        .map(|_| reason)
+                }
                 Fate::Dies => self.declare_dead(node, packed, now),
             };
             if let Some(reason) = reason {
@@ -386,7 +388,8 @@ where
                 let Candidate { node, packed, .. } = candidate;
                 // A candidate that moved meanwhile stays, and is not replaced by another.
                 let exit = Exit::Swept(SweepReason::Capacity, now);
-                if let Ok(last) = self.evict(&mut retiring, node, packed, exit) {
+                let evict = |node, packed| retiring.evict(node, packed);
+                if let Ok(last) = self.evict(evict, node, packed, exit) {
                     report.count(SweepReason::Capacity);
                     done.push(Done {
                         node,

@@ -319,7 +319,10 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        let (found, entry_state) = self.pinned.find(self.core.hash(node), node).ok_or(None)?;
+        let hash = self.core.hash(node);
+        // The node is there, as a rule, and then its head is about to be written.
+        self.core.table.prefetch_head_to_write(hash);
+        let (found, entry_state) = self.pinned.find(hash, node).ok_or(None)?;
         self.take_out_node(found, entry_state, now, is_expected)
     }
 
@@ -338,10 +341,8 @@ where
             if !is_expected(packed) {
                 return Err(Some(NodeState::new(packed, node.last_update())));
             }
-            match self
-                .core
-                .evict(&mut self.pinned.retiring(), node, packed, exit)
-            {
+            let evict = |node, packed| self.pinned.evict(node, packed);
+            match self.core.evict(evict, node, packed, exit) {
                 Ok(last) => return Ok(last),
                 Err(now_there) => entry_state = now_there,
             }
