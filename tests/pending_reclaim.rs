@@ -51,31 +51,39 @@ fn join_and_remove(threads: u32, hard_limit: usize, rounds: u64) -> u64 {
     stats.rejections.pending_reclaim
 }
 
-/// Asserts that at most one join in a thousand is refused. How many there are depends on what else runs on the machine: a thread that has lost
-/// its core in the middle of an operation holds up all that was removed since. So the best of some runs counts.
-fn assert_rarely_refused(threads: u32, hard_limit: usize, rounds: u64) {
-    const RUNS: usize = 20;
-    let joins = u64::from(threads) * rounds;
-    let fewest = (0..RUNS)
-        .map(|_| join_and_remove(threads, hard_limit, rounds))
-        .inspect(|refused| eprintln!("{refused} of {joins} joins were refused"))
-        .find(|refused| refused * 1_000 <= joins);
-    assert!(fewest.is_some(), "more than 0.1 % in each of {RUNS} runs");
+/// How many joins in a thousand may be refused.
+const PER_MILLE: u64 = if cfg!(incarnation_portable) { 2 } else { 1 };
+
+/// Asserts that few joins are refused. How many are depends on what else runs on the machine: a thread that has lost its
+/// core in the middle of an operation holds up all that was removed since. So the best of many short runs counts.
+fn assert_rarely_refused(joins: u64, mut refused_in_a_run: impl FnMut() -> u64) {
+    const RUNS: usize = 500;
+    let mut fewest = u64::MAX;
+    for _ in 0..RUNS {
+        fewest = fewest.min(refused_in_a_run());
+        if fewest * 1_000 <= joins * PER_MILLE {
+            return;
+        }
+    }
+    panic!("at least {fewest} of {joins} joins were refused in each of {RUNS} runs");
 }
 
 #[test]
 fn two_threads_that_join_and_remove_in_a_small_table_are_not_refused() {
-    assert_rarely_refused(2, 200, 100_000);
+    let rounds = 10_000;
+    assert_rarely_refused(2 * rounds, || join_and_remove(2, 200, rounds));
 }
 
 #[test]
 fn four_threads_that_join_and_remove_in_a_middling_table_are_not_refused() {
-    assert_rarely_refused(4, 20_000, 50_000);
+    let rounds = 10_000;
+    assert_rarely_refused(4 * rounds, || join_and_remove(4, 20_000, rounds));
 }
 
 #[test]
 fn more_threads_than_cores_that_join_and_remove_are_not_refused() {
-    assert_rarely_refused(8, 2_000, 20_000);
+    let rounds = 10_000;
+    assert_rarely_refused(8 * rounds, || join_and_remove(8, 2_000, rounds));
 }
 
 /// Each of two threads joins and removes a thousand nodes under one view, so many times. Returns how many joins were
@@ -107,14 +115,9 @@ const OPERATIONS: u32 = 1_024;
 
 #[test]
 fn views_held_over_a_thousand_operations_do_not_exhaust_the_spare_entries() {
-    const RUNS: usize = 20;
-    let rounds = 50;
+    let rounds = 8;
     let joins = 2 * u64::from(OPERATIONS) * rounds;
-    let fewest = (0..RUNS)
-        .map(|_| join_and_remove_under_views(rounds))
-        .inspect(|refused| eprintln!("{refused} of {joins} joins under views were refused"))
-        .find(|refused| refused * 1_000 <= joins);
-    assert!(fewest.is_some(), "more than 0.1 % in each of {RUNS} runs");
+    assert_rarely_refused(joins, || join_and_remove_under_views(rounds));
 }
 
 /// Joins and removes nodes under a view until a join is refused; how many joins that took.

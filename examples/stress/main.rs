@@ -131,6 +131,10 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     );
     println!("{event_counters:?}");
     println!(
+        "refused: {} with AtCapacity, {} with PendingReclaim",
+        event_counters.at_capacity, event_counters.pending_reclaim
+    );
+    println!(
         "Buried: {}, Zombie: {}, tombstones: {tombstones}",
         event_counters.buried, event_counters.zombie
     );

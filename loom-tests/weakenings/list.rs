@@ -883,12 +883,10 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "credits are called in without the lock of their cache",
         file: CACHE,
-        from: "                && let Some(mut held) = cache.try_lock()
-            {
-                called_in",
-        to: "                && let mut held = Held(cache)
-            {
-                called_in",
+        from: "if let Some(mut held) = cache.try_lock() {
+                        called_in",
+        to: "if let Some(mut held) = Some(Held(cache)) {
+                        called_in",
         also: &[],
         model: "caches::credits_are_called_in_while_their_owner_joins",
     },

@@ -26,6 +26,10 @@ use crate::reclaim::{Domain, Guard, Horizon, Ticket};
 use crate::sync::atomic::plain::AtomicBool;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::cell::UnsafeCell;
+use crate::sync::thread::yield_now;
+
+/// How often a thread that is at the limit waits for credits that another one has locked up.
+const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 2 } else { 8 };
 
 #[derive(Debug)]
 pub(super) struct Caches {
@@ -300,24 +304,34 @@ impl<K, D> Table<K, D> {
         live + self.caches.credits + self.caches.margin <= self.hard_limit
     }
 
-    /// Takes the credits of all threads back into the count; whether there were any.
+    /// Takes the credits of all threads back into the count; whether there were any. While there are some in a cache that is
+    /// in use at this moment, this lets its owner run, a few times.
     #[cold]
     fn call_in_credits(&self) -> bool {
-        let mut called_in = 0;
-        for cache in self.caches.own.iter() {
-            // Relaxed: most threads have none, and then nothing is written.
-            if cache.credits.load(Ordering::Relaxed) > 0
-                && let Some(mut held) = cache.try_lock()
-            {
-                called_in += held.credits();
-                held.set_credits(0);
+        for _ in 0..MAX_YIELDS {
+            let (mut called_in, mut is_in_use) = (0, false);
+            for cache in self.caches.own.iter() {
+                // Relaxed: most threads have none, and then nothing is written.
+                if cache.credits.load(Ordering::Relaxed) > 0 {
+                    if let Some(mut held) = cache.try_lock() {
+                        called_in += held.credits();
+                        held.set_credits(0);
+                    } else {
+                        is_in_use = true;
+                    }
+                }
             }
+            if called_in > 0 {
+                // Release: see `count_one`.
+                self.live.fetch_sub(called_in, Ordering::Release);
+                return true;
+            }
+            if !is_in_use {
+                return false;
+            }
+            yield_now();
         }
-        if called_in > 0 {
-            // Release: see `count_one`.
-            self.live.fetch_sub(called_in, Ordering::Release);
-        }
-        called_in > 0
+        false
     }
 
     /// A free entry from the calling thread's cache, which is then the caller's alone, and a reservation on one of its
