@@ -73,8 +73,10 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an eviction takes a state that it did not examine",
         file: PINNED,
-        from: "node.entry.evict(Some(judged))?;",
-        to: "let _ = judged; node.entry.evict(node.entry.packed())?;",
+        from: "node.entry.evict(Some(judged))?;
+        self.pinned",
+        to: "let _ = judged; node.entry.evict(node.entry.packed())?;
+        self.pinned",
         also: &[],
         model: "claims::update_against_sweep_on_the_exact_packed_state",
     },
