@@ -583,11 +583,12 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an introduction that loses its race is answered as a join",
         file: CORE,
-        from: "            self.table.release();
-            return Err(entry_state);",
-        to: "            self.table.release();
-            let _ = entry_state;
-            return Ok(verdict);",
+        from: "        node.raise(None, to, now)?;
+        if let",
+        to: "        if node.raise(None, to, now).is_err() {
+            return Ok(verdict);
+        }
+        if let",
         also: &[],
         model: "hearsay::against_contact_of_an_unknown_node",
     },
@@ -614,11 +615,11 @@ pub const LIST: &[Weakening] = &[
         from: "        let mut written = WriteOutcome::NotStored;
         if packed",
         to: "        let mut written = WriteOutcome::NotStored;
-        retiring.evict(node, packed)?;
+        evict(node, packed)?;
         if packed",
         also: &[(
             CORE,
-            "if let Err(entry_state) = retiring.evict(node, packed) {",
+            "if let Err(entry_state) = evict(node, packed) {",
             "if let Err(entry_state) = Ok(()) {",
         )],
         model: "tombstones::old_claim_against_tombstone",
@@ -1094,10 +1095,10 @@ pub const LIST: &[Weakening] = &[
         name: "a reservation is a load and a store",
         file: CACHE,
         from: "match self.live.compare_exchange_weak(
-                    live,
-                    live + 1 + credits,",
+                live,
+                live + 1 + credits,",
         to: "self.live.store(live + 1 + credits, Ordering::Relaxed);
-                match self.live.compare_exchange_weak(
+            match self.live.compare_exchange_weak(
                     live + 1 + credits,
                     live + 1 + credits,",
         also: &[],
@@ -1107,7 +1108,7 @@ pub const LIST: &[Weakening] = &[
         name: "a reservation acquires nothing",
         file: CACHE,
         from: "// the one that made room. Pinned by `limits::reserve_at_the_hard_limit`.
-                    Ordering::Acquire,",
+                Ordering::Acquire,",
         to: "Ordering::Relaxed,",
         also: &[],
         model: "limits::reserve_at_the_hard_limit",
@@ -1123,8 +1124,10 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a refusal after linking is not counted",
         file: CORE,
-        from: "Some(verdict) => return self.noted(verdict),",
-        to: "Some(verdict) => return verdict,",
+        from: "Left::Unknown, proposal, now, &mut data) {
+            Some(verdict) => self.noted(verdict),",
+        to: "Left::Unknown, proposal, now, &mut data) {
+            Some(verdict) => verdict,",
         also: &[],
         model: "limits::two_inserts_for_one_place",
     },
