@@ -2,7 +2,7 @@
 
 use incarnation::{Claim, Rejection, SweepScope, Verdict};
 
-use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
 
 fn sweep_by_capacity(w: &World) {
@@ -36,7 +36,11 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "limits::reserve_at_the_hard_limit",
             USUAL,
-            || world(builder().hard_limit(1), &[(NODE, Claim::alive(1))]),
+            // In two chains: in one, the exchange of its head would order the removal before the join.
+            || {
+                let builder = builder().hard_limit(1).hasher(Chains::Two);
+                world(builder, &[(NODE, Claim::alive(1))])
+            },
             &[
                 |w: &World| {
                     w.tracker.pin().remove(&NODE, BEGIN);
@@ -44,7 +48,7 @@ pub fn models() -> Vec<Model> {
                 |w: &World| {
                     let view = w.tracker.pin();
                     if view.update(&OTHER, Claim::alive(2), BEGIN) == Verdict::Joined {
-                        // Who was let in sees the end of the one that made room.
+                        // The thread that was let in sees the end of the lifetime that made room.
                         assert_eq!(view.iter().count(), 1);
                     }
                 },
