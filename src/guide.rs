@@ -11,7 +11,7 @@
 //! | [`sweeping`] | expiry, eviction, and the threads that do it |
 //! | [`snapshots`] | push-pull with peers, files, restarts |
 //! | [`limits`] | memory, and what a hostile gossiper can do |
-//! | [`migrating`] | from a queue, from a map behind a lock, from foca, from the original tracker |
+//! | [`migrating`] | from a queue, from a map behind a lock, from foca, from the original tracker (a single-threaded Python class that this crate replaces) |
 //! | [`python`] | the package for Python programs |
 //! | [`glossary`] | one word for one thing |
 //!

@@ -143,7 +143,8 @@
 //! 7. [Sweeping](guide::sweeping): expiry and eviction
 //! 8. [Snapshots](guide::snapshots): push-pull with peers, files, restarts
 //! 9. [Limits](guide::limits): memory, and hostile input
-//! 10. [Migrating](guide::migrating): from a queue, from a map behind a lock, from foca, from the original tracker
+//! 10. [Migrating](guide::migrating): from a queue, from a map behind a lock, from foca, from the original tracker (a
+//!     single-threaded Python class that this crate replaces)
 //! 11. [Python](guide::python), and the [glossary](guide::glossary)
 //!
 //! # Features

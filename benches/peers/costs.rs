@@ -49,7 +49,12 @@ const LINES: [(&str, &str, usize, &str); 9] = [
         1_000_000,
         "incarnation-batch",
     ),
-    ("a join and a removal, 10,000 nodes", "churn", 10_000, "incarnation"),
+    (
+        "a join and a removal, 10,000 nodes",
+        "churn",
+        10_000,
+        "incarnation",
+    ),
 ];
 
 const LOCKED: [&str; 2] = ["rwlock-hashbrown", "rwlock-std"];

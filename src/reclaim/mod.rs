@@ -25,12 +25,12 @@ use portable as scheme;
 pub(crate) use scheme::{Domain, Guard, Horizon, Ticket};
 
 /// Keeps a guard, and each view that holds one, on the thread that pinned: only that thread writes its record.
-type ThreadBound = ::core::marker::PhantomData<*const ViewStaysOnItsThread_DropItBeforeAwait>;
+type ThreadBound = ::core::marker::PhantomData<*const ViewStaysOnItsThread_EndItsBlockBeforeAwait>;
 
 /// The compiler prints this name where a view would move to another thread. So the name says what to do.
 #[allow(non_camel_case_types, reason = "a sentence for compiler messages")]
 #[derive(Debug)]
-enum ViewStaysOnItsThread_DropItBeforeAwait {}
+enum ViewStaysOnItsThread_EndItsBlockBeforeAwait {}
 
 /// How many heavy fences this thread paid for so far, where they are system calls.
 #[cfg(all(

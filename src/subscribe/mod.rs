@@ -46,7 +46,7 @@ pub use stream::ChangeStream;
 ///   of the table once between two of its drains.
 /// - It learns of the end: once no tracker is left and everything was told, waiting answers [`Closed`].
 ///
-/// It keeps a copy of what it saw: about 60 bytes and a key for each place of the table that was ever
+/// It keeps a copy of what it saw: about 60 bytes and a key for each entry of the table that was ever
 /// used. To wait for one node, use [`IncarnationTracker::wait_for`], which keeps none. A subscriber
 /// belongs to one thread at a time, and keeps the table's memory. Drop it to unsubscribe.
 ///

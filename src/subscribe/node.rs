@@ -82,10 +82,10 @@ where
     /// without locks, and may use the tracker.
     ///
     /// No copy of the table is kept (a [`Subscriber`](crate::Subscriber) keeps one). A wait is enlisted
-    /// with its part of the table: a change wakes the waits for the nodes of 32 places, and while a node
+    /// with its part of the table: a change wakes the waits for the nodes of 32 slots, and while a node
     /// is absent, every join wakes its waits. Cost: a lookup, a short lock, a fence that all cores take
     /// part in (about a microsecond), and some 40 bytes; the first wait in a tracker allocates 80 bytes
-    /// for each 32 places. (1,000 waits in a table of 10,000 nodes take 148,688 bytes in all, the boxes of their futures
+    /// for each 32 slots. (1,000 waits in a table of 10,000 nodes take 148,688 bytes in all, the boxes of their futures
     /// among them.) While a wait sleeps, an accepted claim pays three loads more.
     ///
     /// ```

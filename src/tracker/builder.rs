@@ -357,15 +357,15 @@ impl<K, D, S> Builder<K, D, S> {
     /// How far above the stored incarnation an untrusted claim about a known node may be; `None`: any
     /// distance. Default 1000.
     ///
-    /// Widen it, or turn it off, where incarnations are made of clock time, so that an honest restart jumps far. Turned off,
-    /// one untrusted claim suffices to put what is held of a node out of its reach (above its own
-    /// [`refute_limit`](Self::refute_limit)); a limit as wide as a node may be away does not have that cost.
+    /// Where incarnations are clock time, an honest restart jumps far: widen the limit to the seconds for which a node may
+    /// be away. With `None` one forged claim suffices to put what is held of a node out of its reach (above its own
+    /// [`refute_limit`](Self::refute_limit)).
     ///
     /// ```
     /// use incarnation::{Claim, IncarnationTracker, Timestamp};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let tracker: IncarnationTracker<u32> =
-    ///     IncarnationTracker::builder().max_incarnation_jump(None).build()?;
+    ///     IncarnationTracker::builder().max_incarnation_jump(7 * 86_400_u64).build()?; // a week
     /// let now = Timestamp::ZERO;
     /// let _ = tracker.update(&7, Claim::alive(1_700_000_000), now);
     /// assert!(tracker.update(&7, Claim::alive(1_700_001_200), now).is_accepted());
@@ -383,7 +383,7 @@ impl<K, D, S> Builder<K, D, S> {
     /// that refuses a jump loses one claim, a node that refuses to answer is taken for dead. With the
     /// defaults, raising what peers hold of a node beyond its reach takes 2^32 / 1000, or about 2^22,
     /// claims that each peer accepts; using up the whole range of incarnations takes 2^61 / 2^32 = 2^29
-    /// accusations that the node answers. Of a [durable incarnation](Self::local_durable), a block and
+    /// accusations that the node answers. Of a durable incarnation (`local_durable`, feature `persist`), a block and
     /// `min_rejoin_bump` together may take an eighth of it.
     pub fn refute_limit(mut self, limit: u64) -> Self {
         self.policy.refute_limit = limit;

@@ -28,7 +28,7 @@ use crate::time::Timestamp;
 ///
 /// A view belongs to the thread that pinned it: it is neither `Send` nor `Sync`, so a task that a
 /// multi-threaded runtime may move to another thread can't hold one across an await. The compiler's message names
-/// `ViewStaysOnItsThread_DropItBeforeAwait`:
+/// `ViewStaysOnItsThread_EndItsBlockBeforeAwait`:
 ///
 /// ```compile_fail
 /// # use incarnation::IncarnationTracker;
@@ -41,8 +41,26 @@ use crate::time::Timestamp;
 /// });
 /// ```
 ///
-/// Pin anew after each await instead; or, on a single-threaded executor, whose tasks need not be
-/// `Send`, hold it, but know that the entries wait as long as the task does:
+/// End the view's block before the await, or use [`tracker.with`](IncarnationTracker::with); pin anew after the await.
+/// `drop(view)` before the await is not enough for the compiler once the view was used. The same holds for a loop over
+/// [`tracker.iter()`](IncarnationTracker::iter) or [`view.members()`](Self::members) whose body awaits: collect first.
+///
+/// ```
+/// # use incarnation::IncarnationTracker;
+/// # fn spawn<F: Future<Output = ()> + Send>(task: F) {}
+/// # let tracker = IncarnationTracker::<String>::builder().build().unwrap();
+/// spawn(async move {
+///     let state = {
+///         let view = tracker.pin();
+///         view.get("a:1")
+///     };
+///     std::future::ready(state).await;
+///     let _later = tracker.with(|view| view.get("a:1"));
+/// });
+/// ```
+///
+/// On a single-threaded executor, whose tasks need not be `Send`, a task can hold a view across an await. The entries then
+/// wait as long as the task does:
 ///
 /// ```
 /// # use incarnation::IncarnationTracker;

@@ -1,6 +1,6 @@
 //! A view that a task holds across an await, where the runtime may move the task to another thread.
 //~ future cannot be sent between threads safely
-//~ ViewStaysOnItsThread_DropItBeforeAwait
+//~ ViewStaysOnItsThread_EndItsBlockBeforeAwait
 //~ has type `View<'_, u32>` which is not `Send`
 //!~ asymmetric
 use incarnation::IncarnationTracker;

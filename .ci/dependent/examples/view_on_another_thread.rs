@@ -1,5 +1,5 @@
 //! A view lent to another thread.
-//~ ViewStaysOnItsThread_DropItBeforeAwait` cannot be shared between threads safely
+//~ ViewStaysOnItsThread_EndItsBlockBeforeAwait` cannot be shared between threads safely
 //~ required because it appears within the type `View<'_, u32>`
 use incarnation::IncarnationTracker;
 
