@@ -884,12 +884,56 @@ pub const LIST: &[Weakening] = &[
         model: "caches::a_horizon_that_another_thread_found_out",
     },
     Weakening {
+        name: "called-in credits are gone before the count is without them",
+        file: CACHE,
+        from: "self.live.fetch_sub(held.credits(), Ordering::Release);
+                held.set_credits(0);",
+        to: "let credits = held.credits();
+                held.set_credits(0);
+                self.live.fetch_sub(credits, Ordering::Release);",
+        also: &[],
+        model: "caches::a_join_while_a_judgement_calls_credits_in",
+    },
+    Weakening {
+        name: "a join is refused although credits were called in between its two looks",
+        file: CACHE,
+        from: "self.call_in_credits();
+            is_at_limit()",
+        to: "!self.call_in_credits() || is_at_limit()",
+        also: &[],
+        model: "caches::a_join_while_a_judgement_calls_credits_in",
+    },
+    Weakening {
+        name: "the number of credits is stored without releasing anything",
+        file: CACHE,
+        from: "self.0.credits.store(credits, Ordering::Release);",
+        to: "self.0.credits.store(credits, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_join_while_a_judgement_calls_credits_in",
+    },
+    Weakening {
+        name: "the look at the credits acquires nothing",
+        file: CACHE,
+        from: "if cache.credits.load(Ordering::Acquire) == 0 {",
+        to: "if cache.credits.load(Ordering::Relaxed) == 0 {",
+        also: &[],
+        model: "caches::a_join_while_a_judgement_calls_credits_in",
+    },
+    Weakening {
+        name: "the number of nodes is read before the credits alone",
+        file: CACHE,
+        from: "let before = credits();",
+        to: "let before = u64::MAX;",
+        also: &[],
+        model: "caches::a_count_while_credits_are_drawn",
+    },
+    Weakening {
         name: "credits are called in without the lock of their cache",
         file: CACHE,
-        from: "if let Some(mut held) = cache.try_lock() {
-                        called_in",
-        to: "if let Some(mut held) = Some(Held(cache)) {
-                        called_in",
+        from: "let Some(mut held) = cache.try_lock() else {
+                    is_in_use",
+        to: "let Some(mut held) = Some(Held(cache)) else {
+                    is_in_use",
         also: &[],
         model: "caches::credits_are_called_in_while_their_owner_joins",
     },

@@ -4,15 +4,16 @@
 //!
 //! **Entries.** A removal puts the unlinked entry into a batch; a full batch gets a ticket. A join takes a free entry of
 //! its own, else the oldest batch whose ticket has passed, else it pays for a fence if enough of its batches wait. A cache
-//! is locked by its owner for a few instructions, and by a thread that finds no free entry anywhere (or sweeps): that one
-//! moves everything to the lists that all threads share. Both only try the lock. An owner that does not get it uses
-//! the shared lists, so a thread that is stopped with its lock held hides what is in its own cache and holds up nobody.
+//! is locked by its owner for a few instructions, or for a fence that is due, and by a thread that finds no free entry
+//! anywhere (or sweeps): that one moves everything to the lists that all threads share. Both only try the lock. An
+//! owner that does not get it uses the shared lists, so a thread that is stopped with its lock held hides what is in its
+//! own cache and holds up nobody.
 //!
 //! **Credits.** A credit is a live entry that was counted ahead of its join, or that is still counted after its removal.
 //! So the count never lies below the truth. Credits are drawn and kept only far from the hard limit; a thread that finds
 //! the count at the limit calls in those of all threads, and is refused only if there are none. They lie under the lock
 //! of the cache: a join takes entry and credit in one visit, and a removal leaves both in one visit. So a thread that is
-//! stopped with its lock held hides its credits, too.
+//! stopped with the lock of a cache held hides that cache, its credits included.
 
 use core::mem;
 use core::sync::atomic::AtomicUsize;
@@ -28,7 +29,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::thread::yield_now;
 
-/// How often a thread that is at the limit waits for credits that another one has locked up.
+/// How often a thread at the limit yields while a cache with credits is locked.
 const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 2 } else { 8 };
 
 #[derive(Debug)]
@@ -120,14 +121,16 @@ impl Held<'_> {
 
     #[inline(always)]
     fn credits(&self) -> u64 {
-        // Relaxed, as every access of it: the lock orders them. To a thread without the lock it is a number for people.
+        // Relaxed: only the holder of the lock writes it.
         self.0.credits.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
     fn set_credits(&mut self, credits: u64) {
-        // Relaxed: see `credits`.
-        self.0.credits.store(credits, Ordering::Relaxed);
+        // Release: a thread that sees the number without the lock sees the count that belongs to it: drawn credits are
+        // counted before, and those called in are taken out before. Pinned by
+        // `caches::a_join_while_a_judgement_calls_credits_in`.
+        self.0.credits.store(credits, Ordering::Release);
     }
 
     /// Uses up one credit, if there is one.
@@ -233,21 +236,31 @@ impl Caches {
 }
 
 impl<K, D> Table<K, D> {
-    /// How many nodes are live (or about to be). Never more than the limit. A thread that draws or returns credits at
-    /// this moment may have them counted.
+    /// How many nodes are live (or about to be). Never more than the limit. Joins and removals that are under way may be
+    /// counted or not, and the credits of a thread that uses its cache at this moment are counted as nodes.
     pub(crate) fn live(&self) -> usize {
-        // Relaxed, both: numbers, which order nothing. In this order a node that is there throughout is counted.
-        let live = self.live.load(Ordering::Relaxed);
-        let credits = |cache: &Cache| cache.credits.load(Ordering::Relaxed);
-        let credits: u64 = self.caches.own.iter().map(credits).sum();
-        live.saturating_sub(credits) as usize
+        // Credits are subtracted only if they are seen both before and after the count, and not while the lock of their
+        // cache is held: what the holder takes from the credits and what it takes from the count are two steps.
+        // Acquire, all: see `set_credits`, the unlocking, and the count in `call_in_credits`.
+        let credits = |cache: &Cache| match cache.lock.load(Ordering::Acquire) {
+            true => 0,
+            false => cache.credits.load(Ordering::Acquire),
+        };
+        let credits = || self.caches.own.iter().map(credits).sum::<u64>();
+        let before = credits();
+        let live = self.live.load(Ordering::Acquire);
+        live.saturating_sub(before.min(credits())) as usize
     }
 
     /// Whether another node would be refused.
     pub(crate) fn is_full(&self) -> bool {
-        // Relaxed: a number, which orders nothing.
+        // Relaxed: a number, which orders nothing. Behind `call_in_credits`, see there.
         let is_at_limit = || self.live.load(Ordering::Relaxed) >= self.hard_limit;
-        is_at_limit() && (!self.call_in_credits() || is_at_limit())
+        is_at_limit() && {
+            // Whatever it says: another thread may have called them in between the two looks.
+            self.call_in_credits();
+            is_at_limit()
+        }
     }
 
     /// Makes sure that one more live entry keeps within the limit; `None` if it does not.
@@ -257,14 +270,18 @@ impl<K, D> Table<K, D> {
                 return Some(Reservation(self));
             }
             if !self.call_in_credits() {
-                return None;
+                // Once more: another thread may have called them in between the two looks.
+                return self.count_one().then(|| Reservation(self));
             }
         }
     }
 
-    /// Counts one more live entry, and credits with it; false at the limit.
+    /// Counts one more live entry, and credits with it unless the thread has some; false at the limit.
     fn count_one(&self) -> bool {
         let mut cache = self.caches.own.own().and_then(Cache::try_lock);
+        if cache.as_mut().is_some_and(Held::spend) {
+            return true;
+        }
         // Relaxed: the exchange decides.
         let mut live = self.live.load(Ordering::Relaxed);
         while live < self.hard_limit {
@@ -284,7 +301,7 @@ impl<K, D> Table<K, D> {
                     if let Some(cache) = &mut cache
                         && credits > 0
                     {
-                        cache.set_credits(cache.credits() + credits);
+                        cache.set_credits(credits);
                     }
                     return true;
                 }
@@ -309,21 +326,25 @@ impl<K, D> Table<K, D> {
     #[cold]
     fn call_in_credits(&self) -> bool {
         for _ in 0..MAX_YIELDS {
-            let (mut called_in, mut is_in_use) = (0, false);
+            let (mut called_in, mut is_in_use) = (false, false);
             for cache in self.caches.own.iter() {
-                // Relaxed: most threads have none, and then nothing is written.
-                if cache.credits.load(Ordering::Relaxed) > 0 {
-                    if let Some(mut held) = cache.try_lock() {
-                        called_in += held.credits();
-                        held.set_credits(0);
-                    } else {
-                        is_in_use = true;
-                    }
+                // Acquire: with the Release in `set_credits`. A thread that finds credits gone, and then looks at the count,
+                // finds it without them. Pinned by `caches::a_join_while_a_judgement_calls_credits_in`.
+                if cache.credits.load(Ordering::Acquire) == 0 {
+                    continue;
                 }
-            }
-            if called_in > 0 {
+                let Some(mut held) = cache.try_lock() else {
+                    is_in_use = true;
+                    continue;
+                };
+                // From the count first: a thread that finds no credits then finds room. The lock is held, so nobody
+                // spends them meanwhile, and the count still covers every node.
                 // Release: see `count_one`.
-                self.live.fetch_sub(called_in, Ordering::Release);
+                self.live.fetch_sub(held.credits(), Ordering::Release);
+                held.set_credits(0);
+                called_in = true;
+            }
+            if called_in {
                 return true;
             }
             if !is_in_use {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It knows keys and packed states, not policies: [`tracker`](crate::tracker) judges claims. It allocates
-//! once, from its limits, never rehashes, never moves an entry, and takes no lock on any path.
+//! once, from its limits, never rehashes, never moves an entry, and never waits for a lock.
 //!
 //! [`Pinned`] is the only way in: what it hands out is protected until it is dropped.
 

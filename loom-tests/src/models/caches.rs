@@ -1,7 +1,7 @@
 //! What threads keep for themselves: numbers, cached entries, credits of the count of live entries, lines of counts.
 
 use incarnation::model::NumbersModel;
-use incarnation::{Claim, Rejection, Verdict};
+use incarnation::{Claim, Rejection, SweepScope, Verdict};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
@@ -60,7 +60,7 @@ pub fn models() -> Vec<Model> {
                     assert_eq!(verdict, Verdict::Joined);
                 },
                 |w: &World| {
-                    let _ = w.tracker.sweep(BEGIN);
+                    let _ = w.tracker.sweep_with(SweepScope::Dead, BEGIN, |_| {});
                 },
             ],
             |w: &World| {
@@ -145,6 +145,43 @@ pub fn models() -> Vec<Model> {
                 assert_eq!(w.tracker.len(), 0);
                 nothing_is_lost(w);
             },
+        )
+        .with_main(0),
+        Model::new(
+            "caches::a_join_while_a_judgement_calls_credits_in",
+            Bounds::new(
+                2,
+                1,
+                "the judgement between the two looks of the join, or the join within the judgement",
+            ),
+            // One is live, and the main thread has the credit of the second: there is room for one.
+            || world(builder().per_thread(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let _ = w.tracker.judge(&OTHER, Claim::alive(2), BEGIN);
+                },
+                |w: &World| {
+                    let verdict = w.tracker.update(&THIRD, Claim::alive(3), BEGIN);
+                    assert_eq!(verdict, Verdict::Joined);
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.len(), 2),
+        )
+        .with_main(0),
+        Model::new(
+            "caches::a_count_while_credits_are_drawn",
+            Bounds::new(2, 1, "the draw between the looks of the count"),
+            || world(builder().per_thread().hard_limit(4), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let nodes = w.tracker.len();
+                    assert!((1..=4).contains(&nodes), "{nodes}");
+                },
+                |w: &World| {
+                    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.len(), 2),
         )
         .with_main(0),
         Model::new(
