@@ -2,8 +2,8 @@
 //!
 //! A chain only grows at its head and loses entries anywhere. A reader that stands on an unlinked entry
 //! still finds its way: `next` stays frozen until the grace period is over, and points to an entry
-//! further on; nothing is ever inserted in between. Only the holder of the shard's lock unlinks, so
-//! `next` needs no mark bits.
+//! further on; nothing is ever inserted in between. Only the holder of the shard's lock changes the `next` of a
+//! linked entry, so `next` needs no mark bits.
 //!
 //! A head names the first entry by its number within the head's [class](super::classes); `next` is an index.
 //! An empty head names a place that is never occupied. A walk may look at it as at any other: its packed state is that of

@@ -502,7 +502,10 @@ where
         Iter::new(self.core.table.pin())
     }
 
-    /// How many nodes are in the table. Never more than `hard_limit`. Cost: one load, and one for each thread that writes.
+    /// How many nodes are in the table. Never more than `hard_limit`. A join or a removal that is under way may be counted or
+    /// not, and reservations that a thread uses at this moment (at most 128) may be counted as nodes.
+    ///
+    /// Cost: one load, and four for each thread that writes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.table.live()
