@@ -101,7 +101,8 @@ fn join_and_remove_under_views(rounds: u64) -> u64 {
                     Verdict::Rejected(Rejection::PendingReclaim) => {}
                     other => panic!("{other}"),
                 }
-                assert!(tracker.len() <= 2);
+                // The other thread may be stopped while it uses its reservations: at most 128, which count as nodes then.
+                assert!(tracker.len() <= 2 + 128);
             }
         }
     });

@@ -895,15 +895,6 @@ pub const LIST: &[Weakening] = &[
         model: "caches::a_join_while_a_judgement_calls_credits_in",
     },
     Weakening {
-        name: "a join is refused although credits were called in between its two looks",
-        file: CACHE,
-        from: "self.call_in_credits();
-            is_at_limit()",
-        to: "!self.call_in_credits() || is_at_limit()",
-        also: &[],
-        model: "caches::a_join_while_a_judgement_calls_credits_in",
-    },
-    Weakening {
         name: "the number of credits is stored without releasing anything",
         file: CACHE,
         from: "self.0.credits.store(credits, Ordering::Release);",
@@ -922,8 +913,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the number of nodes is read before the credits alone",
         file: CACHE,
-        from: "let before = credits();",
-        to: "let before = u64::MAX;",
+        from: "let before = self.credits();",
+        to: "let before = (u64::MAX, 0);",
         also: &[],
         model: "caches::a_count_while_credits_are_drawn",
     },

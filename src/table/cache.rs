@@ -32,6 +32,9 @@ use crate::sync::thread::yield_now;
 /// How often a thread at the limit yields while a cache with credits is locked.
 const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 2 } else { 8 };
 
+/// How often the nodes are counted at most, while caches are in use.
+const LOOKS: usize = if cfg!(incarnation_loom) { 1 } else { 16 };
+
 #[derive(Debug)]
 pub(super) struct Caches {
     own: PerThread<Cache>,
@@ -237,19 +240,36 @@ impl Caches {
 
 impl<K, D> Table<K, D> {
     /// How many nodes are live (or about to be). Never more than the limit. Joins and removals that are under way may be
-    /// counted or not, and the credits of a thread that uses its cache at this moment are counted as nodes.
+    /// counted or not, and the credits of a thread that uses its cache during every look are counted as nodes.
     pub(crate) fn live(&self) -> usize {
-        // Credits are subtracted only if they are seen both before and after the count, and not while the lock of their
-        // cache is held: what the holder takes from the credits and what it takes from the count are two steps.
-        // Acquire, all: see `set_credits`, the unlocking, and the count in `call_in_credits`.
-        let credits = |cache: &Cache| match cache.lock.load(Ordering::Acquire) {
-            true => 0,
-            false => cache.credits.load(Ordering::Acquire),
-        };
-        let credits = || self.caches.own.iter().map(credits).sum::<u64>();
-        let before = credits();
-        let live = self.live.load(Ordering::Acquire);
-        live.saturating_sub(before.min(credits())) as usize
+        let mut nodes = 0;
+        for _ in 0..LOOKS {
+            // Credits are subtracted only if they are seen both before and after the count, and not while the lock of
+            // their cache is held: what the holder takes from the credits and from the count are two steps.
+            // Acquire: see `set_credits`, the unlocking, and the count in `call_in_credits`.
+            let before = self.credits();
+            let live = self.live.load(Ordering::Acquire);
+            let after = self.credits();
+            nodes = live.saturating_sub(before.0.min(after.0)) as usize;
+            if before == after && before.1 == 0 {
+                break;
+            }
+        }
+        nodes
+    }
+
+    /// The credits in all caches that nobody uses at this moment, and how many caches are in use.
+    fn credits(&self) -> (u64, usize) {
+        let (mut credits, mut in_use) = (0, 0);
+        for cache in self.caches.own.iter() {
+            // Acquire, both: see `live`.
+            if cache.lock.load(Ordering::Acquire) {
+                in_use += 1;
+            } else {
+                credits += cache.credits.load(Ordering::Acquire);
+            }
+        }
+        (credits, in_use)
     }
 
     /// Whether another node would be refused.
