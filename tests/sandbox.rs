@@ -25,7 +25,7 @@ fn without_membarrier_views_protect_and_entries_are_recycled() {
     drop(view);
     let _ = tracker.sweep(NOW);
 
-    // Far more lifetimes than there are entries, under readers who would notice another's.
+    // Far more lifetimes than there are entries, under readers that would notice another lifetime's data.
     let read = || {
         let view = tracker.pin();
         for (node, state) in view.iter() {

@@ -167,7 +167,7 @@ impl Subscriber {
         })
     }
 
-    /// Makes `fileno` readable, so that whoever waits for it looks again.
+    /// Makes `fileno` readable, so that the task or thread that waits for it looks again.
     fn wake(&self) {
         self.with(|inner| inner.wake_up.waker.wake_by_ref());
     }

@@ -357,7 +357,7 @@ impl<K, D> Table<K, D> {
                     is_in_use = true;
                     continue;
                 };
-                // From the count first: a thread that finds no credits then finds room. The lock is held, so nobody
+                // From the count first: a thread that finds no credits then finds room. The lock is held, so no other thread
                 // spends them meanwhile, and the count still covers every node.
                 // Release: see `count_one`.
                 self.live.fetch_sub(held.credits(), Ordering::Release);
