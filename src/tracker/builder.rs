@@ -34,8 +34,10 @@ const MIN_SPARE: usize = if cfg!(incarnation_loom) { 2 } else { 32 };
 const PER_THREAD_FROM: usize = 128;
 /// Tables of up to so many nodes have no more than that.
 const TINY: usize = if cfg!(incarnation_loom) { 1024 } else { 64 };
-/// Small tables have up to so many: four threads that hold a view over 1,024 operations at once.
-const SPARE_OF_SMALL: usize = 4096;
+/// Small tables have so many times their hard limit, up to so many: two threads that hold one view after the other over
+/// 1,024 operations each. The other scheme reclaims an epoch later.
+const SPARE_FACTOR: usize = if cfg!(incarnation_portable) { 3 } else { 2 };
+const SPARE_OF_SMALL: usize = 2048 * SPARE_FACTOR;
 
 /// How many entries there are beyond the hard limit: for nodes on their way in, and for removed ones that wait for a
 /// view. Removals go on while another thread is paused in the middle of an operation, and each of them needs one.
@@ -43,7 +45,7 @@ fn spare(hard_limit: usize) -> usize {
     if hard_limit <= TINY {
         return MIN_SPARE.max(hard_limit / 4);
     }
-    (hard_limit / 4).max(hard_limit.saturating_mul(2).min(SPARE_OF_SMALL))
+    (hard_limit / 4).max(hard_limit.saturating_mul(SPARE_FACTOR).min(SPARE_OF_SMALL))
 }
 
 /// Sets up an [`IncarnationTracker`]; made by [`IncarnationTracker::builder`].
