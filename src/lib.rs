@@ -199,7 +199,7 @@ pub mod model {
         Asymmetric, Membarrier, atomic, thread, weakening, with_membarrier, with_shadows,
         with_threads,
     };
-    pub use crate::table::{NumbersModel, Places, with_two_classes};
+    pub use crate::table::{FreeIndexes, NumbersModel, with_two_classes};
 
     /// Enlists with a tracker's capacity signal, as its sweepers do, and leaves again.
     pub fn sleep_for_a_moment<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) {
@@ -228,7 +228,7 @@ pub mod model {
     }
 
     /// How many entries hold a key. Only while no other thread uses the table.
-    pub fn occupied_places<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> usize
+    pub fn occupied_indexes<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> usize
     where
         K: Eq + core::hash::Hash + Clone + Send + Sync + 'static,
         D: Send + Sync + 'static,

@@ -104,11 +104,11 @@ impl World {
         verdict
     }
 
-    /// Once nobody looks any more, every place that is in use is a node's.
+    /// Once no view is left, every occupied index is a node's.
     pub fn assert_nothing_lost(&self) {
         let _ = self.tracker.sweep_with(SweepScope::Capacity, BEGIN, |_| {});
         assert_eq!(self.tracker.pending_reclaim(), 0);
-        let occupied = incarnation::model::occupied_places(&self.tracker);
+        let occupied = incarnation::model::occupied_indexes(&self.tracker);
         assert_eq!(occupied, self.tracker.len());
         assert_eq!(self.tracker.iter().count(), occupied);
     }
@@ -122,7 +122,7 @@ impl World {
         self.verdicts.lock().unwrap().clone()
     }
 
-    /// How many lives began and how many claims were applied.
+    /// How many node lifetimes began and how many claims were applied.
     pub fn joined_and_applied(&self) -> (usize, usize) {
         let verdicts = self.verdicts();
         let joined = verdicts.iter().filter(|v| **v == Verdict::Joined).count();

@@ -28,6 +28,10 @@ const SWEEP: &str = "src/tracker/sweep.rs";
 const SWEEPER: &str = "src/sweeper.rs";
 const NOTIFY: &str = "src/notify/marks.rs";
 const CORE: &str = "src/tracker/core.rs";
+const JUDGING: &str = "src/tracker/judging.rs";
+const APPLY: &str = "src/tracker/apply.rs";
+const SUBMIT: &str = "src/tracker/submit.rs";
+const EVICT: &str = "src/tracker/evict.rs";
 const RECLAIM: &str = "src/reclaim/asymmetric.rs";
 const RECORD: &str = "src/reclaim/asymmetric/record.rs";
 
@@ -98,7 +102,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a judgement looks at node and tombstone without a lock",
-        file: CORE,
+        file: JUDGING,
         from: ".find_locked(key, || known(pinned, hash, key).is_some());",
         to: ".find_unlocked(key, || known(pinned, hash, key).is_some());",
         also: &[(
@@ -114,7 +118,7 @@ pub const LIST: &[Weakening] = &[
         (self.find(key), look())
     }",
         )],
-        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
+        model: "tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone",
     },
     // Linking and unlinking.
     Weakening {
@@ -160,7 +164,7 @@ pub const LIST: &[Weakening] = &[
             )
             .map(drop)",
         also: &[],
-        model: "tombstones::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_lifetime_inside_an_old_claim",
     },
     Weakening {
         name: "the load of the head acquires nothing",
@@ -286,7 +290,7 @@ pub const LIST: &[Weakening] = &[
         {",
         to: "if self.node.entry.entry_state() == EntryState::Evicted && self.node.entry.evict(None).is_ok() {",
         also: &[],
-        model: "tombstones::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_lifetime_inside_an_old_claim",
     },
     Weakening {
         name: "a refused insert does not unlink its entry",
@@ -294,7 +298,7 @@ pub const LIST: &[Weakening] = &[
         from: "            self.pinned.retiring().unlink(self.node);",
         to: "",
         also: &[],
-        model: "tombstones::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_lifetime_inside_an_old_claim",
     },
     Weakening {
         name: "an insert that loses the race to link keeps its entry",
@@ -526,12 +530,12 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::the_free_list_goes_on_where_it_says",
     },
     Weakening {
-        name: "a place returns to the first class",
+        name: "an index returns to the first class",
         file: SLAB,
         from: "let class = self.classes.of(index.get());",
         to: "let class = self.classes.of(0);",
         also: &[],
-        model: "recycling::a_place_returns_to_its_own_class",
+        model: "recycling::an_index_returns_to_its_own_class",
     },
     Weakening {
         name: "the highest of the marks is overwritten by a lower one",
@@ -547,7 +551,7 @@ pub const LIST: &[Weakening] = &[
         from: "    ((top >> 32).wrapping_add(1)) << 32 | index as u64",
         to: "    (top >> 32) << 32 | index as u64",
         also: &[],
-        model: "recycling::a_place_comes_back_while_another_thread_takes_it",
+        model: "recycling::an_index_comes_back_while_another_thread_takes_it",
     },
     Weakening {
         name: "the last update of a claim is stored",
@@ -569,7 +573,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "hearsay of an unknown node takes no second look at the tombstones",
-        file: CORE,
+        file: APPLY,
         from: "        let found = self.tombstones.find(node.key());
         let (to, verdict) = match",
         to: "        let found = match proposal.kind() {
@@ -578,11 +582,11 @@ pub const LIST: &[Weakening] = &[
         };
         let (to, verdict) = match",
         also: &[],
-        model: "hearsay::a_whole_life_inside_it",
+        model: "hearsay::a_whole_lifetime_inside_it",
     },
     Weakening {
         name: "an introduction that loses its race is answered as a join",
-        file: CORE,
+        file: APPLY,
         from: "        node.raise(None, to, now)?;
         if let",
         to: "        if node.raise(None, to, now).is_err() {
@@ -594,7 +598,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "hearsay that loses its race against an eviction is answered as applied",
-        file: CORE,
+        file: APPLY,
         from: "                self.write(node, packed, to, now).is_ok().then_some(verdict)",
         to: "                let _ = self.write(node, packed, to, now);
                 Some(verdict)",
@@ -603,22 +607,22 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "no second look at the tombstones",
-        file: CORE,
+        file: APPLY,
         from: "self.judge_by_tombstone(found, proposal, now) {",
-        to: "judge(Situation::default(), proposal, &self.policy) {",
+        to: "crate::rule::judge(crate::rule::Situation::default(), proposal, &self.policy) {",
         also: &[],
-        model: "tombstones::a_whole_life_inside_an_old_claim",
+        model: "tombstones::a_whole_lifetime_inside_an_old_claim",
     },
     Weakening {
         name: "the tombstone is written after the eviction",
-        file: CORE,
+        file: EVICT,
         from: "        let mut written = WriteOutcome::NotStored;
         if packed",
         to: "        let mut written = WriteOutcome::NotStored;
         evict(node, packed)?;
         if packed",
         also: &[(
-            CORE,
+            EVICT,
             "if let Err(entry_state) = evict(node, packed) {",
             "if let Err(entry_state) = Ok(()) {",
         )],
@@ -702,22 +706,22 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "the packed state and the tombstone are of two moments",
-        file: CORE,
+        file: JUDGING,
         from: "            EntryState::Live(still) if still == packed => {",
         to: "            _ => {",
-        also: &[(CORE, "            moved => Err(moved),
+        also: &[(JUDGING, "            moved => Err(moved),
         }
     }
 
-    fn judge_unknown", "        }
+    pub(super) fn judge_unknown", "        }
     }
 
-    fn judge_unknown")],
+    pub(super) fn judge_unknown")],
         model: "tombstones::a_judgement_of_one_heard_of_while_it_is_forgotten",
     },
     Weakening {
         name: "a tombstone whose eviction fails stays",
-        file: CORE,
+        file: EVICT,
         from: "            self.tombstones.take_back(node.key(), written);
             return Err(entry_state);",
         to: "            return Err(entry_state);",
@@ -726,7 +730,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a judgement does not look again for the node",
-        file: CORE,
+        file: JUDGING,
         from: "            if known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {
                 return judgement;
             }",
@@ -737,7 +741,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a join is counted after its tombstone was cleared",
-        file: CORE,
+        file: APPLY,
         from: "        self.event_counters.count_join();
         self.tombstones.end_below(node.key(), found, to);
 ",
@@ -753,7 +757,7 @@ pub const LIST: &[Weakening] = &[
         from: "self.count_for_all(|line| &line.joins, Ordering::Release);",
         to: "self.count_for_all(|line| &line.joins, Ordering::Relaxed);",
         also: &[],
-        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
+        model: "tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone",
     },
     Weakening {
         name: "the number of joins acquires nothing",
@@ -761,15 +765,15 @@ pub const LIST: &[Weakening] = &[
         from: "line.joins.load(Ordering::Acquire)",
         to: "line.joins.load(Ordering::Relaxed)",
         also: &[],
-        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
+        model: "tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone",
     },
     Weakening {
         name: "a judgement misses a whole node lifetime",
-        file: CORE,
+        file: JUDGING,
         from: "known(pinned, hash, key).is_none() && self.event_counters.arrivals() == joins {",
         to: "known(pinned, hash, key).is_none() && joins <= u64::MAX {",
         also: &[],
-        model: "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
+        model: "tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone",
     },
     Weakening {
         name: "clearing a tombstone releases nothing",
@@ -807,15 +811,15 @@ pub const LIST: &[Weakening] = &[
         model: "tombstones::a_tombstone_over_an_expired_one",
     },
     Weakening {
-        name: "a lost race for a vacant entry keeps its place",
-        file: CORE,
+        name: "a lost race for a vacant entry keeps its reservation",
+        file: APPLY,
         from: "        node.raise(None, to, now)?;
         if let",
         to: "        node.raise(None, to, now)
             .inspect_err(|_| core::mem::forget(reservation.take()))?;
         if let",
         also: &[],
-        model: "limits::two_claims_of_one_node_for_the_last_place",
+        model: "limits::two_claims_of_one_node_for_the_last_free_entry",
     },
     // Caches.
     Weakening {
@@ -1137,7 +1141,7 @@ pub const LIST: &[Weakening] = &[
                     live + 1 + credits,
                     live + 1 + credits,",
         also: &[],
-        model: "limits::two_inserts_for_one_place",
+        model: "limits::two_inserts_for_one_free_entry",
     },
     Weakening {
         name: "a reservation acquires nothing",
@@ -1158,13 +1162,13 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a refusal after linking is not counted",
-        file: CORE,
+        file: SUBMIT,
         from: "Left::Unknown, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),",
         to: "Left::Unknown, proposal, now, &mut data) {
             Some(verdict) => verdict,",
         also: &[],
-        model: "limits::two_inserts_for_one_place",
+        model: "limits::two_inserts_for_one_free_entry",
     },
     // Subscriptions.
     Weakening {
@@ -1246,7 +1250,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a change is marked before it is made",
-        file: CORE,
+        file: APPLY,
         from: "        if node.raise(Some(packed), to, now).is_err() {
             contention_backoff();
             return Err(node.entry_state());
@@ -1264,7 +1268,7 @@ pub const LIST: &[Weakening] = &[
     },
     Weakening {
         name: "a departure is not told",
-        file: CORE,
+        file: EVICT,
         from: "        self.changed(node, Some(packed), None);",
         to: "",
         also: &[],

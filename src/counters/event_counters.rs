@@ -91,7 +91,7 @@ impl EventCounters {
     #[inline]
     pub(crate) fn count_join(&self) {
         // Release: a thread that sees the number sees the node, or what became of it. Pinned by
-        // `tombstones::a_judgement_while_a_whole_life_ends_the_tombstone`, as is its other side.
+        // `tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone`, as is its other side.
         self.count_for_all(|line| &line.joins, Ordering::Release);
     }
 

@@ -109,7 +109,7 @@ where
 /// `metrics`): once, after it was installed.
 pub fn describe_metrics() {
     describe_gauge!(NODES, Unit::Count, "Nodes in the table, by status.");
-    describe_counter!(JOINS, Unit::Count, "Lives of nodes that began.");
+    describe_counter!(JOINS, Unit::Count, "Node lifetimes that began.");
     describe_counter!(
         EVICTIONS,
         Unit::Count,

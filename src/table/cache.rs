@@ -331,7 +331,7 @@ impl<K, D> Table<K, D> {
         false
     }
 
-    /// Gives a reservation back, after the life it was for is over or was not begun.
+    /// Gives a reservation back, after the lifetime it was for is over or was not begun.
     pub(super) fn release(&self) {
         // Release: see `count_one`.
         self.live.fetch_sub(1, Ordering::Release);

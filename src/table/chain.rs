@@ -125,7 +125,7 @@ impl<K, D> Table<K, D> {
                 // Release: publishes the entry. Pinned by `inserts::a_linked_entry_is_whole`.
                 // Acquire: since `first` was read, the key may have lived, died and been unlinked
                 // behind our back; its tombstone must be seen by the look that follows. Pinned by
-                // `tombstones::a_whole_life_inside_an_old_claim`.
+                // `tombstones::a_whole_lifetime_inside_an_old_claim`.
                 Ordering::AcqRel,
                 // Acquire: the caller walks on from it.
                 Ordering::Acquire,

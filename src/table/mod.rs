@@ -286,29 +286,29 @@ impl<K, D> Table<K, D> {
 /// The array of entries and its free list, by themselves, for the models.
 #[cfg(incarnation_loom)]
 #[derive(Debug)]
-pub struct Places(Slab<u8, ()>);
+pub struct FreeIndexes(Slab<u8, ()>);
 
 #[cfg(incarnation_loom)]
 #[allow(missing_docs, reason = "for the models")]
-impl Places {
+impl FreeIndexes {
     pub fn new(count: usize) -> Self {
         Self(Slab::new(count, Pages::Ordinary).expect("a few"))
     }
 
-    /// Takes a free place, and has it hold a key.
+    /// Takes a free index, and has it hold a key.
     pub fn take(&self) -> Option<Index> {
         self.take_for(0)
     }
 
-    /// Takes a free place of the class of a hash, and has it hold a key.
+    /// Takes a free index of the class of a hash, and has it hold a key.
     pub fn take_for(&self, hash: u32) -> Option<Index> {
         let index = self.0.take(hash)?;
-        // SAFETY: just taken from the free places.
+        // SAFETY: just taken from the free indexes.
         unsafe { self.0.entry(index).occupy(0, 0, (), crate::Timestamp::ZERO) };
         Some(index)
     }
 
-    /// Gives back a place that was taken, once.
+    /// Gives back an index that was taken, once.
     pub fn give_back(&self, index: Index) {
         // SAFETY: it holds a key since it was taken, and was never linked.
         unsafe { self.0.give_back(index) };

@@ -8,7 +8,7 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::core::Exit;
+use super::evict::Exit;
 use super::{IncarnationTracker, NodeState, View};
 use crate::counters::event_counters::Event;
 use crate::key::ToKey;

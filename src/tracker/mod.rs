@@ -4,15 +4,19 @@
 mod operations;
 mod view;
 
+mod apply;
 mod batch;
 mod builder;
 mod bury;
 pub(crate) mod core;
+mod evict;
 mod handle;
 mod iter;
+mod judging;
 mod member;
 mod report;
 mod state;
+mod submit;
 mod sweep;
 
 pub use builder::{BuildError, Builder};

@@ -8,7 +8,8 @@
 use core::hash::{BuildHasher, Hash};
 
 use super::IncarnationTracker;
-use super::core::{Core, Exit, SweepPolicy};
+use super::core::{Core, SweepPolicy};
+use super::evict::Exit;
 use super::report::{SweepCursor, SweepReason, SweepReport, SweepScope, Swept};
 use super::state::NodeState;
 use crate::counters::event_counters::Event;

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use equivalent::Equivalent;
 
 use super::IncarnationTracker;
-use super::core::{Core, Exit};
+use super::core::Core;
+use super::evict::Exit;
 use super::iter::ViewIter;
 use super::member::{Member, Removed};
 use super::state::NodeState;

@@ -15,7 +15,7 @@ fn reader_is_consistent(w: &World) {
     assert!(state.is_none() || state == Some(Claim::alive(1)));
 }
 
-/// Each of the places in use is a node's, and each place can be had again.
+/// Each occupied index is a node's, and each index can be taken again.
 fn nothing_is_lost(w: &World) {
     w.assert_nothing_lost();
 }
@@ -212,7 +212,7 @@ pub fn models() -> Vec<Model> {
             Bounds::new(
                 3,
                 0,
-                "as for the line that all threads share: `tombstones::a_judgement_while_a_whole_life_ends_the_tombstone`",
+                "as for the line that all threads share: `tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone`",
             ),
             || {
                 let builder = builder().per_thread().max_tombstones(2);

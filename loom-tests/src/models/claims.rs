@@ -130,7 +130,7 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |w: &World| {
-                // Whoever came first, the claim is what the table holds.
+                // Whichever came first, the claim is what the table holds.
                 assert_eq!(w.state(NODE), Some(Claim::alive(2)));
                 assert_eq!(w.tracker.len(), 1);
                 assert_eq!(w.tracker.iter().count(), 1);

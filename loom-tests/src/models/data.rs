@@ -12,7 +12,7 @@ use crate::{Bounds, Model, USUAL};
 const LONG: Bounds = Bounds::new(
     2,
     1,
-    "long roles: what is shown is who makes and who drops the data, which one interruption between any two \
+    "long roles: what is shown is which thread makes and which drops the data, which one interruption between any two \
      steps of a role decides",
 );
 
@@ -102,7 +102,7 @@ impl World {
         Some(member.data().maker)
     }
 
-    /// Once nobody looks any more, what was made and not dropped is that of the nodes in the table.
+    /// Once no view is left, the data that was made and not dropped is that of the nodes in the table.
     fn assert_dropped_once(&self, left: usize) {
         let _ = self.tracker.sweep_with(SweepScope::Capacity, BEGIN, |_| {});
         let Census { made, dropped } = &*self.census;

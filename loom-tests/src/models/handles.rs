@@ -1,4 +1,4 @@
-//! Handles: they never act on another life, and keep the memory they need.
+//! Handles: they never act on another lifetime, and keep the memory they need.
 
 use incarnation::Claim;
 
@@ -28,13 +28,13 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |w: &World| {
-                // The old life's death never reached the new one.
+                // The death of the old lifetime never reached the new one.
                 assert_eq!(w.state(OTHER), Some(Claim::alive(1)));
                 assert!(w.handle.as_ref().unwrap().is_evicted());
             },
         ),
         Model::new(
-            "handles::a_read_never_shows_another_life",
+            "handles::a_read_never_shows_another_lifetime",
             USUAL,
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[

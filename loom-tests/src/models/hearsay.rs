@@ -1,4 +1,4 @@
-//! Hearsay while the node is contacted, evicted, or lives a whole life: it introduces, and it never confirms.
+//! Hearsay while the node is contacted, evicted, or passes through a whole lifetime: it introduces, and it never confirms.
 
 use incarnation::{Claim, Rejection, Verdict};
 
@@ -153,7 +153,7 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "hearsay::a_whole_life_inside_it",
+            "hearsay::a_whole_lifetime_inside_it",
             NONE_WITH_SHADOWS,
             || world(builder().max_tombstones(2), &[]),
             &[

@@ -12,7 +12,7 @@ fn sweep_by_capacity(w: &World) {
 pub fn models() -> Vec<Model> {
     vec![
         Model::new(
-            "limits::two_inserts_for_one_place",
+            "limits::two_inserts_for_one_free_entry",
             USUAL,
             || world(builder().hard_limit(1), &[]),
             &[
@@ -56,7 +56,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "limits::two_claims_of_one_node_for_the_last_place",
+            "limits::two_claims_of_one_node_for_the_last_free_entry",
             Bounds::new(
                 2,
                 1,
@@ -75,7 +75,7 @@ pub fn models() -> Vec<Model> {
                 let full = Verdict::Rejected(Rejection::AtCapacity);
                 let verdicts = w.verdicts();
                 assert!(verdicts.contains(&Verdict::Joined));
-                // The place that the faster one takes is the node's, but nobody can tell before it
+                // The reservation that the faster one takes is the node's, but no thread can tell before it
                 // joined: until then the slower one may find the table full.
                 if !verdicts.contains(&full) {
                     assert_eq!(w.state(NODE), Some(Claim::suspect(1)));

@@ -1,32 +1,32 @@
-//! Recycling: an entry that serves another life is whole, and nobody's twice.
+//! Recycling: an entry that serves another lifetime is whole, and is handed out once.
 
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 
-use incarnation::model::{Places, with_two_classes};
+use incarnation::model::{FreeIndexes, with_two_classes};
 use incarnation::{Claim, SweepScope};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
 
-/// Places, and those that are taken.
-type Shared = (Places, Mutex<Vec<NonZeroU32>>);
+/// The free indexes, and those that are taken.
+type Shared = (FreeIndexes, Mutex<Vec<NonZeroU32>>);
 
-/// A place that a head of the class can name.
-fn take_of_class(places: &Places, class: u32) -> Option<NonZeroU32> {
-    let place = places.take_for(class)?;
-    assert_eq!(place.get() % 2, class);
-    Some(place)
+/// An index that a head of the class can name.
+fn take_of_class(indexes: &FreeIndexes, class: u32) -> Option<NonZeroU32> {
+    let index = indexes.take_for(class)?;
+    assert_eq!(index.get() % 2, class);
+    Some(index)
 }
 
-/// Gives a place of one class back, and takes one of each class.
-fn use_two_classes((places, taken): &Shared, class: u32) {
-    let first = take_of_class(places, class).unwrap();
-    places.give_back(first);
+/// Gives an index of one class back, and takes one of each class.
+fn use_two_classes((indexes, taken): &Shared, class: u32) {
+    let first = take_of_class(indexes, class).unwrap();
+    indexes.give_back(first);
     for class in [class, 1 - class] {
         // Before the lock, which no switch of threads must happen under.
-        let place = take_of_class(places, class);
-        taken.lock().unwrap().extend(place);
+        let index = take_of_class(indexes, class);
+        taken.lock().unwrap().extend(index);
     }
 }
 
@@ -163,54 +163,54 @@ pub fn models() -> Vec<Model> {
         // The array by itself: in a table this takes three claims at once, two of them about one unknown node, of
         // which the slower one gives back at once what it took.
         Model::new(
-            "recycling::a_place_comes_back_while_another_thread_takes_it",
+            "recycling::an_index_comes_back_while_another_thread_takes_it",
             USUAL,
             || {
-                let places = Places::new(3);
-                let two = [(); 2].map(|()| places.take().unwrap());
-                for place in two {
-                    places.give_back(place);
+                let indexes = FreeIndexes::new(3);
+                let two = [(); 2].map(|()| indexes.take().unwrap());
+                for index in two {
+                    indexes.give_back(index);
                 }
-                (places, Mutex::default())
+                (indexes, Mutex::default())
             },
             &[
-                |(places, taken): &Shared| {
-                    let place = places.take().unwrap();
-                    taken.lock().unwrap().push(place);
+                |(indexes, taken): &Shared| {
+                    let index = indexes.take().unwrap();
+                    taken.lock().unwrap().push(index);
                 },
-                |(places, taken): &Shared| {
-                    let (first, second) = (places.take(), places.take());
+                |(indexes, taken): &Shared| {
+                    let (first, second) = (indexes.take(), indexes.take());
                     if let Some(first) = first {
-                        places.give_back(first);
+                        indexes.give_back(first);
                     }
                     taken.lock().unwrap().extend(second);
                 },
             ],
-            |(places, taken): &Shared| {
+            |(indexes, taken): &Shared| {
                 let mut taken = taken.lock().unwrap();
-                taken.extend(std::iter::from_fn(|| places.take()));
+                taken.extend(std::iter::from_fn(|| indexes.take()));
                 taken.sort_unstable();
                 assert_eq!(taken.len(), 3);
                 taken.dedup();
-                assert_eq!(taken.len(), 3, "no place is anybody's twice");
+                assert_eq!(taken.len(), 3, "no index is taken twice");
             },
         ),
         Model::new(
-            "recycling::a_place_returns_to_its_own_class",
+            "recycling::an_index_returns_to_its_own_class",
             USUAL,
-            || (with_two_classes(|| Places::new(4)), Mutex::default()),
+            || (with_two_classes(|| FreeIndexes::new(4)), Mutex::default()),
             &[
                 |shared: &Shared| use_two_classes(shared, 0),
                 |shared: &Shared| use_two_classes(shared, 1),
             ],
-            |(places, taken): &Shared| {
+            |(indexes, taken): &Shared| {
                 let mut taken = taken.lock().unwrap();
                 for class in [0, 1] {
-                    taken.extend(std::iter::from_fn(|| take_of_class(places, class)));
+                    taken.extend(std::iter::from_fn(|| take_of_class(indexes, class)));
                 }
                 taken.sort_unstable();
                 taken.dedup();
-                assert_eq!(taken.len(), 4, "each place once, and none is lost");
+                assert_eq!(taken.len(), 4, "each index once, and none is lost");
             },
         ),
         // What was settled before the batches were taken says nothing of those that came in between.

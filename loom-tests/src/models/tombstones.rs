@@ -198,7 +198,7 @@ pub fn models() -> Vec<Model> {
             |_| {},
         ),
         Model::new(
-            "tombstones::a_whole_life_inside_an_old_claim",
+            "tombstones::a_whole_lifetime_inside_an_old_claim",
             Bounds::new(
                 2,
                 0,
@@ -260,7 +260,7 @@ pub fn models() -> Vec<Model> {
                 },
                 sweep,
             ],
-            // The burial may have come, and then the claim: whoever lives is not bothered by its tombstone.
+            // The tombstone may have been written before the claim: then the claim has cleared it.
             |w: &World| {
                 assert_eq!(w.state(NODE), Some(Claim::alive(6)));
                 assert_eq!(w.tracker.tombstones(), 0);
@@ -310,7 +310,7 @@ pub fn models() -> Vec<Model> {
                 let builder = builder().max_tombstones(2).tombstone_retention(SHORT).zombie_window(SHORT);
                 let w = world(builder, &[(NODE, Claim::dead(9))]);
                 w.tracker.remove(&NODE, BEGIN);
-                // Of another life, lower than what the old tombstone says, since nobody looks at that.
+                // Of another lifetime, lower than the old tombstone, which has expired and is not looked at.
                 assert_eq!(w.claim(Claim::dead(5), later()), Verdict::Joined);
                 assert_eq!(w.tracker.tombstones(), 1);
                 w
@@ -349,7 +349,7 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "tombstones::a_judgement_while_a_whole_life_ends_the_tombstone",
+            "tombstones::a_judgement_while_a_whole_lifetime_ends_the_tombstone",
             Bounds::new(
                 3,
                 0,

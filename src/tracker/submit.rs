@@ -1,0 +1,371 @@
+//! Submits a proposal about a node by its key: finds the node's entry, or links a vacant one, and has the
+//! proposal [applied](super::apply) to it.
+//!
+//! If the entry's lifetime ends meanwhile, the search begins again. If no entry is free, the thread reclaims what it can
+//! before it answers that there is no room.
+#![forbid(unsafe_code)]
+
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::core::Core;
+use super::judging::{about_self, known};
+use crate::key::ToKey;
+use crate::rule::{Judgement, Proposal, Rejection, Verdict};
+use crate::table::{EntryState, Link, Pinned};
+use crate::time::Timestamp;
+
+/// What a claim that was not answered at once needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The node has no live entry.
+    Unknown,
+    /// Another look at its entry, at least.
+    Other,
+}
+
+/// How often a claim about an unknown node that finds no free entry lets other threads run, before it is refused.
+const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
+
+impl<K, D, S> Core<K, D, S>
+where
+    K: Eq + Hash + Clone,
+    S: BuildHasher,
+{
+    /// Decides about a proposal and carries it out.
+    #[inline(always)]
+    pub(crate) fn submit<Q>(
+        &self,
+        pinned: &Pinned<'_, K, D>,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_hashed(pinned, self.hash(key), key, proposal, now)
+    }
+
+    #[inline(always)]
+    pub(crate) fn submit_hashed<Q>(
+        &self,
+        pinned: &Pinned<'_, K, D>,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_with(pinned, hash, key, proposal, now, |key| {
+            self.make_data.make(key)
+        })
+    }
+
+    /// The same with data for the node, should this call bring it into the table.
+    #[inline(always)]
+    pub(crate) fn submit_with<Q>(
+        &self,
+        pinned: &Pinned<'_, K, D>,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        match self.submit_known(pinned, hash, key, proposal, now) {
+            Ok(verdict) => verdict,
+            Err(Left::Unknown) => self.apply_unknown(hash, key, proposal, now, data),
+            Err(Left::Other) => self.apply_slow(hash, key, proposal, now, data),
+        }
+    }
+
+    /// The same with a guard of its own, which is dropped before anything that may take long.
+    #[inline(always)]
+    pub(crate) fn submit_once<Q>(&self, key: &Q, proposal: Proposal, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit_once_with(key, proposal, now, |key| self.make_data.make(key))
+    }
+
+    #[inline(always)]
+    pub(crate) fn submit_once_with<Q>(
+        &self,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let hash = self.hash(key);
+        let pinned = self.table.pin();
+        match self.submit_known(&pinned, hash, key, proposal, now) {
+            Ok(verdict) => verdict,
+            Err(Left::Unknown) => {
+                drop(pinned);
+                self.apply_unknown(hash, key, proposal, now, data)
+            }
+            Err(Left::Other) => {
+                drop(pinned);
+                self.apply_slow(hash, key, proposal, now, data)
+            }
+        }
+    }
+
+    /// The part of it that nearly every claim needs, or what is left to do.
+    #[inline(always)]
+    fn submit_known<Q>(
+        &self,
+        pinned: &Pinned<'_, K, D>,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Result<Verdict, Left>
+    where
+        Q: ?Sized + Equivalent<K>,
+    {
+        if self.is_local(hash, key) {
+            return Ok(about_self(proposal));
+        }
+        match pinned.find_live(hash, key) {
+            Some((node, packed)) => self
+                .apply_fast(node, packed, proposal, now)
+                .ok_or(Left::Other),
+            None => Err(Left::Unknown),
+        }
+    }
+
+    /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
+    ///
+    /// It pins for itself, so that the caller's guard need not be where a pointer can reach it.
+    #[cold]
+    #[inline(never)]
+    fn apply_slow<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
+            Some(verdict) => self.noted(verdict),
+            None => self.apply_without_free_entry(hash, key, proposal, now, data),
+        }
+    }
+
+    /// The same for a node that was not found a moment ago: a join, as a rule.
+    #[inline(never)]
+    fn apply_unknown<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        // The head's line was only read so far, and another thread may have a copy of it.
+        self.table.prefetch_head_to_write(hash);
+        match self.attempt(hash, key, Left::Unknown, proposal, now, &mut data) {
+            Some(verdict) => self.noted(verdict),
+            None => self.apply_without_free_entry(hash, key, proposal, now, data),
+        }
+    }
+
+    /// The same after an attempt that found no free entry.
+    #[cold]
+    #[inline(never)]
+    fn apply_without_free_entry<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        for step in 1..=MAX_YIELDS {
+            if !self.table.wait_for_reclaim() {
+                break;
+            }
+            if step < MAX_YIELDS
+                && let Some(verdict) =
+                    self.attempt(hash, key, Left::Other, proposal, now, &mut data)
+            {
+                return self.noted(verdict);
+            }
+        }
+        self.table.collect();
+        match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
+            Some(verdict) => self.noted(verdict),
+            None if self.table.may_wait_for_entries() => {
+                self.noted(self.no_room(Rejection::PendingReclaim))
+            }
+            // The class of the key's head is full: the hasher does not spread.
+            None => self.noted(self.no_room(Rejection::AtCapacity)),
+        }
+    }
+
+    /// One attempt at it, with a guard of its own; `None` if the table is not full, but has no free entry.
+    #[inline(always)]
+    fn attempt<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        mut left: Left,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut(&K) -> D,
+    ) -> Option<Verdict>
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let pinned = &self.table.pin();
+        loop {
+            // The entry this call links, until it is raised; dropping it takes it back.
+            let linked;
+            let mut reservation = None;
+            // Not found a moment ago: the link looks again anyway.
+            let known_before = match core::mem::replace(&mut left, Left::Other) {
+                Left::Unknown => None,
+                Left::Other => pinned.find(hash, key),
+            };
+            let (node, entry_state) = match known_before {
+                Some(found) => found,
+                None => match self.introduce(pinned, hash, key, proposal, now, &mut data) {
+                    Ok(Link::Found(node, entry_state)) => (node, entry_state),
+                    Ok(Link::New(vacant, reserved)) => {
+                        linked = vacant;
+                        reservation = reserved;
+                        (linked.node(), EntryState::Vacant)
+                    }
+                    refused => {
+                        // Joined between the look for it and the look at its tombstone: judged anew.
+                        if known(pinned, hash, key).is_some() {
+                            continue;
+                        }
+                        return match refused {
+                            Err(Some(verdict)) => Some(verdict),
+                            // This thread took the last entry itself, and has given it back.
+                            Err(None) if !self.table.is_full() => continue,
+                            Ok(_) if !self.table.is_full() => None,
+                            Err(None) | Ok(_) => Some(self.no_room(Rejection::AtCapacity)),
+                        };
+                    }
+                },
+            };
+            if let Some(verdict) = self.settle(node, entry_state, reservation, proposal, now) {
+                return Some(verdict);
+            }
+            // That lifetime ended meanwhile: the proposal is made again, to a fresh entry.
+        }
+    }
+
+    /// Links a vacant entry for an unknown node, unless the proposal would be refused anyway (`Err(None)`: for
+    /// lack of room).
+    #[inline(always)]
+    fn introduce<'p, Q>(
+        &self,
+        pinned: &'p Pinned<'_, K, D>,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        data: impl FnOnce(&K) -> D,
+    ) -> Result<Link<'p, K, D>, Option<Verdict>>
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        match self.judge_unknown(key, proposal, now) {
+            Judgement::Write(..) if self.table.is_full() => Err(None),
+            Judgement::Write(..) => Ok(pinned.link(hash, key, data, now)),
+            Judgement::Keep(verdict) => Err(Some(verdict)),
+        }
+    }
+}
+
+#[cfg(all(
+    test,
+    target_os = "linux",
+    not(incarnation_portable),
+    not(incarnation_loom),
+    not(miri)
+))]
+mod tests {
+    use crate::reclaim::system_calls;
+    use crate::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Verdict};
+
+    const NOW: Timestamp = Timestamp::ZERO;
+
+    /// Fills the spare entries with removed nodes, then has so many more claims refused. Returns how many system calls
+    /// these cost.
+    fn system_calls_of_refused_claims(tracker: &IncarnationTracker<u64>, claims: u64) -> usize {
+        let refused = Verdict::Rejected(Rejection::PendingReclaim);
+        let first = (0..).find(|node| {
+            let verdict = tracker.update(node, Claim::alive(1), NOW);
+            let _ = tracker.remove(node, NOW);
+            verdict == refused
+        });
+        let before = system_calls();
+        for node in first.into_iter().flat_map(|first| first..first + claims) {
+            assert_eq!(tracker.update(&node, Claim::alive(1), NOW), refused);
+        }
+        system_calls() - before
+    }
+
+    fn tracker() -> IncarnationTracker<u64> {
+        let builder = IncarnationTracker::builder().max_nodes(500);
+        builder.reclaimer(Reclaimer::private()).build().unwrap()
+    }
+
+    #[test]
+    fn claims_refused_under_a_view_of_their_own_thread_pay_for_no_fence() {
+        let tracker = tracker();
+        let view = tracker.pin();
+        let calls = system_calls_of_refused_claims(&tracker, 100_000);
+        assert!(calls <= 10, "{calls} system calls");
+        drop(view);
+        assert_eq!(tracker.update(&0, Claim::alive(1), NOW), Verdict::Joined);
+    }
+
+    #[test]
+    fn claims_refused_under_a_view_of_another_thread_pay_for_no_fence() {
+        let tracker = tracker();
+        let (pinned, is_pinned) = std::sync::mpsc::channel();
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            // Dropped when this closure ends, also by a panic: then the other thread ends too.
+            let _over = over;
+            let tracker = &tracker;
+            scope.spawn(move || {
+                let view = tracker.pin();
+                let _ = pinned.send(());
+                let _ = is_over.recv();
+                drop(view);
+            });
+            is_pinned.recv().unwrap();
+            // Few: each of them yields to other threads first, which takes time on a busy machine.
+            let calls = system_calls_of_refused_claims(tracker, 500);
+            assert!(calls <= 10, "{calls} system calls");
+        });
+        assert_eq!(tracker.update(&0, Claim::alive(1), NOW), Verdict::Joined);
+    }
+}
