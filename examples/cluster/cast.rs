@@ -119,6 +119,20 @@ impl Cast {
             .collect()
     }
 
+    /// How many protocol periods each running node has begun.
+    pub fn periods(&self) -> Vec<(usize, u64)> {
+        let players = self.players();
+        let running = players
+            .iter()
+            .enumerate()
+            .filter(|(_, player)| player.part == Part::Runs);
+        running
+            .filter_map(|(index, player)| {
+                Some((index, player.node.as_ref()?.protocol.stats().periods))
+            })
+            .collect()
+    }
+
     /// What the tracker of each other running node holds about a player.
     pub fn views_of(&self, player: usize) -> Vec<(usize, Seen)> {
         let address = self.address(player);
@@ -215,14 +229,11 @@ impl Cast {
         }
     }
 
-    /// Makes a player leave. Its process ends three periods later, so that the others hear of it.
-    pub async fn leave(&self, player: usize) {
-        let Some(node) = self.take(player, Part::Left) else {
-            return;
-        };
+    /// Makes a player leave. Its process goes on, so that the others hear of it, until the returned node is killed.
+    pub async fn leave(&self, player: usize) -> Option<Node> {
+        let node = self.take(player, Part::Left)?;
         node.leave().await;
-        tokio::time::sleep(self.period() * 3).await;
-        node.kill().await;
+        Some(node)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::options::RECEIVERS;
 
-/// A running node. Dropping it ends it at once, without a packed state.
+/// A running node. Dropping it ends it at once, and tells no other node.
 pub struct Node {
     pub protocol: Arc<Protocol>,
     socket: Arc<UdpSocket>,

@@ -25,6 +25,10 @@ struct Rtts {
     count: usize,
 }
 
+/// Here a member's incarnation is the second at which it took its identity, so a restart jumps by the seconds since the
+/// last one: a member may be away for a week. A forged claim can reach no further.
+const A_WEEK: u64 = 7 * 24 * 60 * 60;
+
 pub struct Members {
     tracker: IncarnationTracker<SocketAddr, Carried>,
 }
@@ -32,8 +36,7 @@ pub struct Members {
 impl Members {
     pub fn new(max: usize) -> Result<Self, BuildError> {
         let builder = IncarnationTracker::builder().max_nodes(max);
-        // Here a member's incarnation is the time at which it took its identity.
-        let builder = builder.max_incarnation_jump(None);
+        let builder = builder.max_incarnation_jump(A_WEEK);
         let tracker = builder.data_with(|_addr| Carried::default()).build()?;
         Ok(Self { tracker })
     }

@@ -29,7 +29,7 @@ const USAGE: &str =
 pub struct Actor {
     id: u64,
     addr: SocketAddr,
-    /// When it took its identity.
+    /// When it took its identity, in seconds.
     since: u64,
     labels: Vec<String>,
 }

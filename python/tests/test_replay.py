@@ -44,7 +44,7 @@ def test_the_asynchronous_class_reproduces_them_as_well(case):
 def program(*arguments):
     script = Path(replay.__file__)
     return subprocess.run(
-        [sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=600
     )
 
 

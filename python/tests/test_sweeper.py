@@ -11,7 +11,7 @@ from conftest import A, B
 from incarnation import IncarnationTracker
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "still not so"

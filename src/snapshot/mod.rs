@@ -6,12 +6,6 @@
 //! ordinary rule to each row.
 #![forbid(unsafe_code)]
 
-mod digest;
-mod merge;
-#[cfg(feature = "persist")]
-mod saved;
-mod take;
-
 pub use digest::Digest;
 #[cfg(feature = "serde")]
 pub(crate) use digest::Known;
@@ -292,3 +286,11 @@ impl<'r, T: Keyed> Alongside<'r, T> {
         None
     }
 }
+
+// Last, since the documentation lists the methods of a type in the order of the source: `Snapshot::new` comes before
+// those of the modules.
+mod digest;
+mod merge;
+#[cfg(feature = "persist")]
+mod saved;
+mod take;

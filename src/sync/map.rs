@@ -30,7 +30,7 @@ type Inner<K, V> = loom::sync::Mutex<Vec<(K, V)>>;
 ///
 /// Of a key's code only `Eq` runs under a lock (and what a caller of [`for_each`](Self::for_each) does with the key):
 /// `Hash` runs once before, and keys are dropped after. So a panic in
-/// any of them is the caller's (one in `Drop` nobody's) and leaves the map as it was.
+/// any of them is the caller's (one in `Drop` is not) and leaves the map as it was.
 pub(crate) struct Map<K, V>(Inner<K, V>);
 
 impl<K, V> core::fmt::Debug for Map<K, V> {

@@ -7,7 +7,7 @@
 //! is locked by its owner for a few instructions, or for a fence that is due, and by a thread that finds no free entry
 //! anywhere (or sweeps): that one moves everything to the lists that all threads share. Both only try the lock. An
 //! owner that does not get it uses the shared lists, so a thread that is stopped with its lock held hides what is in its
-//! own cache and holds up nobody.
+//! own cache and holds up no other thread.
 //!
 //! **Credits.** A credit is a live entry that was counted ahead of its join, or that is still counted after its removal.
 //! So the count never lies below the truth. Credits are drawn and kept only far from the hard limit; a thread that finds
@@ -258,7 +258,7 @@ impl<K, D> Table<K, D> {
         nodes
     }
 
-    /// The credits in all caches that nobody uses at this moment, and how many caches are in use.
+    /// The credits in all caches that no thread uses at this moment, and how many caches are in use.
     fn credits(&self) -> (u64, usize) {
         let (mut credits, mut in_use) = (0, 0);
         for cache in self.caches.own.iter() {

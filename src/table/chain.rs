@@ -134,7 +134,7 @@ impl<K, D> Table<K, D> {
             .map_err(|local| classes.place(local, hash))
     }
 
-    /// Unlinks an entry that the caller evicted, if it is alone in its chain; for nobody's lock. The caller is pinned since
+    /// Unlinks an entry that the caller evicted, if it is alone in its chain; takes no lock. The caller is pinned since
     /// before it evicted the entry.
     ///
     /// Nothing is ever linked behind an entry, so one that is last stays last. As long as the head points to it, it was
@@ -225,7 +225,7 @@ fn walk<'t, K, D, R>(
     loop {
         let entry = at(entries, place);
         // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
-        // nobody ever writes its hash.
+        // no thread ever writes its hash.
         if unsafe { entry.hash() } == hash
             && let Some(found) = look(entry, place)
         {
@@ -260,7 +260,7 @@ fn begin<K, D>(entries: &[Entry<K, D>], first: usize, hash: u32) -> usize {
     // `tombstones::old_claim_against_tombstone_in_the_middle`.
     let second = entry.next.load(Ordering::Acquire);
     // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
-    // nobody ever writes its hash.
+    // no thread ever writes its hash.
     let is_first = unsafe { entry.hash() } == hash;
     select_unpredictable(is_first, first, second as usize)
 }

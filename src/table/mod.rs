@@ -201,7 +201,7 @@ impl<K, D> Table<K, D> {
         }
     }
 
-    /// Recycles what nobody can see any more.
+    /// Recycles what no view can reach any more.
     pub(crate) fn collect(&self) {
         self.clear_caches();
         self.retired.collect(&self.domain, &self.slab);

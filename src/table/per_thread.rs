@@ -71,10 +71,10 @@ impl<T: Default> PerThread<T> {
 impl<T> Drop for PerThread<T> {
     fn drop(&mut self) {
         for slot in &self.0 {
-            // Relaxed: nobody else is left.
+            // Relaxed: no other thread is left.
             let value = slot.load(Ordering::Relaxed);
             if !value.is_null() {
-                // SAFETY: made by `Box::into_raw`, and nobody else's now.
+                // SAFETY: made by `Box::into_raw`, and no other thread reaches it now.
                 drop(unsafe { Box::from_raw(value) });
             }
         }

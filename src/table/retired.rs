@@ -145,7 +145,7 @@ impl RetiredList {
         if next.is_null() {
             return;
         }
-        // So that nobody else pays for a fence because of the entries that wait for this one.
+        // So that no other thread pays for a fence because of the entries that wait for this one.
         self.collected();
         let mut taken = Vec::new();
         while !next.is_null() {
@@ -228,7 +228,7 @@ fn merge(mut batches: Vec<Retired>, domain: &Domain) -> Vec<Retired> {
 
 impl Drop for RetiredList {
     fn drop(&mut self) {
-        // Relaxed: nobody else is left. The keys go with the slab.
+        // Relaxed: no other thread is left. The keys go with the slab.
         let mut next = self.newest.load(Ordering::Relaxed);
         while !next.is_null() {
             // SAFETY: as in `collect`.
@@ -250,7 +250,7 @@ mod tests {
             let mut next = self.newest.load(Ordering::Relaxed);
             while !next.is_null() {
                 batches += 1;
-                // SAFETY: in the stack, and nobody else collects.
+                // SAFETY: in the stack, and no other thread collects.
                 next = unsafe { (*next).older };
             }
             batches

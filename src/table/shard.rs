@@ -1,6 +1,6 @@
 //! The shard lock: which thread may unlink, and how logically deleted entries are handed over.
 //!
-//! A shard is a range of heads. Its shard lock is a try-lock that nobody ever waits for: an evictor that does not get it
+//! A shard is a range of heads. Its shard lock is a try-lock that no thread ever waits for: an evictor that does not get it
 //! leaves its entry behind, logically deleted, and the holder must not miss that. So the lock and the mark that more waits
 //! are one word, and each step is one exchange, or two if the first fails:
 //!

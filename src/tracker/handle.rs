@@ -130,12 +130,6 @@ where
         &self.key
     }
 
-    /// The node's slot in side arrays, during this lifetime.
-    #[must_use]
-    pub fn slot(&self) -> Slot {
-        Slot::of(self.index, self.generation)
-    }
-
     /// The node's state; `None` once this lifetime is over. Cost: a pin and one cache line. Wait-free.
     #[inline]
     #[must_use]
@@ -143,47 +137,6 @@ where
         let pinned = self.tracker.core().table.pin();
         let (node, packed) = pinned.revisit(self.index, self.generation)?;
         Some(NodeState::new(packed, node.last_update()))
-    }
-
-    /// Runs `f` with what the program keeps of the node; `None` once this lifetime is over. Cost: as
-    /// [`state`](Self::state).
-    ///
-    /// Lent to a closure, since the data is dropped once no view can reach it. [`Builder::data_with`](crate::Builder::data_with)
-    /// has an example.
-    #[inline]
-    pub fn with_data<R>(&self, f: impl FnOnce(&D) -> R) -> Option<R> {
-        let pinned = self.tracker.core().table.pin();
-        let (node, _) = pinned.revisit(self.index, self.generation)?;
-        Some(f(node.data()))
-    }
-
-    /// Whether this lifetime is over.
-    #[must_use]
-    pub fn is_evicted(&self) -> bool {
-        self.state().is_none()
-    }
-
-    /// Runs `f` on the node if this lifetime still goes on.
-    #[inline(always)]
-    fn visit<R>(
-        &self,
-        f: impl FnOnce(&View<'_, K, D, S>, Node<'_, K, D>, PackedState) -> R,
-    ) -> Option<R> {
-        let view = self.tracker.pin();
-        let (node, packed) = view.pinned.revisit(self.index, self.generation)?;
-        Some(f(&view, node, packed))
-    }
-
-    #[inline(always)]
-    fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
-        // Pinned, so the entry can't begin another lifetime: any packed state read here belongs to this one.
-        self.visit(|view, node, packed| {
-            let core = view.core;
-            match core.apply_fast(node, packed, proposal, now) {
-                None => core.apply(node, EntryState::Live(packed), proposal, now),
-                settled => settled,
-            }
-        })?
     }
 
     /// As [`IncarnationTracker::update`]; `None` once this lifetime is over, and then the claim is not
@@ -202,6 +155,36 @@ where
         self.submit(Proposal::hear(claim), now)
     }
 
+    /// As [`IncarnationTracker::confirm`]; `None` once this lifetime is over.
+    #[must_use]
+    pub fn confirm(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
+        self.submit(Proposal::confirm(incarnation.into()), now)
+    }
+
+    /// Whether this lifetime is over.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        self.state().is_none()
+    }
+
+    /// Runs `f` with what the program keeps of the node; `None` once this lifetime is over. Cost: as
+    /// [`state`](Self::state).
+    ///
+    /// Lent to a closure, since the data is dropped once no view can reach it. [`Builder::data_with`](crate::Builder::data_with)
+    /// has an example.
+    #[inline]
+    pub fn with_data<R>(&self, f: impl FnOnce(&D) -> R) -> Option<R> {
+        let pinned = self.tracker.core().table.pin();
+        let (node, _) = pinned.revisit(self.index, self.generation)?;
+        Some(f(node.data()))
+    }
+
+    /// The node's slot in side arrays, during this lifetime.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        Slot::of(self.index, self.generation)
+    }
+
     /// As [`IncarnationTracker::judge`]; `None` once this lifetime is over.
     #[must_use]
     pub fn judge(&self, claim: Claim, now: Timestamp) -> Option<Verdict> {
@@ -215,12 +198,6 @@ where
                 }
             }
         })?
-    }
-
-    /// As [`IncarnationTracker::confirm`]; `None` once this lifetime is over.
-    #[must_use]
-    pub fn confirm(&self, incarnation: impl Into<Incarnation>, now: Timestamp) -> Option<Verdict> {
-        self.submit(Proposal::confirm(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::rejoin`]; `None` once this lifetime is over.
@@ -277,6 +254,29 @@ where
         })?;
         self.tracker.core().table.collect_if_due();
         removed
+    }
+
+    /// Runs `f` on the node if this lifetime still goes on.
+    #[inline(always)]
+    fn visit<R>(
+        &self,
+        f: impl FnOnce(&View<'_, K, D, S>, Node<'_, K, D>, PackedState) -> R,
+    ) -> Option<R> {
+        let view = self.tracker.pin();
+        let (node, packed) = view.pinned.revisit(self.index, self.generation)?;
+        Some(f(&view, node, packed))
+    }
+
+    #[inline(always)]
+    fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
+        // Pinned, so the entry can't begin another lifetime: any packed state read here belongs to this one.
+        self.visit(|view, node, packed| {
+            let core = view.core;
+            match core.apply_fast(node, packed, proposal, now) {
+                None => core.apply(node, EntryState::Live(packed), proposal, now),
+                settled => settled,
+            }
+        })?
     }
 }
 

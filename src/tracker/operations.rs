@@ -133,6 +133,29 @@ where
             .submit_once(node, Proposal::confirm(incarnation.into()), now)
     }
 
+    /// Whether a node is known as Alive: what a request path asks. Cost: that of [`get`](Self::get).
+    #[must_use]
+    #[inline]
+    pub fn is_alive<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.pin().is_alive(node)
+    }
+
+    /// All nodes with their states, keys cloned. [`View::iter`] lends the keys instead.
+    ///
+    /// A node that is in the table for the whole iteration is seen exactly once. One that comes or goes
+    /// meanwhile is seen or not; one that is removed and inserted again may be seen more than once.
+    /// Each state is one that the node was in at the moment it was read. The iterator is a view: it
+    /// is not `Send`, and removed entries wait until it is dropped.
+    ///
+    /// Cost: a walk over the array of entries, in order: one or two nanoseconds a node, and a clone of its key.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_, K, D> {
+        Iter::new(self.core.table.pin())
+    }
+
     /// A pinned reader, for many operations in a row.
     ///
     /// Cost: about a nanosecond on Linux, a full fence elsewhere. While it is held, removed entries
@@ -160,6 +183,29 @@ where
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&View<'_, K, D, S>) -> R) -> R {
         f(&self.pin())
+    }
+
+    /// An owned reference to a node's present lifetime: no hashing, no lookup; `None` if it is unknown. Keep
+    /// it in the connection object; [`NodeHandle`] has an example.
+    ///
+    /// Cost: a lookup, a clone of the key and of the tracker.
+    #[must_use]
+    pub fn handle<Q>(&self, node: &Q) -> Option<NodeHandle<K, D, S>>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        NodeHandle::find(self, node)
+    }
+
+    /// The local node's own incarnation.
+    ///
+    /// It is there without a configured [local node](crate::Builder::local_node), too: it starts at
+    /// [`local_incarnation`](crate::Builder::local_incarnation) and answers whatever it is asked. But no claim comes back as
+    /// [`AboutSelf`](Verdict::AboutSelf) then, since the tracker does not know which key is its own: it stores such a
+    /// claim as any other node's.
+    #[must_use]
+    pub fn local(&self) -> &Local {
+        &self.core.local
     }
 
     /// As [`update`](Self::update), with the node's data made by this call if it is what brings the node in. `data`
@@ -274,6 +320,83 @@ where
         Q: ?Sized + ToKey<K>,
     {
         self.core.submit_once(node, Proposal::introduce(), now)
+    }
+
+    /// Whether a node is in the table, whatever its status. Cost: that of [`get`](Self::get).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
+    /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+    /// let _ = tracker.update("db-1", Claim::dead(3), Timestamp::ZERO);
+    /// assert!(tracker.contains("db-1") && !tracker.contains("db-2"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn contains<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.pin().contains(node)
+    }
+
+    /// The nodes of a status, or of several, in no particular order. Cost: a scan, as [`iter`](Self::iter), and a clone of
+    /// each key.
+    ///
+    /// ```
+    /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
+    /// let _ = tracker.update(&1, Claim::alive(1), Timestamp::ZERO);
+    /// let _ = tracker.update(&2, Claim::suspect(1), Timestamp::ZERO);
+    /// assert_eq!(tracker.nodes_with(Status::Alive), [1]);
+    /// assert_eq!(tracker.nodes_with([Status::Alive, Status::Suspect]).len(), 2);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn nodes_with(&self, statuses: impl AsRef<[Status]>) -> Vec<K> {
+        self.pin().nodes_with(statuses)
+    }
+
+    /// Whether a node is known and has ever been heard from: anything but Unconfirmed.
+    #[must_use]
+    pub fn is_confirmed<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.pin().is_confirmed(node)
+    }
+
+    /// Whether a failure detector may suspect the node at its present incarnation (or does already):
+    /// Alive or Suspect.
+    #[must_use]
+    pub fn can_suspect<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.pin().can_suspect(node)
+    }
+
+    /// How many nodes are in the table. Never more than `hard_limit`. A join or a removal that is under way may be counted or
+    /// not, and reservations that a thread uses at this moment (at most 128) may be counted as nodes.
+    ///
+    /// Cost: one load, and four for each thread that writes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.table.live()
+    }
+
+    /// Whether the table is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many nodes there are of each status. Cost: a cache line for each thread that writes, no scan.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.core.status_counts.read()
     }
 
     /// Takes a node out of the table and returns its last state. A Dead or Left one leaves a tombstone
@@ -399,77 +522,11 @@ where
         removed
     }
 
-    /// Whether a node is in the table, whatever its status. Cost: that of [`get`](Self::get).
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use incarnation::{Claim, IncarnationTracker, Timestamp};
-    /// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
-    /// let _ = tracker.update("db-1", Claim::dead(3), Timestamp::ZERO);
-    /// assert!(tracker.contains("db-1") && !tracker.contains("db-2"));
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    #[inline]
-    pub fn contains<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.pin().contains(node)
-    }
-
     /// The key of the configured [local node](crate::Builder::local_node), if there is one. What is known of it:
     /// [`local`](Self::local).
     #[must_use]
     pub fn local_node(&self) -> Option<&K> {
         self.core.local_key.as_ref()
-    }
-
-    /// Whether a node is known as Alive: what a request path asks. Cost: that of [`get`](Self::get).
-    #[must_use]
-    #[inline]
-    pub fn is_alive<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.pin().is_alive(node)
-    }
-
-    /// Whether a node is known and has ever been heard from: anything but Unconfirmed.
-    #[must_use]
-    pub fn is_confirmed<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.pin().is_confirmed(node)
-    }
-
-    /// Whether a failure detector may suspect the node at its present incarnation (or does already):
-    /// Alive or Suspect.
-    #[must_use]
-    pub fn can_suspect<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.pin().can_suspect(node)
-    }
-
-    /// The nodes of a status, or of several, in no particular order. Cost: a scan, as [`iter`](Self::iter), and a clone of
-    /// each key.
-    ///
-    /// ```
-    /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build()?;
-    /// let _ = tracker.update(&1, Claim::alive(1), Timestamp::ZERO);
-    /// let _ = tracker.update(&2, Claim::suspect(1), Timestamp::ZERO);
-    /// assert_eq!(tracker.nodes_with(Status::Alive), [1]);
-    /// assert_eq!(tracker.nodes_with([Status::Alive, Status::Suspect]).len(), 2);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn nodes_with(&self, statuses: impl AsRef<[Status]>) -> Vec<K> {
-        self.pin().nodes_with(statuses)
     }
 
     /// A reference that does not keep the table alive, for callbacks and caches that the table's owner outlives.
@@ -487,40 +544,6 @@ where
     #[must_use]
     pub fn downgrade(&self) -> WeakTracker<K, D, S> {
         WeakTracker(downgrade(&self.core))
-    }
-
-    /// All nodes with their states, keys cloned. [`View::iter`] lends the keys instead.
-    ///
-    /// A node that is in the table for the whole iteration is seen exactly once. One that comes or goes
-    /// meanwhile is seen or not; one that is removed and inserted again may be seen more than once.
-    /// Each state is one that the node was in at the moment it was read. The iterator is a view: it
-    /// is not `Send`, and removed entries wait until it is dropped.
-    ///
-    /// Cost: a walk over the array of entries, in order: one or two nanoseconds a node, and a clone of its key.
-    #[must_use]
-    pub fn iter(&self) -> Iter<'_, K, D> {
-        Iter::new(self.core.table.pin())
-    }
-
-    /// How many nodes are in the table. Never more than `hard_limit`. A join or a removal that is under way may be counted or
-    /// not, and reservations that a thread uses at this moment (at most 128) may be counted as nodes.
-    ///
-    /// Cost: one load, and four for each thread that writes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.core.table.live()
-    }
-
-    /// Whether the table is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many nodes there are of each status. Cost: a cache line for each thread that writes, no scan.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.core.status_counts.read()
     }
 
     /// How many tombstones there are.
@@ -569,29 +592,6 @@ where
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.core.policy
-    }
-
-    /// The local node's own incarnation.
-    ///
-    /// It is there without a configured [local node](crate::Builder::local_node), too: it starts at
-    /// [`local_incarnation`](crate::Builder::local_incarnation) and answers whatever it is asked. But no claim comes back as
-    /// [`AboutSelf`](Verdict::AboutSelf) then, since the tracker does not know which key is its own: it stores such a
-    /// claim as any other node's.
-    #[must_use]
-    pub fn local(&self) -> &Local {
-        &self.core.local
-    }
-
-    /// An owned reference to a node's present lifetime: no hashing, no lookup; `None` if it is unknown. Keep
-    /// it in the connection object; [`NodeHandle`] has an example.
-    ///
-    /// Cost: a lookup, a clone of the key and of the tracker.
-    #[must_use]
-    pub fn handle<Q>(&self, node: &Q) -> Option<NodeHandle<K, D, S>>
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        NodeHandle::find(self, node)
     }
 
     /// The lookup without its pin, as a floor for benchmarks.

@@ -114,6 +114,75 @@ where
         self.submit(node, Proposal::claim(claim), now)
     }
 
+    /// As [`IncarnationTracker::hear`](crate::IncarnationTracker::hear).
+    #[inline(always)]
+    pub fn hear<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit(node, Proposal::hear(claim), now)
+    }
+
+    /// As [`IncarnationTracker::confirm`](crate::IncarnationTracker::confirm).
+    #[inline]
+    pub fn confirm<Q>(
+        &self,
+        node: &Q,
+        incarnation: impl Into<Incarnation>,
+        now: Timestamp,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.submit(node, Proposal::confirm(incarnation.into()), now)
+    }
+
+    /// As [`IncarnationTracker::is_alive`](crate::IncarnationTracker::is_alive).
+    #[must_use]
+    #[inline]
+    pub fn is_alive<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node)
+            .is_some_and(|state| state.status == Status::Alive)
+    }
+
+    /// As [`IncarnationTracker::contains`](crate::IncarnationTracker::contains).
+    #[must_use]
+    #[inline]
+    pub fn contains<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node).is_some()
+    }
+
+    /// All nodes with their states; the guarantees are those of
+    /// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
+    ///
+    /// Cost: a walk over the array of entries, one cache line each, in order.
+    #[must_use]
+    pub fn iter(&self) -> ViewIter<'_, K, D> {
+        ViewIter::new(&self.pinned)
+    }
+
+    /// As [`IncarnationTracker::nodes_with`](crate::IncarnationTracker::nodes_with).
+    #[must_use]
+    pub fn nodes_with(&self, statuses: impl AsRef<[Status]>) -> Vec<K> {
+        let statuses = statuses.as_ref();
+        self.iter()
+            .filter(|(_, state)| statuses.contains(&state.status))
+            .map(|(node, _)| node.clone())
+            .collect()
+    }
+
+    /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
+    /// Does nothing while the thread holds other views.
+    pub fn repin(&mut self) {
+        self.pinned.repin();
+    }
+
     /// As [`IncarnationTracker::update_with`](crate::IncarnationTracker::update_with).
     #[inline]
     pub fn update_with<Q>(
@@ -143,57 +212,12 @@ where
         self.submit_with(node, Proposal::confirm(incarnation.into()), now, data)
     }
 
-    fn submit_with<Q>(
-        &self,
-        node: &Q,
-        proposal: Proposal,
-        now: Timestamp,
-        mut data: impl FnMut() -> D,
-    ) -> Verdict
-    where
-        Q: ?Sized + ToKey<K>,
-    {
-        let hash = self.core.hash(node);
-        let data = |_: &K| data();
-        self.core
-            .submit_with(&self.pinned, hash, node, proposal, now, data)
-    }
-
-    /// As [`IncarnationTracker::hear`](crate::IncarnationTracker::hear).
-    #[inline(always)]
-    pub fn hear<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
-    where
-        Q: ?Sized + ToKey<K>,
-    {
-        self.submit(node, Proposal::hear(claim), now)
-    }
-
-    /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
-    /// Does nothing while the thread holds other views.
-    pub fn repin(&mut self) {
-        self.pinned.repin();
-    }
-
     /// As [`IncarnationTracker::judge`](crate::IncarnationTracker::judge).
     pub fn judge<Q>(&self, node: &Q, claim: Claim, now: Timestamp) -> Verdict
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
         self.preview(node, Proposal::claim(claim), now).verdict()
-    }
-
-    /// As [`IncarnationTracker::confirm`](crate::IncarnationTracker::confirm).
-    #[inline]
-    pub fn confirm<Q>(
-        &self,
-        node: &Q,
-        incarnation: impl Into<Incarnation>,
-        now: Timestamp,
-    ) -> Verdict
-    where
-        Q: ?Sized + ToKey<K>,
-    {
-        self.submit(node, Proposal::confirm(incarnation.into()), now)
     }
 
     /// As [`IncarnationTracker::rejoin`](crate::IncarnationTracker::rejoin).
@@ -246,19 +270,24 @@ where
         self.submit(node, Proposal::introduce(), now)
     }
 
-    #[inline(always)]
-    fn submit<Q>(&self, node: &Q, proposal: Proposal, now: Timestamp) -> Verdict
-    where
-        Q: ?Sized + ToKey<K>,
-    {
-        self.core.submit(&self.pinned, node, proposal, now)
-    }
-
-    fn preview<Q>(&self, node: &Q, proposal: Proposal, now: Timestamp) -> Judgement
+    /// As [`IncarnationTracker::is_confirmed`](crate::IncarnationTracker::is_confirmed).
+    #[must_use]
+    pub fn is_confirmed<Q>(&self, node: &Q) -> bool
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        self.core.preview(&self.pinned, node, proposal, now)
+        self.get(node)
+            .is_some_and(|state| state.status != Status::Unconfirmed)
+    }
+
+    /// As [`IncarnationTracker::can_suspect`](crate::IncarnationTracker::can_suspect).
+    #[must_use]
+    pub fn can_suspect<Q>(&self, node: &Q) -> bool
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.get(node)
+            .is_some_and(|state| matches!(state.status, Status::Alive | Status::Suspect))
     }
 
     /// As [`IncarnationTracker::remove`](crate::IncarnationTracker::remove).
@@ -277,6 +306,24 @@ where
         let (node, entry_state) = self.pinned.find(self.core.hash(node), node)?;
         let last = self.take_out_node(node, entry_state, Some(now), |_| true);
         Some(Removed::new(node, last.ok()?))
+    }
+
+    /// As [`IncarnationTracker::remove_if`](crate::IncarnationTracker::remove_if).
+    ///
+    /// # Errors
+    ///
+    /// The state the node is in instead; `None` if it is unknown.
+    pub fn remove_if<Q>(
+        &self,
+        node: &Q,
+        expected: Claim,
+        now: Timestamp,
+    ) -> Result<NodeState, Option<NodeState>>
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        let expected = PackedState::of(expected);
+        self.take_out(node, Some(now), |packed| Some(packed) == expected)
     }
 
     /// As [`IncarnationTracker::retain`](crate::IncarnationTracker::retain).
@@ -300,24 +347,6 @@ where
         removed
     }
 
-    /// As [`IncarnationTracker::remove_if`](crate::IncarnationTracker::remove_if).
-    ///
-    /// # Errors
-    ///
-    /// The state the node is in instead; `None` if it is unknown.
-    pub fn remove_if<Q>(
-        &self,
-        node: &Q,
-        expected: Claim,
-        now: Timestamp,
-    ) -> Result<NodeState, Option<NodeState>>
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        let expected = PackedState::of(expected);
-        self.take_out(node, Some(now), |packed| Some(packed) == expected)
-    }
-
     /// As [`IncarnationTracker::forget`](crate::IncarnationTracker::forget).
     pub fn forget<Q>(&self, node: &Q) -> Option<NodeState>
     where
@@ -326,6 +355,37 @@ where
         let removed = self.take_out(node, None, |_| true).ok();
         self.core.tombstones.forget(node);
         removed
+    }
+
+    fn submit_with<Q>(
+        &self,
+        node: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        mut data: impl FnMut() -> D,
+    ) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let hash = self.core.hash(node);
+        let data = |_: &K| data();
+        self.core
+            .submit_with(&self.pinned, hash, node, proposal, now, data)
+    }
+
+    #[inline(always)]
+    fn submit<Q>(&self, node: &Q, proposal: Proposal, now: Timestamp) -> Verdict
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.core.submit(&self.pinned, node, proposal, now)
+    }
+
+    fn preview<Q>(&self, node: &Q, proposal: Proposal, now: Timestamp) -> Judgement
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.core.preview(&self.pinned, node, proposal, now)
     }
 
     /// Takes a node out, with a tombstone if `now` is given and it died.
@@ -366,66 +426,6 @@ where
                 Err(now_there) => entry_state = now_there,
             }
         }
-    }
-
-    /// As [`IncarnationTracker::contains`](crate::IncarnationTracker::contains).
-    #[must_use]
-    #[inline]
-    pub fn contains<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.get(node).is_some()
-    }
-
-    /// As [`IncarnationTracker::is_alive`](crate::IncarnationTracker::is_alive).
-    #[must_use]
-    #[inline]
-    pub fn is_alive<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.get(node)
-            .is_some_and(|state| state.status == Status::Alive)
-    }
-
-    /// As [`IncarnationTracker::is_confirmed`](crate::IncarnationTracker::is_confirmed).
-    #[must_use]
-    pub fn is_confirmed<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.get(node)
-            .is_some_and(|state| state.status != Status::Unconfirmed)
-    }
-
-    /// As [`IncarnationTracker::can_suspect`](crate::IncarnationTracker::can_suspect).
-    #[must_use]
-    pub fn can_suspect<Q>(&self, node: &Q) -> bool
-    where
-        Q: ?Sized + Hash + Equivalent<K>,
-    {
-        self.get(node)
-            .is_some_and(|state| matches!(state.status, Status::Alive | Status::Suspect))
-    }
-
-    /// As [`IncarnationTracker::nodes_with`](crate::IncarnationTracker::nodes_with).
-    #[must_use]
-    pub fn nodes_with(&self, statuses: impl AsRef<[Status]>) -> Vec<K> {
-        let statuses = statuses.as_ref();
-        self.iter()
-            .filter(|(_, state)| statuses.contains(&state.status))
-            .map(|(node, _)| node.clone())
-            .collect()
-    }
-
-    /// All nodes with their states; the guarantees are those of
-    /// [`IncarnationTracker::iter`](crate::IncarnationTracker::iter).
-    ///
-    /// Cost: a walk over the array of entries, one cache line each, in order.
-    #[must_use]
-    pub fn iter(&self) -> ViewIter<'_, K, D> {
-        ViewIter::new(&self.pinned)
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Standing {
     FirstHand,
     /// Alive or Suspect, by its address.
     Member,
-    /// Anybody else: unknown, Unconfirmed, gone.
+    /// Any other address: unknown, Unconfirmed, gone.
     Stranger,
 }
 
@@ -126,7 +126,7 @@ impl Protocol {
         ) {
             (Standing::Stranger, ..) => self.doubt(view, node, claim, now),
             (_, None, Status::Dead | Status::Left) => {
-                // No news: it is no member here. If it were entered whenever somebody still tells of
+                // No news: it is no member here. If it were entered whenever a member still tells of
                 // it, peers would pass it to and fro, long after each has swept it out. Only a new node
                 // takes it, so that whatever comes back from the dead is known to it too; and only of others than the
                 // one that speaks.

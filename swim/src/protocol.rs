@@ -40,7 +40,7 @@ pub struct Datagram {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// No seed has let it in yet. It answers peers, and asks again in each period; it accuses nobody.
+    /// No seed has let it in yet. It answers peers, and asks again in each period; it accuses no node.
     Joining,
     /// A member.
     Member,

@@ -168,7 +168,7 @@ impl Protocol {
                 }
             }
             Message::Nack { seq } => lock(&self.probing).nacked(seq, from),
-            // Leaving, it lets nobody in.
+            // Leaving, it lets no node in.
             Message::Join if self.phase() == Phase::Leaving => {}
             Message::Join => {
                 let seq = self.probe_number(view, from, now);
@@ -281,7 +281,7 @@ impl Protocol {
     }
 
     /// Probes `target` for a member. Only for members, and only members: else
-    /// anybody could have anything sent anywhere.
+    /// any host could have anything sent anywhere.
     fn relay(
         &self,
         asker: SocketAddr,

@@ -1,7 +1,7 @@
 //! Push-pull: whole states from node to node, in as many datagrams as it takes. What gossip missed,
 //! because it had stopped before a node came or while one was cut off, is made up for here.
 //!
-//! The dead are part of it, for peers that still take them for alive, and for newcomers. The unconfirmed are not: nobody
+//! The dead are part of it, for peers that still take them for alive, and for newcomers. The unconfirmed are not: no node
 //! vouches for them.
 
 use std::net::SocketAddr;

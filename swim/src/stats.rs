@@ -45,6 +45,8 @@ counters! {
     rejected,
     /// Claims that a node unknown here is dead or has left: no news, except to a new node.
     unknown_dead,
+    /// Protocol periods begun: on a starved machine fewer than the time that passed.
+    periods,
     /// Probes begun.
     probes,
     /// Probes that no ack answered, direct or relayed.

@@ -113,7 +113,7 @@ mod tests {
         let times =
             |members, accusers| timeout(seconds(10), seconds(60), accusers, members).as_secs();
         assert_eq!((times(2, 1), times(3, 1), times(3, 2)), (10, 60, 10));
-        // Nobody of the group vouches for it: a stranger said so.
+        // No member vouches for it: a stranger said so.
         assert_eq!((times(2, 0), times(100, 0)), (60, 60));
     }
 

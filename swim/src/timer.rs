@@ -22,7 +22,7 @@ impl Protocol {
     /// Does what is due by `now`, and says when to call again; calling earlier does no harm. What to
     /// send goes to `out`.
     ///
-    /// Cost: most calls, that of a probe; once in a period a pass over the tracker if anybody is
+    /// Cost: most calls, that of a probe; once in a period a pass over the tracker if any node is
     /// suspected; a whole state once in [`sync_periods`](crate::Config::sync_periods).
     pub fn handle_timer(&self, now: Timestamp, out: &mut Vec<Datagram>) -> Timestamp {
         let mut schedule = lock(&self.schedule);
@@ -46,6 +46,7 @@ impl Protocol {
             // From now on, not from when it was due: after a break there is nothing to catch up with.
             schedule.next_period = Some(now + self.config.period);
             schedule.periods += 1;
+            self.counters.periods.add(1);
             self.begin_period(schedule, now, out);
         }
         let probe = lock(&self.probing).deadline();
@@ -215,7 +216,7 @@ impl Protocol {
         if joining || (counts.alive + counts.suspect == 0 && self.phase() == Phase::Member) {
             self.ask_seeds(now, out);
         }
-        // A node that was not let in accuses nobody, and nobody would hear it.
+        // A node that was not let in accuses no node, and none would listen.
         if !joining {
             self.probe_and_contact(schedule, now, out);
             if syncs {

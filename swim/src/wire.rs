@@ -26,7 +26,7 @@ pub(crate) const JOIN_SIZE: usize = 128;
 
 /// What a datagram asks or answers. Every datagram carries claims beside it (SWIM, section 4.1).
 ///
-/// Numbers are chosen by the asker, so that nobody else knows them ([`Numbers`](crate::numbers::Numbers)).
+/// Numbers are chosen by the asker, so that no other host knows them ([`Numbers`](crate::numbers::Numbers)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Message {
     /// Are you there? Answered with an `Ack` of the same number.

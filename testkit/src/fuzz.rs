@@ -64,7 +64,7 @@ pub fn traces(bytes: &[u8]) {
                 .filter(|case| case.config.max_nodes <= MAX_NODES);
             for case in small.take(MAX_CASES) {
                 // What was recorded is whatever the bytes say: neither a difference nor
-                // contradictory limits are anyone's fault.
+                // contradictory limits are faults here.
                 let _ = replay::replay(case);
             }
         }
@@ -162,7 +162,7 @@ pub fn serialized_snapshot(
 /// Digests of nodes with short names, as the target for them reads and writes them.
 pub type SmallDigest = Digest<u16>;
 
-/// Any bytes as somebody's digest: what is read can be written and read again; the answer to it holds nothing but what is
+/// Any bytes as a peer's digest: what is read can be written and read again; the answer to it holds nothing but what is
 /// known here, leaves out no more than the digest speaks of, and is the same from a tracker as from its snapshot.
 ///
 /// # Panics

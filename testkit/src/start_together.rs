@@ -15,7 +15,7 @@ impl Drop for Over<'_> {
 }
 
 /// Runs `main` on the calling thread and each of the others on one of its own, at least once and over
-/// and over until `main` has returned or anyone has panicked. All begin at once. The panics of all of
+/// and over until `main` has returned or a thread has panicked. All begin at once. The panics of all of
 /// them are passed on.
 pub fn meanwhile<R>(others: &[&(dyn Fn() + Sync)], main: impl FnOnce() -> R) -> R {
     let (over, begin) = (AtomicBool::new(false), Barrier::new(others.len() + 1));
@@ -25,7 +25,7 @@ pub fn meanwhile<R>(others: &[&(dyn Fn() + Sync)], main: impl FnOnce() -> R) -> 
                 let _over = Over(&over);
                 begin.wait();
                 // A short `main` may have returned before this thread runs at all: what it does is
-                // done once all the same, or a race would pass in which nobody took part.
+                // done once all the same, or a race would pass in which no thread took part.
                 loop {
                     other();
                     if over.load(Ordering::Relaxed) {

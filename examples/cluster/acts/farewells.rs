@@ -1,5 +1,6 @@
 //! Leaving, and being forgotten.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use incarnation::{Claim, Incarnation, Status};
@@ -10,30 +11,38 @@ use super::{Outcome, Stage, answer, refused, role};
 use crate::cast::RETENTION;
 use crate::options::CLUSTER;
 
-/// A node leaves on purpose.
+/// A node leaves on purpose. Its process goes on until the others have heard of it.
 pub async fn leave(stage: &Stage) -> Outcome {
     let cast = &stage.cast;
-    let mut accused = 0;
+    // Suspicions are the machine's doing, where it starves the node. A death would be ours.
+    let (mut suspicious, mut accusers) = (BTreeSet::new(), BTreeSet::new());
+    let mut informed = BTreeSet::new();
     let mut look = || {
         let views = cast.views_of(role::LEAVES);
-        let status = |seen: crate::cast::Seen| seen.map(|state| state.status);
-        let accusing = [Some(Status::Suspect), Some(Status::Dead)];
-        accused += views
-            .iter()
-            .filter(|(_, seen)| accusing.contains(&status(*seen)))
-            .count();
+        for (observer, seen) in &views {
+            let seen_as = match seen.map(|state| state.status) {
+                Some(Status::Suspect) => &mut suspicious,
+                Some(Status::Dead) => &mut accusers,
+                Some(Status::Left) => &mut informed,
+                _ => continue,
+            };
+            seen_as.insert(*observer);
+        }
         views
             .iter()
-            .all(|(_, seen)| status(*seen) == Some(Status::Left))
+            .all(|(observer, _)| informed.contains(observer))
     };
-    let leaving = cast.leave(role::LEAVES);
-    let (left, ()) = tokio::join!(stage.until(30, &mut look), leaving);
-    if left && accused == 0 {
-        Ok("Left everywhere, never suspected".into())
-    } else {
-        Err(format!(
-            "Left everywhere: {left}, seen as Suspect or Dead {accused} times"
-        ))
+    let leaving = cast.leave(role::LEAVES).await;
+    let left = stage.until(30, &mut look).await;
+    if let Some(node) = leaving {
+        node.kill().await;
+    }
+    match (left, accusers.len(), suspicious.len()) {
+        (true, 0, 0) => Ok("Left everywhere, never suspected".into()),
+        (true, 0, suspicious) => Ok(format!("Left everywhere; {suspicious} had suspected it")),
+        (_, accusers, suspicious) => Err(format!(
+            "Left everywhere: {left}, seen as Dead by {accusers} and as Suspect by {suspicious}"
+        )),
     }
 }
 
@@ -72,7 +81,9 @@ pub async fn sweep(stage: &Stage) -> Outcome {
         }
         stage.watch(1, || risen += usize::from(!unknown())).await;
     }
-    let rejected = cast.total(|stats| stats.rejected) - rejected;
+    let refused = || cast.total(|stats| stats.rejected) - rejected;
+    stage.until(30, || refused() > 0).await;
+    let rejected = refused();
     let tombstones: usize = cast
         .trackers()
         .iter()

@@ -48,7 +48,9 @@ pub async fn zombie(stage: &Stage) -> Outcome {
             tokio::time::sleep(cast.period() / 10).await;
         }
     }
-    let rejected = cast.total(|stats| stats.rejected) - rejected;
+    let refused = || cast.total(|stats| stats.rejected) - rejected;
+    stage.until(30, || refused() > 0).await;
+    let rejected = refused();
     if risen == 0 && rejected > 0 {
         Ok(format!("refused {rejected} times, nowhere alive"))
     } else {
@@ -202,7 +204,7 @@ pub async fn stranger(stage: &Stage) -> Outcome {
     let died = cast.total(|stats| stats.deaths) - deaths;
     if phantoms.is_empty() && died == 0 && peace && back <= lied {
         Ok(format!(
-            "{lied} datagrams believed nowhere, {back} came back, nobody Dead"
+            "{lied} datagrams believed nowhere, {back} came back, no node Dead"
         ))
     } else {
         Err(format!(
@@ -211,7 +213,7 @@ pub async fn stranger(stage: &Stage) -> Outcome {
     }
 }
 
-/// An address where nobody is; on the loopback, so that what is sent there troubles nobody.
+/// An address without a node; on the loopback, so that what is sent there troubles no host.
 fn invented(number: u16) -> SocketAddr {
     let [high, low] = number.to_be_bytes();
     SocketAddr::new(Ipv4Addr::new(127, 99, high, low).into(), 9)

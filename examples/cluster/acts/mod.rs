@@ -4,6 +4,7 @@
 mod farewells;
 mod lies;
 mod lives;
+mod patience;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use incarnation::{Incarnation, Status};
 use incarnation_swim::test_datagrams;
 use tokio::net::UdpSocket;
 
+use self::patience::Patience;
 use crate::cast::Shared;
 use crate::options::CLUSTER;
 
@@ -115,13 +117,13 @@ impl Stage {
         );
         act!(
             "kill",
-            "Suspect, then Dead at every survivor",
+            "suspected first, then Dead at every survivor",
             12,
             lives::kill
         );
         act!(
             "loss and a freeze",
-            "suspected, refuted higher, nobody Dead",
+            "suspected, refuted higher, no node Dead",
             8,
             lives::freeze
         );
@@ -129,7 +131,7 @@ impl Stage {
         act!("zombie", "an old incarnation is refused", 4, lies::zombie);
         act!(
             "stranger",
-            "its lies and joins bring nothing in and nobody out",
+            "its lies and joins bring no node in and none out",
             8,
             lies::stranger
         );
@@ -141,7 +143,7 @@ impl Stage {
         );
         act!(
             "leave",
-            "Left everywhere, no suspicion",
+            "Left everywhere, nowhere Dead",
             4,
             farewells::leave
         );
@@ -177,14 +179,15 @@ impl Stage {
         ok
     }
 
-    /// Waits until something is so; false if it takes more than so many periods.
+    /// Waits until something is so; false if it takes more than so many protocol periods of each running node.
     async fn until(&self, periods: u32, mut so: impl FnMut() -> bool) -> bool {
-        let end = Instant::now() + self.cast.period() * periods;
+        let patience = Patience::new(&self.cast, periods);
         loop {
+            let over = patience.is_over(&self.cast);
             if so() {
                 return true;
             }
-            if Instant::now() > end {
+            if over {
                 return false;
             }
             tokio::time::sleep(LOOK).await;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use loom::sync::{Condvar, Mutex};
 pub(crate) use loom::thread::yield_now;
 
-const SOUND: &str = "nobody panics with a token in hand";
+const SOUND: &str = "no thread panics with a token in hand";
 
 loom::thread_local! {
     static ME: RefCell<Option<Thread>> = RefCell::new(None);

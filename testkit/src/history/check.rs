@@ -86,7 +86,7 @@ struct Search<'h> {
     rules: &'h Rules,
     events: &'h [Event],
     tombstones: Tombstones,
-    /// For beginnings in order: the highest last update that anyone may have left by then.
+    /// For beginnings in order: the highest last update that an operation may have left by then.
     last_updates: Vec<(u64, Timestamp)>,
 }
 

@@ -1,4 +1,4 @@
-//! The sequential model: what a tracker does when nobody else is at it, without any of its machinery.
+//! The sequential model: what a tracker does when one thread uses it, without any of its machinery.
 //!
 //! Maps instead of a table, one operation after the other. The rule is not written a second time:
 //! the model asks [`incarnation::rule::judge`], as the tracker does. What it adds is its own account of
