@@ -20,6 +20,13 @@ pub fn json(name: &str, figures: &impl Serialize) -> io::Result<()> {
     )
 }
 
+/// Reads what an earlier run wrote to `target/NAME`.
+#[allow(dead_code, reason = "not every bench adds to an earlier run")]
+pub fn read_json<T: serde::de::DeserializeOwned>(name: &str) -> io::Result<T> {
+    let text = std::fs::read_to_string(root().join("target").join(name))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
 /// Replaces what stands in docs/performance.md between `<!-- NAME -->` and `<!-- /NAME -->`.
 pub fn section(name: &str, content: &str) -> io::Result<()> {
     section_of("docs/performance.md", name, content)

@@ -452,6 +452,53 @@ mod tests {
         }
     }
 
+    /// How unevenly 10,000 addresses in a row fall to 2^16 heads, under the worst of 300 keys, in units of what a random
+    /// function is expected to give.
+    fn worst_unevenness(hash: impl Fn([u64; 2], SocketAddr) -> u64) -> f64 {
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state ^ (state >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        };
+        let (nodes, heads) = (10_000_u32, 1 << 16);
+        let of_a_key = |key| {
+            let mut chains = vec![0_u32; heads];
+            for node in 0..nodes {
+                let node = SocketAddr::from(((0x0a00_0000 + node).to_be_bytes(), 7946));
+                chains[(hash(key, node) >> 32) as usize % heads] += 1;
+            }
+            let sum: f64 = chains.iter().map(|length| f64::from(*length).powi(2)).sum();
+            let nodes = f64::from(nodes);
+            sum / (nodes + nodes * (nodes - 1.0) / heads as f64)
+        };
+        let unevenness = (0..300).map(|_| of_a_key([random(), random()]));
+        unevenness.fold(0.0, f64::max)
+    }
+
+    #[test]
+    #[allow(
+        clippy::manual_hash_one,
+        reason = "the calls of a table, which does the same"
+    )]
+    fn addresses_in_a_row_spread_under_every_key_and_one_multiplication_would_not_do() {
+        let ours = worst_unevenness(|[a, b], node| {
+            let mut hasher = RandomState::with_seeds([a, b, !a, !b]).build_hasher();
+            node.hash(&mut hasher);
+            hasher.finish()
+        });
+        assert!(ours < 1.1, "{ours}");
+        // What the packer makes of an address, multiplied once by a random number, and both halves put together.
+        let one_multiplication = worst_unevenness(|[a, b], node| {
+            let SocketAddr::V4(node) = node else {
+                unreachable!("made of 32 bits");
+            };
+            let packed = 1 << 56 | u64::from(node.ip().to_bits()) << 16 | u64::from(node.port());
+            let product = u128::from(packed ^ a) * u128::from(b | 1);
+            product as u64 ^ (product >> 64) as u64
+        });
+        assert!(one_multiplication > 2.0, "{one_multiplication}");
+    }
+
     #[test]
     fn real_looking_keys_spread_as_evenly_as_with_ahash() {
         // A data centre: few networks, hosts one by one, few ports.

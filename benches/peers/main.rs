@@ -1,8 +1,9 @@
 //! The tracker against what people use instead: `cargo bench --bench peers [-- --quick]`.
 //!
 //! `--quick` measures 1 and 2 threads, shorter; `--only WORKLOAD` (repeatable) a part, `--nodes N` (repeatable)
-//! tables of some sizes; `--record` also
-//! writes the tables and charts of docs/performance.md and the README's table. Every run writes `target/peers.json`.
+//! tables of some sizes, `--subject NAME` (repeatable) some subjects; `--record` also
+//! writes the tables and charts of docs/performance.md and the README's table. Every run writes `target/peers.json`;
+//! with `--add`, what this run does not measure stays there, and in the tables, as the run before left it.
 
 mod chart;
 mod costs;
@@ -27,7 +28,8 @@ use subjects::*;
 use workloads::Workload;
 use world::{Lane, World};
 
-const USAGE: &str = "--quick (1 and 2 threads, shorter), --only WORKLOAD and --nodes N (more than once, if you like), \
+const USAGE: &str = "--quick (1 and 2 threads, shorter), --only WORKLOAD, --nodes N and --subject NAME (more than once, if you like), \
+                     --add (keeps what the run before measured and this one does not), \
                      --record (writes docs/performance.md, its charts and the README's table)";
 
 /// The nodes of a table that is larger than the caches.
@@ -38,8 +40,11 @@ const HUGE: &str = "--huge";
 struct Options {
     quick: bool,
     record: bool,
+    /// Whether the figures of the run before stay, where this one has none.
+    add: bool,
     only: Vec<String>,
     nodes: Vec<usize>,
+    subjects: Vec<String>,
     /// The part that a whole run has done by a process of its own, whose allocator takes huge pages.
     huge: bool,
 }
@@ -49,8 +54,10 @@ impl Options {
         let mut options = Self {
             quick: false,
             record: false,
+            add: false,
             only: Vec::new(),
             nodes: Vec::new(),
+            subjects: Vec::new(),
             huge: false,
         };
         let mut arguments = arguments.skip(1);
@@ -58,6 +65,7 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--record" => options.record = true,
+                "--add" => options.add = true,
                 "--only" => options
                     .only
                     .push(arguments.next().ok_or("--only needs a workload")?),
@@ -65,6 +73,9 @@ impl Options {
                     let nodes = arguments.next().and_then(|nodes| nodes.parse().ok());
                     options.nodes.push(nodes.ok_or("--nodes needs a number")?);
                 }
+                "--subject" => options
+                    .subjects
+                    .push(arguments.next().ok_or("--subject needs a name")?),
                 HUGE => options.huge = true,
                 // What cargo itself adds.
                 "--bench" => {}
@@ -108,13 +119,15 @@ fn contestants(
     world: &World,
     workloads: &[Workload],
     threads: &[usize],
+    wanted: &[String],
     first: usize,
 ) -> Vec<Box<dyn Measurable>> {
     type Make = fn(&World) -> Box<dyn Measurable>;
     let mut makers: Vec<(usize, Make)> = Vec::new();
     macro_rules! enter {
         ($($subject:ty),* $(,)?) => {$(
-            let can = workloads.iter().any(|workload| {
+            let is_wanted = wanted.is_empty() || wanted.iter().any(|id| id == <$subject>::ID);
+            let can = is_wanted && workloads.iter().any(|workload| {
                 threads.iter().any(|threads| <$subject>::can(workload.task(*threads, world.known.len())))
             });
             if can {
@@ -141,7 +154,7 @@ fn contestants(
         ArcSwapped,
         FocaMembers,
     );
-    let first = first % makers.len();
+    let first = first % makers.len().max(1);
     makers.rotate_left(first);
     let made = makers.iter().map(|(place, make)| (*place, make(world)));
     let mut made: Vec<_> = made.collect();
@@ -214,7 +227,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (nodes, workloads) in plan {
         let world = World::new(nodes);
         for generation in 0..effort.generations {
-            let contestants = contestants(&world, &workloads, threads, 5 * generation);
+            let contestants = contestants(
+                &world,
+                &workloads,
+                threads,
+                &options.subjects,
+                5 * generation,
+            );
             for (workload, threads) in pairs(&workloads, threads) {
                 let lanes = (0..threads).map(|lane| Lane::new(&world, lane, threads));
                 eprintln!(
@@ -245,8 +264,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", serde_json::to_string(&figures)?);
         return Ok(());
     }
-    if !options.quick && options.only.is_empty() && options.nodes.is_empty() {
+    let is_whole =
+        options.only.is_empty() && options.nodes.is_empty() && options.subjects.is_empty();
+    if !options.quick && is_whole {
         figures.extend(with_huge_pages()?);
+    }
+    if options.add {
+        let before: Vec<Figure> = record::read_json("peers.json")?;
+        figures = targets::added(before, figures);
     }
     let (all, table) = (targets::all(&figures), targets::table(&figures));
     let machine = format!(

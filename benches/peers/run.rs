@@ -100,6 +100,12 @@ pub fn prepare<S: Subject>(subject: &S, workload: Workload, lane: &mut Lane, bas
         }
     } else {
         black_box(session.lookup(&lane.hot.0));
+        // Other subjects' tables were in the caches before. All threads together touch each node.
+        if workload.fits_caches(lane.nodes) {
+            for node in &lane.own {
+                black_box(session.lookup(&node.node()));
+            }
+        }
     }
 }
 

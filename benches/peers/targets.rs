@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::measure::Figure;
+use crate::workloads::Workload;
 
 /// The subjects that hold one guard for many operations.
 const GUARDED: [&str; 2] = ["papaya-guard", "scc-index-guard"];
@@ -38,6 +39,8 @@ const TINY: usize = 1_000;
 const SMALL: usize = 10_000;
 const MIDDLE: usize = 100_000;
 const LARGE: usize = 1_000_000;
+/// In the order in which a whole run measures them.
+const SIZES: [usize; 4] = [SMALL, TINY, MIDDLE, LARGE];
 
 #[rustfmt::skip]
 const TARGETS: [Target; 26] = [
@@ -90,6 +93,34 @@ const fn target(
 
 pub fn is_ours(subject: &str) -> bool {
     subject.starts_with("incarnation")
+}
+
+/// The figures of two runs, those of the later one where both have some. A ratio is of one run all the same: a run measures all
+/// subjects of its workloads.
+pub fn added(before: Vec<Figure>, later: Vec<Figure>) -> Vec<Figure> {
+    let is_of_both = |figure: &Figure| {
+        later.iter().any(|one| {
+            (&one.workload, one.nodes, one.threads)
+                == (&figure.workload, figure.nodes, figure.threads)
+        })
+    };
+    let mut all: Vec<_> = before
+        .into_iter()
+        .filter(|figure| !is_of_both(figure))
+        .collect();
+    all.extend(later);
+    let place = |figure: &Figure| {
+        let size = SIZES.iter().position(|nodes| *nodes == figure.nodes);
+        let mut workloads = Workload::ALL.iter();
+        (
+            size,
+            workloads.position(|one| one.id() == figure.workload),
+            figure.threads,
+        )
+    };
+    // Stable, so the subjects of a workload stay in order.
+    all.sort_by_key(place);
+    all
 }
 
 /// The figure a target is compared with.

@@ -116,6 +116,16 @@ impl Workload {
         self == LookupCold
     }
 
+    /// Whether it looks nodes up in a table that the last cache holds: such a table is to be in the caches when the clock
+    /// starts. What a lookup costs otherwise is measured by [`LookupCold`].
+    pub fn fits_caches(self, nodes: u64) -> bool {
+        let is_of_many = matches!(
+            self,
+            LookupZipf | LookupUniform | LookupDependent | LookupMiss
+        );
+        is_of_many && nodes <= 100_000
+    }
+
     /// Whether batches of lookups can do it: not where each waits for the one before.
     pub fn batched(self) -> bool {
         !matches!(self, LookupDependent | LookupCold)

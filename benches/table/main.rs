@@ -16,7 +16,7 @@ use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use foca::{Member, State};
 #[cfg(feature = "mirror")]
 use incarnation::foca::Mirror;
-use incarnation::{Claim, IncarnationTracker, SweepScope, Timestamp};
+use incarnation::{Claim, IncarnationTracker, NodeState, SweepScope, Timestamp};
 
 type Tracker = IncarnationTracker<SocketAddr>;
 
@@ -168,6 +168,20 @@ fn beside(criterion: &mut Criterion) {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         state.rotate_right(29)
     };
+    // Half of the nodes pass, by chance: the processor cannot learn which.
+    let is_even = |_: &SocketAddr, state: NodeState| state.last_update.as_nanos() % 2 == 0;
+    for number in 0..NODES {
+        let seen = Timestamp::from_nanos(random() >> 8);
+        let _ = tracker.update(&node(number), Claim::alive(1 << 40), seen);
+    }
+    group.bench_function("pick, any node passes", |bencher| {
+        let view = tracker.pin();
+        bencher.iter(|| view.pick(&mut random, |_, _| true).is_some());
+    });
+    group.bench_function("pick, half of the nodes pass", |bencher| {
+        let view = tracker.pin();
+        bencher.iter(|| view.pick(&mut random, is_even).is_some());
+    });
     group.bench_function("sample of 3", |bencher| {
         bencher.iter(|| tracker.sample(3, &mut random, |_, _| true));
     });

@@ -17,8 +17,7 @@ const STATUS_MASK: u64 = (1 << STATUS_BITS) - 1;
 ///
 /// A value of this type is always legal: its rank is 1 to 5 and its incarnation at most
 /// [`Incarnation::MAX`]. So `Option<PackedState>` is eight bytes, `None` being the value 0 of an
-/// unknown node, below every legal packed state; and `u64::MAX`, above every legal packed state, is left to the
-/// table for entries whose lifetime is over.
+/// unknown node, below every legal packed state. Other values of rank 0 are left to the table, for entries whose lifetime is over.
 ///
 /// ```
 /// use incarnation::{Claim, rule::PackedState};
@@ -73,18 +72,18 @@ impl PackedState {
         }
     }
 
+    /// The bits of an entry whose lifetime is over: of rank 0, as 0 is, and as no packed state is.
+    pub(crate) const EVICTED: u64 = !STATUS_MASK;
+
     /// The packed state an entry of the table holds, whose bits are either those of a packed state, or 0 (vacant), or
-    /// all ones (evicted). One comparison, where [`from_bits`](Self::from_bits) checks everything.
+    /// [`EVICTED`](Self::EVICTED). One comparison, where [`from_bits`](Self::from_bits) checks everything.
     #[inline(always)]
     pub(crate) const fn of_entry(bits: u64) -> Option<Self> {
-        debug_assert!(bits == 0 || bits == u64::MAX || Self::from_bits(bits).is_some());
-        // Both that are none, in one comparison.
-        if bits.wrapping_sub(1) >= u64::MAX - 1 {
-            return None;
-        }
+        debug_assert!(bits == 0 || bits == Self::EVICTED || Self::from_bits(bits).is_some());
         match NonZeroU64::new(bits) {
-            Some(bits) => Some(Self(bits)),
-            None => None,
+            // Only the rank is looked at, which a reader of the state needs anyway.
+            Some(bits) if bits.get() & STATUS_MASK != 0 => Some(Self(bits)),
+            _ => None,
         }
     }
 
@@ -154,6 +153,20 @@ mod tests {
                 assert_eq!(packed.claim(), claim);
                 assert_eq!(PackedState::from_bits(packed.bits()), Some(packed));
                 assert!(packed.bits() > 0 && packed.bits() < u64::MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_vacant_or_evicted_has_no_packed_state_and_any_other_has() {
+        for bits in [0, PackedState::EVICTED] {
+            assert_eq!(PackedState::of_entry(bits), None);
+            assert_eq!(PackedState::from_bits(bits), None);
+        }
+        for incarnation in EDGES {
+            for status in Status::ALL {
+                let packed = PackedState::of(Claim::new(status, incarnation));
+                assert_eq!(PackedState::of_entry(packed.unwrap().bits()), packed);
             }
         }
     }

@@ -8,14 +8,16 @@
 
 use core::hash::{BuildHasher, Hash};
 
-use super::sample::below;
+use super::sample::{below, scaled};
 use crate::table::{Node, Pinned};
 use crate::tracker::{IncarnationTracker, NodeState, View};
 
-/// Random slots are tried at least so often before a pass over all of them.
-const TRIES: usize = 64;
+/// Random numbers are drawn at least so often before a pass over all slots.
+const DRAWS: usize = 32;
 /// And one more for each so many slots, since a pass over a large table costs more.
-const SLOTS_PER_TRY: usize = 64;
+const SLOTS_PER_DRAW: usize = 128;
+/// So many slots are tried with one random number.
+const SLOTS_EACH: usize = 2;
 
 impl<K, D, S> View<'_, K, D, S>
 where
@@ -89,16 +91,28 @@ fn pick<'p, K, D>(
     if slots == 0 {
         return None;
     }
-    for _ in 0..TRIES + slots / SLOTS_PER_TRY {
-        let place = below(slots, &mut random) as u32 + 1;
-        if let Some((node, packed)) = pinned.at(place) {
-            let state = NodeState::new(packed, node.last_update());
-            if filter(node.key(), state) {
-                return Some((node, state));
+    for _ in 0..DRAWS + slots / SLOTS_PER_DRAW {
+        let mut bits = mixed(random());
+        for _ in 0..SLOTS_EACH {
+            let slot;
+            // The bits that a slot leaves choose the next. With m slots it is even up to m^2 in 2^64: one in 2^24 for a million.
+            (slot, bits) = scaled(slots, bits);
+            if let Some((node, packed)) = pinned.at(slot as u32 + 1) {
+                let state = NodeState::new(packed, node.last_update());
+                if filter(node.key(), state) {
+                    return Some((node, state));
+                }
             }
         }
     }
     pick_among_all(pinned, mark, &mut random, &mut filter)
+}
+
+/// Has the high bits, which choose the slot, depend on all: so a generator of only 32 good bits will do. A bijection: uniform
+/// bits stay uniform. One multiplication, where [`below`] takes two: nothing can be done for the slot before it is known.
+#[inline(always)]
+const fn mixed(bits: u64) -> u64 {
+    (bits ^ (bits >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The same by one pass: the n-th node that passes takes the place of the one before with a chance of 1 in n.

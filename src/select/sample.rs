@@ -32,7 +32,14 @@ pub(crate) fn below(n: usize, random: &mut impl FnMut() -> u64) -> usize {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^= bits >> 31;
-    ((u128::from(bits) * n as u128) >> 64) as usize
+    scaled(n, bits).0
+}
+
+/// The number below `n` that uniform bits choose, and uniform bits that remain: fewer good ones by the logarithm of `n`.
+#[inline(always)]
+pub(super) const fn scaled(n: usize, bits: u64) -> (usize, u64) {
+    let wide = bits as u128 * n as u128;
+    ((wide >> 64) as usize, wide as u64)
 }
 
 /// Shuffles items: each order is equally likely.

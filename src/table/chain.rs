@@ -10,6 +10,7 @@
 //! no live entry, and its `next` is 0.
 
 use core::hint::select_unpredictable;
+use core::ptr;
 
 use super::Table;
 use super::classes::rarely;
@@ -34,10 +35,10 @@ impl<K, D> Table<K, D> {
     ) -> Option<(&Entry<K, D>, Index, PackedState)> {
         // Before the Acquire, after which the compiler would have to read again where the array is.
         let entries = self.slab.entries();
-        walk(entries, self.start(entries, hash), hash, |entry, place| {
+        walk(entries, self.start(entries, hash), hash, |entry| {
             let packed = entry.packed()?;
             // SAFETY: a live entry holds a key, and keeps it while the caller is pinned.
-            is(unsafe { entry.key() }).then(|| (entry, index_of(place), packed))
+            is(unsafe { entry.key() }).then(|| (entry, index_of(entries, entry), packed))
         })
     }
 
@@ -55,7 +56,8 @@ impl<K, D> Table<K, D> {
         hash: u32,
         is: impl Fn(&K) -> bool,
     ) -> Option<Found<'_, K, D>> {
-        walk(self.slab.entries(), first, hash, |entry, place| {
+        let entries = self.slab.entries();
+        walk(entries, first, hash, |entry| {
             let entry_state = entry.entry_state();
             // Of several entries with one key, all but one are evicted.
             let holds_key = match entry_state {
@@ -64,7 +66,8 @@ impl<K, D> Table<K, D> {
                 EntryState::Evicted => false,
             };
             // SAFETY: it holds a key, and keeps it while the caller is pinned.
-            (holds_key && is(unsafe { entry.key() })).then(|| (entry, index_of(place), entry_state))
+            (holds_key && is(unsafe { entry.key() }))
+                .then(|| (entry, index_of(entries, entry), entry_state))
         })
     }
 
@@ -220,14 +223,14 @@ fn walk<'t, K, D, R>(
     entries: &'t [Entry<K, D>],
     mut place: usize,
     hash: u32,
-    look: impl Fn(&'t Entry<K, D>, usize) -> Option<R>,
+    look: impl Fn(&'t Entry<K, D>) -> Option<R>,
 ) -> Option<R> {
     loop {
         let entry = at(entries, place);
         // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
         // no thread ever writes its hash.
         if unsafe { entry.hash() } == hash
-            && let Some(found) = look(entry, place)
+            && let Some(found) = look(entry)
         {
             return Some(found);
         }
@@ -239,11 +242,13 @@ fn walk<'t, K, D, R>(
     }
 }
 
-/// The index of an entry that holds a key.
+/// The index of an entry that holds a key, one of `entries`. It is made of the entry's address, so that a lookup, which needs
+/// no index, keeps nothing for it.
 #[inline(always)]
-fn index_of(place: usize) -> Index {
+fn index_of<K, D>(entries: &[Entry<K, D>], entry: &Entry<K, D>) -> Index {
+    let bytes = ptr::from_ref(entry).addr() - entries.as_ptr().addr();
     // SAFETY: place 0 never holds a key.
-    unsafe { Index::new_unchecked(place as u32) }
+    unsafe { Index::new_unchecked((bytes / size_of::<Entry<K, D>>()) as u32) }
 }
 
 /// Where a walk in a large table begins: at the first entry of the chain, or at the second if the first is of another

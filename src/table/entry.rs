@@ -7,7 +7,8 @@
 //! live --evict exactly the judged packed state--> evicted --unlink--> retired --grace period--> free
 //! ```
 //!
-//! The packed state only rises: 0 while vacant, then the packed states of the claims, then `u64::MAX` for ever.
+//! The packed state only rises: 0 while vacant, then the packed states of the claims. The bits of an evicted entry come last, for
+//! ever. Vacant and evicted entries are told from live ones by their rank, which is 0.
 
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
@@ -21,8 +22,8 @@ use crate::time::Timestamp;
 
 /// The bits of an entry that was linked and that no claim has raised yet.
 const VACANT: u64 = 0;
-/// The bits of an entry whose lifetime is over: above every legal packed state.
-const EVICTED: u64 = u64::MAX;
+/// The bits of an entry whose lifetime is over.
+const EVICTED: u64 = PackedState::EVICTED;
 
 /// The index of an entry in the array; 0 is no entry's, so that a zeroed head is an empty chain.
 pub(crate) type Index = NonZeroU32;

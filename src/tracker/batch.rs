@@ -81,10 +81,10 @@ where
             |(node, _)| node,
             |number, hash, (node, claim)| {
                 let proposal = propose(*claim);
-                let verdict = self
-                    .core
-                    .submit_hashed(&self.pinned, hash, node, proposal, now);
-                each(number, verdict);
+                self.core
+                    .submit_hashed(&self.pinned, hash, node, proposal, now, |verdict| {
+                        each(number, verdict);
+                    });
             },
         );
     }

@@ -269,14 +269,14 @@ where
 
     #[inline(always)]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
+        let core = self.tracker.core();
         // Pinned, so the entry can't begin another lifetime: any packed state read here belongs to this one.
-        self.visit(|view, node, packed| {
-            let core = view.core;
-            match core.apply_fast(node, packed, proposal, now) {
-                None => core.apply(node, EntryState::Live(packed), proposal, now),
-                settled => settled,
-            }
-        })?
+        let pinned = core.table.pin();
+        let (node, packed) = pinned.revisit(self.index, self.generation)?;
+        if let Some(verdict) = core.apply_fast(node, packed, proposal, now) {
+            return Some(verdict);
+        }
+        core.apply(node, EntryState::Live(packed), proposal, now)
     }
 }
 

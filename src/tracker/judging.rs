@@ -180,7 +180,9 @@ where
     pinned.find_live(hash, key)
 }
 
-/// The answer to a proposal about the local node.
+/// The answer to a proposal about the local node. Not inlined: all other claims would prepare for it.
+#[cold]
+#[inline(never)]
 pub(super) fn about_self(proposal: Proposal) -> Verdict {
     Verdict::AboutSelf {
         accused: proposal.as_claim(),

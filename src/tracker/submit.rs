@@ -7,8 +7,6 @@
 
 use core::hash::{BuildHasher, Hash};
 
-use equivalent::Equivalent;
-
 use super::core::Core;
 use super::judging::{about_self, known};
 use crate::key::ToKey;
@@ -45,9 +43,13 @@ where
     where
         Q: ?Sized + ToKey<K>,
     {
-        self.submit_hashed(pinned, self.hash(key), key, proposal, now)
+        self.submit_with(pinned, self.hash(key), key, proposal, now, |key| {
+            self.make_data.make(key)
+        })
     }
 
+    /// The same, one of a batch, with the answer handed on. It is handed on in two places, so that the answers to most claims
+    /// need not be written to memory, as those from functions of their own are.
     #[inline(always)]
     pub(crate) fn submit_hashed<Q>(
         &self,
@@ -56,13 +58,22 @@ where
         key: &Q,
         proposal: Proposal,
         now: Timestamp,
-    ) -> Verdict
-    where
+        each: impl FnOnce(Verdict),
+    ) where
         Q: ?Sized + ToKey<K>,
     {
-        self.submit_with(pinned, hash, key, proposal, now, |key| {
-            self.make_data.make(key)
-        })
+        let data = |key: &K| self.make_data.make(key);
+        let verdict = if self.is_local(hash, key) {
+            about_self(proposal)
+        } else if let Some((node, packed)) = pinned.find_live(hash, key) {
+            if let Some(verdict) = self.apply_fast(node, packed, proposal, now) {
+                return each(verdict);
+            }
+            self.apply_slow(hash, key, proposal, now, data)
+        } else {
+            self.apply_unknown(hash, key, proposal, now, data)
+        };
+        each(verdict);
     }
 
     /// The same with data for the node, should this call bring it into the table.
@@ -79,10 +90,15 @@ where
     where
         Q: ?Sized + ToKey<K>,
     {
-        match self.submit_known(pinned, hash, key, proposal, now) {
-            Ok(verdict) => verdict,
-            Err(Left::Unknown) => self.apply_unknown(hash, key, proposal, now, data),
-            Err(Left::Other) => self.apply_slow(hash, key, proposal, now, data),
+        if self.is_local(hash, key) {
+            return about_self(proposal);
+        }
+        match pinned.find_live(hash, key) {
+            Some((node, packed)) => match self.apply_fast(node, packed, proposal, now) {
+                Some(verdict) => verdict,
+                None => self.apply_slow(hash, key, proposal, now, data),
+            },
+            None => self.apply_unknown(hash, key, proposal, now, data),
         }
     }
 
@@ -107,41 +123,22 @@ where
         Q: ?Sized + ToKey<K>,
     {
         let hash = self.hash(key);
+        if self.is_local(hash, key) {
+            return about_self(proposal);
+        }
         let pinned = self.table.pin();
-        match self.submit_known(&pinned, hash, key, proposal, now) {
-            Ok(verdict) => verdict,
-            Err(Left::Unknown) => {
-                drop(pinned);
-                self.apply_unknown(hash, key, proposal, now, data)
-            }
-            Err(Left::Other) => {
+        match pinned.find_live(hash, key) {
+            Some((node, packed)) => {
+                if let Some(verdict) = self.apply_fast(node, packed, proposal, now) {
+                    return verdict;
+                }
                 drop(pinned);
                 self.apply_slow(hash, key, proposal, now, data)
             }
-        }
-    }
-
-    /// The part of it that nearly every claim needs, or what is left to do.
-    #[inline(always)]
-    fn submit_known<Q>(
-        &self,
-        pinned: &Pinned<'_, K, D>,
-        hash: u32,
-        key: &Q,
-        proposal: Proposal,
-        now: Timestamp,
-    ) -> Result<Verdict, Left>
-    where
-        Q: ?Sized + Equivalent<K>,
-    {
-        if self.is_local(hash, key) {
-            return Ok(about_self(proposal));
-        }
-        match pinned.find_live(hash, key) {
-            Some((node, packed)) => self
-                .apply_fast(node, packed, proposal, now)
-                .ok_or(Left::Other),
-            None => Err(Left::Unknown),
+            None => {
+                drop(pinned);
+                self.apply_unknown(hash, key, proposal, now, data)
+            }
         }
     }
 
