@@ -856,6 +856,14 @@ pub const LIST: &[Weakening] = &[
         model: "caches::a_cache_is_cleared_between_two_visits_of_its_owner",
     },
     Weakening {
+        name: "a cache is unlocked without releasing the free entries that it keeps",
+        file: CACHE,
+        from: "self.0.lock.store(false, Ordering::Release);",
+        to: "self.0.lock.store(false, Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_cache_of_two_classes_is_cleared_between_two_visits_of_its_owner",
+    },
+    Weakening {
         name: "a cached batch is freed without a grace period",
         file: CACHE,
         from: "if !horizon.passed(ticket) {",

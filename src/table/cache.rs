@@ -4,7 +4,7 @@
 //!
 //! **Entries.** A removal puts the unlinked entry into a batch; a full batch gets a ticket. A join takes a free entry of
 //! its own, else the oldest batch whose ticket has passed, else it pays for a fence if enough of its batches wait. A cache
-//! is locked by its owner for a few instructions, or for a fence that is due, and by a thread that finds no free entry
+//! is locked by its owner for a few instructions, and by a thread that finds no free entry
 //! anywhere (or sweeps): that one moves everything to the lists that all threads share. Both only try the lock. An
 //! owner that does not get it uses the shared lists, so a thread that is stopped with its lock held hides what is in its
 //! own cache and holds up no other thread.
@@ -23,6 +23,7 @@ use super::Table;
 use super::entry::Index;
 use super::indexes::Indexes;
 use super::per_thread::PerThread;
+use super::slab::Slab;
 use crate::reclaim::{Domain, Guard, Horizon, Ticket};
 use crate::sync::atomic::plain::AtomicBool;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +36,10 @@ const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 2 } else { 8 };
 /// How often the nodes are counted at most, while caches are in use.
 const LOOKS: usize = if cfg!(incarnation_loom) { 1 } else { 16 };
 
+/// So many free entries of each class are kept on average, at most. Which class the next join needs is chance: with 8 it
+/// finds one nine times out of ten.
+const FREE_OF_CLASS: usize = 8;
+
 #[derive(Debug)]
 pub(super) struct Caches {
     own: PerThread<Cache>,
@@ -42,8 +47,8 @@ pub(super) struct Caches {
     batch: usize,
     /// So many retired entries of one thread are worth a fence.
     worth: usize,
-    /// Whether free entries are kept, too.
-    keeps_free: bool,
+    /// So many free entries are kept at most, of all classes together, where there are several.
+    free: usize,
     /// So many credits are drawn at once; twice as many are kept.
     credits: u64,
     /// Credits are drawn, and kept, only so far from the limit.
@@ -68,7 +73,7 @@ unsafe impl Send for Cache {}
 
 #[derive(Debug, Default)]
 struct Contents {
-    free: Vec<Index>,
+    free: FreeEntries,
     /// Unlinked entries without a ticket yet.
     filling: Vec<Index>,
     /// Batches, the oldest first.
@@ -79,6 +84,52 @@ struct Contents {
     due: usize,
     /// Empty ones, whose memory is used again.
     blanks: Vec<Vec<Index>>,
+}
+
+/// Vacated entries. The one that was freed last is taken first: its line is near.
+#[derive(Debug, Default)]
+struct FreeEntries {
+    /// All of them, where there is one class.
+    only: Vec<Index>,
+    /// The first index of a list for each class, or 0, where there are several. Entries are linked by their `next`, as in
+    /// the lists that all threads share, but without locked instructions. Empty until an entry is kept.
+    tops: Vec<u32>,
+    count: usize,
+}
+
+impl FreeEntries {
+    #[inline(always)]
+    fn pop<K, D>(&mut self, class: u32, slab: &Slab<K, D>) -> Option<Index> {
+        if slab.classes().is_one() {
+            return self.only.pop();
+        }
+        let top = self.tops.get_mut(class as usize)?;
+        let index = Index::new(*top)?;
+        // Relaxed: written under the lock of the cache, which is held.
+        *top = slab.entry(index).next.load(Ordering::Relaxed);
+        self.count -= 1;
+        Some(index)
+    }
+
+    /// Takes so many entries in as there is room for, so many being the most.
+    fn add<K, D>(&mut self, entries: &mut Vec<Index>, most: usize, slab: &Slab<K, D>) {
+        let classes = slab.classes();
+        if classes.is_one() {
+            if self.only.is_empty() {
+                mem::swap(&mut self.only, entries);
+            }
+            return;
+        }
+        self.tops.resize(classes.count(), 0);
+        let room = most.saturating_sub(self.count);
+        for index in entries.drain(entries.len().saturating_sub(room)..) {
+            let top = &mut self.tops[classes.of(index.get()) as usize];
+            // Relaxed: see `pop`.
+            slab.entry(index).next.store(*top, Ordering::Relaxed);
+            *top = index.get();
+            self.count += 1;
+        }
+    }
 }
 
 /// One more live entry keeps within the limit. Given back when it is dropped, unless a lifetime begins with it.
@@ -190,40 +241,51 @@ impl Contents {
         Some(entries)
     }
 
-    /// The oldest batch, after a fence if one is due.
-    fn harvest(&mut self, domain: &Domain, batch: usize, worth: usize) -> Option<Vec<Index>> {
-        let passed = self.passed(&domain.settled());
-        if passed.is_some() || self.pending < worth.max(self.due) {
-            return passed;
+    /// The oldest batch, if it is known to have passed; else whether a fence is due to find out.
+    fn harvest(&mut self, domain: &Domain, batch: usize, worth: usize) -> Harvest {
+        if let Some(entries) = self.passed(&domain.settled()) {
+            return Harvest::Passed(entries);
+        }
+        if self.pending < worth.max(self.due) {
+            return Harvest::Waits;
         }
         // Unless it frees something, the next one is due when some more wait.
         self.due = self.pending + batch;
-        let (oldest, _) = self.sealed.front()?;
-        if !domain.may_pass(oldest.order()) {
-            return None;
+        match self.sealed.front() {
+            Some((oldest, _)) if domain.may_pass(oldest.order()) => Harvest::FenceDue,
+            _ => Harvest::Waits,
         }
-        self.passed(&domain.horizon())
     }
 }
 
+/// What becomes of the oldest batch of a cache.
+enum Harvest {
+    /// It has passed, and is the caller's.
+    Passed(Vec<Index>),
+    /// Enough wait to be worth a fence, which may free it.
+    FenceDue,
+    Waits,
+}
+
 impl Caches {
-    /// For a table with so many entries beyond its hard limit; without any cache if it is small.
-    pub(super) fn new(hard_limit: usize, spare: usize, has_any: bool, keeps_free: bool) -> Self {
+    /// For a table with so many entries beyond its hard limit and so many classes; without any cache if it is small.
+    pub(super) fn new(hard_limit: usize, spare: usize, has_any: bool, classes: usize) -> Self {
         const MODEL: bool = cfg!(incarnation_loom);
         let credits = if MODEL {
             2
         } else {
             (hard_limit as u64 / 256).clamp(1, 64)
         };
+        let batch = if MODEL { 1 } else { (spare / 32).clamp(1, 64) };
         Self {
             own: PerThread::new(has_any),
-            batch: if MODEL { 1 } else { (spare / 32).clamp(1, 64) },
+            batch,
             worth: if MODEL {
                 1
             } else {
                 (spare / 16).clamp(16, 256)
             },
-            keeps_free,
+            free: FREE_OF_CLASS * classes,
             credits,
             margin: if MODEL { 0 } else { 4 * credits },
         }
@@ -375,10 +437,10 @@ impl<K, D> Table<K, D> {
         false
     }
 
-    /// A free entry from the calling thread's cache, which is then the caller's alone, and a reservation on one of its
-    /// credits: each if there is one.
+    /// A free entry that the head of `hash` can name, from the calling thread's cache, which is then the caller's alone; and
+    /// a reservation on one of its credits: each if there is one.
     #[inline(always)]
-    pub(super) fn take_cached(&self) -> (Option<Index>, Option<Reservation<'_, K, D>>) {
+    pub(super) fn take_cached(&self, hash: u32) -> (Option<Index>, Option<Reservation<'_, K, D>>) {
         let Some(cache) = self.caches.own.own() else {
             return (None, None);
         };
@@ -386,39 +448,51 @@ impl<K, D> Table<K, D> {
             return (None, None);
         };
         let reservation = held.spend().then(|| Reservation(self));
-        let free = held.with(|contents| contents.free.pop());
+        let class = self.slab.classes().of(hash);
+        let free = held.with(|contents| contents.free.pop(class, &self.slab));
         drop(held);
-        (free.or_else(|| self.take_from_batches(cache)), reservation)
+        (
+            free.or_else(|| self.take_from_batches(cache, class)),
+            reservation,
+        )
     }
 
     /// A free entry from the oldest batch of the thread's cache, if it has passed.
     #[cold]
     #[inline(never)]
-    fn take_from_batches(&self, cache: &Cache) -> Option<Index> {
+    fn take_from_batches(&self, cache: &Cache, class: u32) -> Option<Index> {
         let Caches { batch, worth, .. } = self.caches;
         let mut held = cache.try_lock()?;
-        let entries = held.with(|contents| contents.harvest(&self.domain, batch, worth));
+        let harvest = held.with(|contents| contents.harvest(&self.domain, batch, worth));
         drop(held);
-        self.recycle(cache, &mut entries?)
+        let mut entries = match harvest {
+            Harvest::Passed(entries) => entries,
+            Harvest::Waits => return None,
+            Harvest::FenceDue => {
+                // Without the lock: a fence may be a system call, and a thread that is stopped in it would hide its cache.
+                let horizon = self.domain.horizon();
+                cache
+                    .try_lock()?
+                    .with(|contents| contents.passed(&horizon))?
+            }
+        };
+        self.recycle(cache, &mut entries, class)
     }
 
-    /// Frees a batch that has passed, and keeps all but one of its entries.
+    /// Frees a batch that has passed, and keeps its entries, as far as there is room. One of the class is for the caller.
     #[cold]
-    fn recycle(&self, cache: &Cache, entries: &mut Vec<Index>) -> Option<Index> {
+    fn recycle(&self, cache: &Cache, entries: &mut Vec<Index>, class: u32) -> Option<Index> {
         for index in &*entries {
             // SAFETY: unlinked before the ticket, which has passed: no guard is left that could have found it, and every
             // retired entry is in exactly one batch. Its key is dropped without the lock, since that runs code of a user.
             unsafe { self.slab.entry(*index).vacate() };
         }
-        // An entry of another class than its key's is of no use to the caller.
-        let taken = entries.pop_if(|_| self.caches.keeps_free);
-        if self.caches.keeps_free
-            && let Some(mut held) = cache.try_lock()
-        {
+        let is_of_class = |index: &mut Index| self.slab.classes().of(index.get()) == class;
+        let mut taken = entries.pop_if(is_of_class);
+        if let Some(mut held) = cache.try_lock() {
             held.with(|contents| {
-                if contents.free.is_empty() {
-                    mem::swap(&mut contents.free, entries);
-                }
+                contents.free.add(entries, self.caches.free, &self.slab);
+                taken = taken.or_else(|| contents.free.pop(class, &self.slab));
                 if entries.is_empty() && contents.blanks.len() < 4 {
                     contents.blanks.push(mem::take(entries));
                 }
@@ -477,7 +551,7 @@ impl<K, D> Table<K, D> {
             let Some(mut held) = cache.try_lock() else {
                 continue;
             };
-            let (free, filling, sealed) = held.with(|contents| {
+            let (mut free, filling, sealed) = held.with(|contents| {
                 (contents.pending, contents.due) = (0, 0);
                 (
                     mem::take(&mut contents.free),
@@ -486,9 +560,11 @@ impl<K, D> Table<K, D> {
                 )
             });
             drop(held);
-            for index in free {
-                // SAFETY: vacated before it was kept, and ours since we took it.
-                unsafe { self.slab.put(index) };
+            for class in 0..self.slab.classes().count() as u32 {
+                while let Some(index) = free.pop(class, &self.slab) {
+                    // SAFETY: vacated before it was kept, and ours since we took it.
+                    unsafe { self.slab.put(index) };
+                }
             }
             if !filling.is_empty() {
                 let ticket = self.domain.ticket(&self.domain.pin());

@@ -139,7 +139,7 @@ impl<K, D> Table<K, D> {
                 size.hard_limit,
                 size.entries - size.hard_limit,
                 size.per_thread,
-                classes.is_one(),
+                classes.count(),
             ),
             domain,
             pending_unlink: AtomicI64::new(0),

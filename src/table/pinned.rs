@@ -197,7 +197,7 @@ impl<'t, K, D> Pinned<'t, K, D> {
     /// retired entries that are ready to be collected. And a reservation, if the cache has a credit.
     #[inline(always)]
     fn take(&self, hash: u32) -> (Option<Index>, Option<Reservation<'_, K, D>>) {
-        let (cached, reservation) = self.table.take_cached();
+        let (cached, reservation) = self.table.take_cached(hash);
         (cached.or_else(|| self.take_shared(hash)), reservation)
     }
 

@@ -1,9 +1,9 @@
 //! What threads keep for themselves: numbers, cached entries, credits of the count of live entries, lines of counts.
 
-use incarnation::model::NumbersModel;
+use incarnation::model::{NumbersModel, with_two_classes};
 use incarnation::{Claim, Rejection, SweepScope, Verdict};
 
-use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
+use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
 
 const THIRD: u8 = 3;
@@ -65,6 +65,36 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| {
                 assert_eq!(w.state(NODE), None);
+                assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
+                nothing_is_lost(w);
+            },
+        ),
+        // The entry of a removed node is of another class than the node that joins next, so the cache keeps it.
+        Model::new(
+            "caches::a_cache_of_two_classes_is_cleared_between_two_visits_of_its_owner",
+            Bounds::new(
+                2,
+                0,
+                "as for one class",
+            ),
+            || {
+                let nodes = [(NODE, Claim::alive(1))];
+                with_two_classes(|| world(builder().hasher(Chains::Two).per_thread(), &nodes))
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                    for (node, claim) in [(OTHER, Claim::alive(2)), (NODE, Claim::alive(3))] {
+                        let verdict = w.tracker.update(&node, claim, BEGIN);
+                        assert_eq!(verdict, Verdict::Joined);
+                    }
+                },
+                |w: &World| {
+                    let _ = w.tracker.sweep_with(SweepScope::Dead, BEGIN, |_| {});
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), Some(Claim::alive(3)));
                 assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
                 nothing_is_lost(w);
             },
