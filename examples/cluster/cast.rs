@@ -145,6 +145,19 @@ impl Cast {
             .collect()
     }
 
+    /// Which other running nodes hold a player, or a tombstone of it.
+    pub fn remembering(&self, player: usize) -> Vec<usize> {
+        let address = self.address(player);
+        let others = self.trackers().into_iter();
+        others
+            .filter(|(observer, tracker)| {
+                *observer != player
+                    && (tracker.contains(&address) || tracker.tombstone(&address).is_some())
+            })
+            .map(|(observer, _)| observer)
+            .collect()
+    }
+
     /// Whether `so` holds for what every other running node's tracker holds about a player.
     pub fn all_see(&self, player: usize, so: impl Fn(Seen) -> bool) -> bool {
         self.views_of(player).into_iter().all(|(_, seen)| so(seen))

@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 PERIOD = 0.1
 ACK_TIMEOUT = 1.0
 SUSPECT_TIMEOUT = 2.0
-DEADLINE = 28.0
+DEADLINE = 300.0
 
 
 class Node(asyncio.DatagramProtocol):

@@ -6,9 +6,9 @@
 
 use core::hash::{BuildHasher, Hash};
 
-use super::{Alongside, Keyed, Record, Snapshot};
+use super::records::{Alongside, Keyed, Record, Snapshot};
 #[cfg(feature = "serde")]
-use super::{SnapshotError, check_tombstone, sort_once_each};
+use super::records::{SnapshotError, check_tombstone, sort_once_each};
 use crate::rule::PackedState;
 use crate::time::Timestamp;
 use crate::tracker::IncarnationTracker;

@@ -7,7 +7,7 @@
 
 use core::hash::{BuildHasher, Hash};
 
-use super::{Alongside, Record, Snapshot};
+use super::records::{Alongside, Record, Snapshot};
 use crate::rule::{
     Claim, Judgement, PackedState, Proposal, Rejection, Situation, Status, Verdict, judge,
 };

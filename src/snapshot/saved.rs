@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Snapshot;
+use super::records::Snapshot;
 use crate::integrations::rows_of;
 use crate::persist::envelope::{self, Content};
 use crate::persist::file::{self, LockedPath};

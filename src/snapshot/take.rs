@@ -11,7 +11,7 @@ use core::cmp::Reverse;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
-use super::{Alongside, Record, Snapshot};
+use super::records::{Alongside, Record, Snapshot};
 use crate::rule::{PackedState, Status};
 use crate::table::EntryState;
 use crate::time::Timestamp;

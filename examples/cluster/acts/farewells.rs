@@ -46,13 +46,20 @@ pub async fn leave(stage: &Stage) -> Outcome {
     }
 }
 
-/// The dead and the departed are evicted in time; then a newcomer that missed it all says that they live.
+/// The dead and the departed are evicted in time; then a newcomer that missed it all says that they live. Each node that
+/// remembers one of them refuses that.
 pub async fn sweep(stage: &Stage) -> Outcome {
     let cast = &stage.cast;
     let gone = [role::LEAVES, role::ZOMBIE];
+    // All have heard of the departure. Where the acts before took long, the node that joined last may have missed the death:
+    // it joined after the others had evicted the dead node.
+    let remember = gone.map(|player| cast.remembering(player));
     let unknown = || {
-        gone.iter()
-            .all(|player| cast.all_see(*player, |seen| seen.is_none()))
+        gone.iter().zip(&remember).all(|(player, remember)| {
+            let views = cast.views_of(*player).into_iter();
+            let mut of_these = views.filter(|(observer, _)| remember.contains(observer));
+            of_these.all(|(_, seen)| seen.is_none())
+        })
     };
     let evicted = stage.until(RETENTION + 40, unknown).await;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
@@ -89,13 +96,16 @@ pub async fn sweep(stage: &Stage) -> Outcome {
         .iter()
         .map(|(_, tracker)| tracker.tombstones())
         .sum();
-    if evicted && risen == 0 && rejected > 0 {
+    let all_remember = remember
+        .iter()
+        .all(|by| by.len() + 1 >= cast.len() - gone.len());
+    if evicted && risen == 0 && rejected > 0 && all_remember {
         Ok(format!(
             "evicted everywhere; old gossip refused {rejected} times by {tombstones} tombstones"
         ))
     } else {
         Err(format!(
-            "evicted: {evicted}, came back: {risen} times, refused: {rejected}"
+            "evicted: {evicted}, came back: {risen} times, refused: {rejected}, remembered by all: {all_remember}"
         ))
     }
 }

@@ -107,7 +107,7 @@ pub async fn freeze(stage: &Stage) -> Outcome {
     let refuted = refuted.await;
     cast.surroundings.loss.store(0, Ordering::Relaxed);
     let living: Vec<_> = (0..cast.len())
-        .filter(|player| ![role::RETURNS, role::ZOMBIE].contains(player))
+        .filter(|player| *player != role::ZOMBIE)
         .collect();
     let peace = stage.until(40, || stage.in_peace(&living)).await;
     let after = cast.incarnation(role::FREEZES);

@@ -121,14 +121,15 @@ impl Stage {
             12,
             lives::kill
         );
+        // At once: a node that restarts after the others have evicted the dead would learn of no death.
+        act!("restart", "rejoins above its death", 4, lives::restart);
+        act!("zombie", "an old incarnation is refused", 4, lies::zombie);
         act!(
             "loss and a freeze",
             "suspected, refuted higher, no node Dead",
             8,
             lives::freeze
         );
-        act!("restart", "rejoins above its death", 4, lives::restart);
-        act!("zombie", "an old incarnation is refused", 4, lies::zombie);
         act!(
             "stranger",
             "its lies and joins bring no node in and none out",
