@@ -227,6 +227,11 @@ pub mod model {
         drop(tracker.core().table.domain().horizon());
     }
 
+    /// Takes the credits of all threads back into the count; whether there were any.
+    pub fn call_in_credits<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> bool {
+        tracker.core().table.call_in_credits()
+    }
+
     /// How many entries hold a key. Only while no other thread uses the table.
     pub fn occupied_indexes<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) -> usize
     where

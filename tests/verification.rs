@@ -66,12 +66,17 @@ fn models() -> BTreeSet<String> {
 }
 
 fn weakenings() -> BTreeSet<String> {
-    let mut weakenings = BTreeSet::new();
+    of_weakenings("name:")
+}
+
+/// The strings behind a field's name in the list of weakenings.
+fn of_weakenings(field: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
     for entry in fs::read_dir(root("loom-tests/weakenings")).unwrap() {
         let source = fs::read_to_string(entry.unwrap().path()).unwrap();
-        weakenings.extend(quoted(&source, "name:"));
+        found.extend(quoted(&source, field));
     }
-    weakenings
+    found
 }
 
 /// Whether a test is there: `file.rs` or `file.rs::function` in `tests`, or a path from the root.
@@ -134,6 +139,39 @@ fn every_promise_has_a_check_that_runs() {
             rows().iter().any(|row| row[0].starts_with(&promise)),
             "{promise}"
         );
+    }
+}
+
+#[test]
+fn every_model_catches_a_weakening_or_is_listed_with_the_reason_why_it_stays() {
+    let behind = PAGE.split_once("\n## Models that no weakening names\n");
+    let section = behind.unwrap().1.split("\n## ").next().unwrap();
+    let listed: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .filter_map(|row| row.split_once(" |"))
+        .flat_map(|(cell, _)| names(cell))
+        .collect();
+    let is_listed = |model: &str| {
+        listed.iter().any(|name| match name.strip_suffix('*') {
+            Some(prefix) => model.starts_with(prefix),
+            None => model == *name,
+        })
+    };
+    let caught_by = of_weakenings("model:");
+    let (models, mut silent) = (models(), models());
+    let list = fs::read_to_string(root("loom-tests/src/models/mod.rs")).unwrap();
+    let expected = format!("pub const EXPECTED: usize = {};", models.len());
+    assert!(
+        list.contains(&expected),
+        "{} models are named",
+        models.len()
+    );
+    silent.retain(|model| !caught_by.contains(model) && !is_listed(model));
+    assert!(silent.is_empty(), "no weakening names {silent:#?}");
+    for name in listed {
+        assert!(is_among(&models, name), "listed, but no model: {name}");
+        assert!(!caught_by.contains(name), "listed, but named: {name}");
     }
 }
 

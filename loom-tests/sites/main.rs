@@ -8,6 +8,7 @@
 //! A weakening that no model notices must be in the list of `docs/verification.md`, with its reason; and the list may
 //! hold no weakening that a model notices. Either is a failure.
 
+mod child;
 mod models;
 mod sites;
 

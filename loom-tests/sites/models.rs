@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Weakening;
+use super::child::wait;
 
-/// A model that takes so much longer than it does by itself has caught nothing.
+/// A model that takes so many times the time of a processor that it takes by itself has caught nothing.
 const PATIENCE: u32 = 6;
 
 /// Signals that a failing model brings on itself: SIGILL, SIGABRT, SIGBUS, SIGSEGV.
@@ -23,7 +24,7 @@ pub fn jobs() -> usize {
     given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// `ORDERINGS_LIMIT`: models that take more seconds than this are left out, for a first look. What such a look does not
+/// `ORDERINGS_LIMIT`: models that take more seconds of a processor than this are left out, for a first look. What such a look does not
 /// catch must be tried again without it.
 fn limit() -> Option<Duration> {
     let given = std::env::var("ORDERINGS_LIMIT").ok()?;
@@ -32,21 +33,6 @@ fn limit() -> Option<Duration> {
             .parse()
             .expect("ORDERINGS_LIMIT is a number of seconds"),
     ))
-}
-
-/// Waits for a process, and ends it if it takes longer than this; `None` if it did.
-fn wait(mut child: Child, patience: Option<Duration>) -> Option<Output> {
-    let begin = Instant::now();
-    // The few lines that it prints never fill the pipe.
-    while child.try_wait().expect("a model ends").is_none() {
-        if patience.is_some_and(|patience| begin.elapsed() > patience) {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Some(child.wait_with_output().expect("a model ends"))
 }
 
 pub enum Verdict {
@@ -118,14 +104,13 @@ impl Models {
                         let Some(name) = queue.lock().unwrap().next() else {
                             return;
                         };
-                        let begin = Instant::now();
                         let child = Command::new(&self.binary)
                             .args(["--exact", name, "--sites"])
                             .stdout(Stdio::piped())
                             .stderr(Stdio::null())
                             .spawn()
                             .expect("a model runs");
-                        let Some(output) = wait(child, limit()) else {
+                        let (Some(output), took) = wait(child, limit()) else {
                             println!("{name} is left out");
                             continue;
                         };
@@ -137,7 +122,7 @@ impl Models {
                         });
                         let one = Known {
                             reaches: reaches.collect(),
-                            took: begin.elapsed(),
+                            took,
                         };
                         known.lock().unwrap().insert(name.to_owned(), one);
                     }
@@ -171,7 +156,7 @@ impl Models {
             .spawn()
             .expect("a model runs");
         let patience = self.known[model].took * PATIENCE + Duration::from_secs(20);
-        let Some(output) = wait(child, Some(patience)) else {
+        let (Some(output), _) = wait(child, Some(patience)) else {
             return Verdict::TooLong;
         };
         let said = String::from_utf8_lossy(&output.stdout);

@@ -15,6 +15,8 @@ pub enum Chains {
     One,
     /// Odd keys into one, even keys into another.
     Two,
+    /// All keys into one, each with a hash of its own.
+    OneOfManyHashes,
 }
 
 /// What it has hashed of a key.
@@ -40,6 +42,8 @@ impl Hasher for Chain {
             Chains::One => 0,
             // The table takes the high half.
             Chains::Two => u64::from(self.chain % 2) << 32,
+            // And the low bits of that choose the chain.
+            Chains::OneOfManyHashes => u64::from(self.chain) << 48,
         }
     }
 

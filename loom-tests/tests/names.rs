@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use incarnation_loom_tests::models;
-use list::{LIST, PORTABLE, Weakening};
+use list::{FURTHER, LIST, PORTABLE, Weakening};
 
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -87,6 +87,10 @@ fn every_weakening_applies_and_names_models() {
             let found = source.matches(from).count();
             assert_eq!(found, 1, "{}: its text in {file}", weakening.name);
         }
+    }
+    for further in FURTHER {
+        let is_there = names.contains(further.weakening) && models.contains(further.model);
+        assert!(is_there, "{} or {}", further.weakening, further.model);
     }
 }
 

@@ -12,6 +12,12 @@ pub struct Weakening {
     pub model: &'static str,
 }
 
+/// A model that catches a weakening, too, besides the one that is named there. So it is seen to fail.
+pub struct Further {
+    pub weakening: &'static str,
+    pub model: &'static str,
+}
+
 const ENTRY: &str = "src/table/entry.rs";
 const CHAIN: &str = "src/table/chain.rs";
 const SHARD: &str = "src/table/shard.rs";
@@ -59,10 +65,9 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the exchange of the packed state releases nothing",
         file: ENTRY,
-        from: "// Release: publishes the last update. Acquire: a judge that comes after this one sees all
-                // that the judged packed state's writer had done (its tombstone among it).
-                Ordering::AcqRel,",
-        to: "Ordering::Acquire,",
+        from: "                // a judge that comes after this one acquires both: the exchange continues the release sequence.
+                Ordering::Release,",
+        to: "Ordering::Relaxed,",
         also: &[],
         model: "claims::last_update_before_publish",
     },
@@ -177,14 +182,74 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the loads of the next entry acquire nothing",
         file: CHAIN,
+        from: "place = entry.next.load(Ordering::Acquire) as usize;",
+        to: "place = entry.next.load(Ordering::Relaxed) as usize;",
+        also: &[],
+        model: "tombstones::old_claim_against_tombstone_in_the_middle",
+    },
+    Weakening {
+        name: "the load of the second entry of a chain acquires nothing",
+        file: CHAIN,
         from: "let second = entry.next.load(Ordering::Acquire);",
         to: "let second = entry.next.load(Ordering::Relaxed);",
-        also: &[(
-            CHAIN,
-            "place = entry.next.load(Ordering::Acquire) as usize;",
-            "place = entry.next.load(Ordering::Relaxed) as usize;",
-        )],
-        model: "tombstones::old_claim_against_tombstone_in_the_middle",
+        also: &[],
+        model: "tombstones::a_judgement_in_a_large_table_against_the_burial_of_the_second_in_the_chain",
+    },
+    Weakening {
+        name: "the unlinking of an only entry passes on none behind it",
+        file: CHAIN,
+        from: "if self.slab.entry(index).next.load(Ordering::Acquire) != 0 {",
+        to: "if self.slab.entry(index).next.load(Ordering::Relaxed) != 0 {",
+        also: &[],
+        model: "tombstones::old_claim_against_an_only_entry_that_hid_the_dead",
+    },
+    Weakening {
+        name: "the shard lock's holder loads the head without acquiring anything",
+        file: CHAIN,
+        from: "let mut next = classes.index(head.load(Ordering::Acquire), number);",
+        to: "let mut next = classes.index(head.load(Ordering::Relaxed), number);",
+        also: &[],
+        model: "evictions::an_only_entry_against_a_link_in_front",
+    },
+    Weakening {
+        name: "the shard lock's holder that finds another entry in front acquires nothing",
+        file: CHAIN,
+        from: "                        // `evictions::the_first_of_two_against_a_link_in_front`.
+                        Ordering::Acquire,",
+        to: "                        Ordering::Relaxed,",
+        also: &[],
+        model: "evictions::the_first_of_two_against_a_link_in_front",
+    },
+    Weakening {
+        name: "a link does not look for its key again",
+        file: PINNED,
+        from: "table.find_from(first, hash, |known| key.equivalent(known))",
+        to: "table.find_from(first, hash, |known| key.equivalent(known)).filter(|_| false)",
+        also: &[],
+        model: "tombstones::an_old_claim_while_a_join_ends_the_tombstone",
+    },
+    Weakening {
+        name: "an entry is linked in front of another one than it points to",
+        file: CHAIN,
+        from: "                local,
+                classes.local(index.get()),
+                // Release: publishes the entry.",
+        to: "                self.head(hash).load(Ordering::Acquire),
+                classes.local(index.get()),
+                // Release: publishes the entry.",
+        also: &[],
+        model: "inserts::two_keys_at_one_head",
+    },
+    Weakening {
+        name: "an unlinked entry no longer leads on",
+        file: CHAIN,
+        from: "            unlinked.push(index);
+",
+        to: "            unlinked.push(index);
+            entry.next.store(0, Ordering::Release);
+",
+        also: &[],
+        model: "evictions::unlinking_in_the_middle",
     },
     Weakening {
         name: "unlinking in the middle releases nothing",
@@ -513,6 +578,15 @@ pub const LIST: &[Weakening] = &[
         model: "recycling::a_batch_is_whole",
     },
     Weakening {
+        name: "two collections take the same batches",
+        file: RETIRED,
+        from: "let mut next = self.newest.swap(ptr::null_mut(), Ordering::Acquire);",
+        to: "let mut next = self.newest.load(Ordering::Acquire);
+        self.newest.store(ptr::null_mut(), Ordering::Relaxed);",
+        also: &[],
+        model: "recycling::two_collectors_share_the_work",
+    },
+    Weakening {
         name: "the free list releases nothing",
         file: SLAB,
         from: "                // `recycling::a_recycled_entry_is_whole`.
@@ -653,12 +727,24 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an eviction releases nothing",
         file: ENTRY,
-        from: "                // Release: a thread that finds the node gone finds its tombstone, written before. Acquire: as in
-                // `raise`. Pinned by `tombstones::old_claim_against_tombstone`.
-                Ordering::AcqRel,",
-        to: "                Ordering::Acquire,",
+        from: "                // `tombstones::old_claim_against_tombstone`. The judged packed state was acquired: as in `raise`.
+                Ordering::Release,",
+        to: "                Ordering::Relaxed,",
         also: &[],
         model: "tombstones::old_claim_against_tombstone",
+    },
+    Weakening {
+        name: "two evictions may end one lifetime",
+        file: ENTRY,
+        from: "    pub(crate) fn evict(&self, judged: Option<PackedState>) -> Result<(), EntryState> {
+",
+        to: "    pub(crate) fn evict(&self, judged: Option<PackedState>) -> Result<(), EntryState> {
+        if judged.is_some() && self.bits() == EVICTED {
+            return Ok(());
+        }
+",
+        also: &[],
+        model: "evictions::two_removals_of_one_node",
     },
     Weakening {
         name: "two sweeps select at once",
@@ -931,6 +1017,38 @@ pub const LIST: &[Weakening] = &[
         model: "caches::a_count_while_credits_are_drawn",
     },
     Weakening {
+        name: "credits are called in without releasing anything",
+        file: CACHE,
+        from: "self.live.fetch_sub(held.credits(), Ordering::Release);",
+        to: "self.live.fetch_sub(held.credits(), Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_join_on_a_credit_that_another_thread_called_in",
+    },
+    Weakening {
+        name: "the count of nodes acquires nothing",
+        file: CACHE,
+        from: "let live = self.live.load(Ordering::Acquire);",
+        to: "let live = self.live.load(Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_count_while_credits_are_called_in",
+    },
+    Weakening {
+        name: "the count's look at the lock of a cache acquires nothing",
+        file: CACHE,
+        from: "if cache.lock.load(Ordering::Acquire) {",
+        to: "if cache.lock.load(Ordering::Relaxed) {",
+        also: &[],
+        model: "caches::a_count_while_credits_are_called_in",
+    },
+    Weakening {
+        name: "the count's look at the credits of a cache acquires nothing",
+        file: CACHE,
+        from: "credits += cache.credits.load(Ordering::Acquire);",
+        to: "credits += cache.credits.load(Ordering::Relaxed);",
+        also: &[],
+        model: "caches::a_count_while_credits_are_drawn",
+    },
+    Weakening {
         name: "credits are called in without the lock of their cache",
         file: CACHE,
         from: "let Some(mut held) = cache.try_lock() else {
@@ -1049,6 +1167,32 @@ pub const LIST: &[Weakening] = &[
         to: "",
         also: &[],
         model: "wake_list::a_notification_while_the_list_is_held",
+    },
+    Weakening {
+        // To the checker a fence is one step with what stands before it, so something is put in between.
+        name: "a notification is counted without releasing anything",
+        file: WAKE_LIST,
+        from: "        self.notified.fetch_add(1, Ordering::Release);",
+        to: "        self.notified.fetch_add(1, Ordering::Relaxed);
+        let _ = self.occupied.load(Ordering::Relaxed);",
+        also: &[],
+        model: "wake_list::a_waker_sees_the_change_that_it_is_woken_for",
+    },
+    Weakening {
+        // A step is put before the lock is tried, since the checker has a thread that is about to try one wait for it.
+        name: "a notifier that loses the list leaves the other waiters",
+        file: WAKE_LIST,
+        from: "if mem::take(&mut left) => {",
+        to: "if mem::take(&mut left) && false => {",
+        also: &[(
+            WAKE_LIST,
+            "            let unhandled = self.let_go(list);
+",
+            "            let unhandled = self.let_go(list);
+            let _ = self.occupied.load(Ordering::Relaxed);
+",
+        )],
+        model: "wake_list::a_notifier_that_loses_the_list_on_its_way",
     },
     Weakening {
         name: "the holder of the list does not look for notifications",
@@ -1275,6 +1419,16 @@ pub const LIST: &[Weakening] = &[
         model: "notify::a_mark_against_a_look",
     },
     Weakening {
+        name: "a join is not told",
+        file: APPLY,
+        from: "        self.changed(node, None, Some(to));
+",
+        to: "        self.status_counts.moved(None, Some(to));
+",
+        also: &[],
+        model: "notify::a_join_against_a_look",
+    },
+    Weakening {
         name: "a departure is not told",
         file: EVICT,
         from: "        self.changed(node, Some(packed), None);",
@@ -1431,12 +1585,33 @@ pub const LIST: &[Weakening] = &[
         model: "node_waits::a_change_against_a_wait",
     },
     Weakening {
+        name: "a wait does not follow its node to another place",
+        file: NODE_WAIT,
+        from: "if fenced_at == Some(place) {",
+        to: "if fenced_at.is_some() {",
+        also: &[],
+        model: "node_waits::a_node_that_moves_against_a_wait",
+    },
+    Weakening {
         name: "a join does not notify waits for absent nodes",
         file: NOTIFY,
         from: "            if joined {",
         to: "            if joined && false {",
         also: &[],
         model: "node_waits::a_join_against_a_wait",
+    },
+    // The node's own incarnation.
+    Weakening {
+        name: "two threads give out one incarnation",
+        file: "src/local.rs",
+        from: "            match self.current.compare_exchange_weak(
+                own,
+",
+        to: "            match self.current.compare_exchange_weak(
+                self.current.load(Ordering::Acquire),
+",
+        also: &[],
+        model: "local::two_threads_refute",
     },
     // The checker.
     Weakening {
@@ -1514,5 +1689,121 @@ pub const PORTABLE: &[Weakening] = &[
         to: "(entry.generation() >= generation).then_some",
         also: &[],
         model: "handles::recycled_with_the_very_same_packed_state",
+    },
+];
+
+/// Models that no weakening names otherwise.
+pub const FURTHER: &[Further] = &[
+    Further {
+        weakening: "a notification is not counted before the list is tried",
+        model: "wake_list::two_notifications_against_an_enlisting",
+    },
+    Further {
+        weakening: "a notification is not counted before the list is tried",
+        model: "notify::a_change_while_the_list_is_held",
+    },
+    Further {
+        weakening: "a notification is not counted before the list is tried",
+        model: "notify::a_change_against_two_waiters",
+    },
+    Further {
+        weakening: "a notification is not counted before the list is tried",
+        model: "capacity_signal::a_refusal_while_the_list_is_held",
+    },
+    Further {
+        weakening: "a notification is not counted before the list is tried",
+        model: "node_waits::a_change_against_two_waits",
+    },
+    Further {
+        weakening: "entries are recycled without a grace period",
+        model: "scans::scanner_and_recycling",
+    },
+    Further {
+        weakening: "entries are recycled without a grace period",
+        model: "scans::a_node_that_stays_is_seen_once",
+    },
+    Further {
+        weakening: "entries are recycled without a grace period",
+        model: "views::a_view_keeps_what_it_saw_and_lets_it_go",
+    },
+    Further {
+        weakening: "two evictions may end one lifetime",
+        model: "evictions::two_sweeps_evict_once",
+    },
+    Further {
+        weakening: "two evictions may end one lifetime",
+        model: "tombstones::two_sweeps_bury_one_node",
+    },
+    Further {
+        weakening: "two collections take the same batches",
+        model: "recycling::a_collection_while_a_sweep_tells",
+    },
+    Further {
+        weakening: "a departure is not told",
+        model: "node_waits::a_departure_against_a_wait",
+    },
+    Further {
+        weakening: "a departure is not told",
+        model: "node_waits::the_end_of_a_lifetime_against_a_handles_wait",
+    },
+    Further {
+        weakening: "a handle does not look at the generation",
+        model: "handles::a_read_never_shows_another_lifetime",
+    },
+    Further {
+        weakening: "a waiter that gives up takes another along",
+        model: "notify::one_gives_up_waiting_and_one_does_not",
+    },
+    Further {
+        weakening: "the real fence of both sides is left out",
+        model: "notify::a_change_against_a_waiter_where_membarrier_is_refused",
+    },
+    Further {
+        weakening: "a refused claim is not fenced from looking for sweepers",
+        model: "capacity_signal::a_refusal_where_membarrier_is_refused_is_swept_for",
+    },
+    Further {
+        weakening: "the signal is taken back after the sweep",
+        model: "capacity_signal::a_second_refusal_is_swept_for",
+    },
+    Further {
+        weakening: "the last update is raised after the exchange",
+        model: "claims::a_handles_reader_never_sees_an_older_last_update",
+    },
+    Further {
+        weakening: "a claim replaces a state that it did not examine",
+        model: "claims::refutation_against_the_end_of_a_suspicion",
+    },
+    Further {
+        weakening: "an insert that loses the race to link keeps its entry",
+        model: "data::two_linkers",
+    },
+    Further {
+        weakening: "an insert that loses the race to link keeps its entry",
+        model: "inserts::two_inserts_and_a_removal",
+    },
+    Further {
+        weakening: "no second look at the tombstones",
+        model: "data::a_refusal_at_the_second_look",
+    },
+    Further {
+        weakening: "hearsay changes a node that was only heard of",
+        model: "hearsay::against_a_removal_and_hearsay_again",
+    },
+    Further {
+        weakening: "a tombstone whose eviction fails stays",
+        model: "tombstones::forgotten_against_two_tombstones",
+    },
+    Further {
+        weakening: "hearsay that loses its race against an eviction is answered as applied",
+        model: "evictions::a_claim_that_races_a_removal_is_retried",
+    },
+    Further {
+        weakening: "a cache is locked without acquiring anything",
+        model: "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
+    },
+    Further {
+        weakening: "a claim replaces a state that it did not examine",
+        model: "claims::packed_states_only_rise",
     },
 ];

@@ -1,5 +1,5 @@
 //! Shows that the models can fail: applies each weakening of the list to a scratch copy of the
-//! project and checks that its model catches it. `loom-tests/weaken [--ci | --only] [NAME...]`: all, the part for CI,
+//! project and checks that its models catch it. `loom-tests/weaken [--ci | --only] [NAME...]`: all, the part for CI,
 //! or those whose name contains one of the NAMEs. With `--only`, no model runs in the unchanged copy first.
 //!
 //! Each runs in a process of its own, since some end in a double free. It is caught if the model is reported as failed, or
@@ -7,6 +7,8 @@
 //! apply (the code has changed) or does not compile is an error, not a catch; and before any is tried (`--ci` and `--only` leave this to
 //! the models' own run) their models must pass in the unchanged copy.
 
+#[path = "../sites/child.rs"]
+mod child;
 mod list;
 
 use std::collections::BTreeSet;
@@ -16,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use list::{LIST, PORTABLE, Weakening};
+use list::{FURTHER, LIST, PORTABLE, Weakening};
 
-/// A model that takes longer than this has not caught anything.
+/// A model that takes more of a processor's time than this has not caught anything.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// With `--ci`, of so many weakenings one is tried.
@@ -80,7 +82,9 @@ fn main() -> ExitCode {
     let wanted: Vec<_> = wanted.map(|(_, weakening)| weakening).collect();
     for scheme in [Scheme::Asymmetric, Scheme::Portable] {
         let of_scheme = wanted.iter().filter(|(of, _)| *of == scheme);
-        let models: BTreeSet<_> = of_scheme.map(|(_, weakening)| weakening.model).collect();
+        let models: BTreeSet<_> = of_scheme
+            .flat_map(|(_, weakening)| models_of(weakening))
+            .collect();
         if let Err(why) = pass_unchanged(&scratch, scheme, &models, only_build) {
             eprintln!("the unchanged copy: {why}");
             return ExitCode::FAILURE;
@@ -95,10 +99,9 @@ fn main() -> ExitCode {
         match outcome {
             Ok(()) => {
                 caught += 1;
-                println!(
-                    "{:<44} caught by {} ({took:.0} s)",
-                    weakening.name, weakening.model
-                );
+                let models: Vec<_> = models_of(weakening).collect();
+                let models = models.join(", ");
+                println!("{:<44} caught by {models} ({took:.0} s)", weakening.name);
             }
             Err(why) => println!("{:<44} NOT CAUGHT: {why}", weakening.name),
         }
@@ -133,7 +136,7 @@ fn pass_unchanged(
     Ok(())
 }
 
-/// Applies one weakening, has its model look, and takes it back.
+/// Applies one weakening, has its models look, and takes it back.
 fn try_one(scratch: &Path, scheme: Scheme, weakening: &Weakening) -> Result<(), String> {
     let mut originals = Vec::new();
     let mut applied = Ok(());
@@ -145,17 +148,31 @@ fn try_one(scratch: &Path, scheme: Scheme, weakening: &Weakening) -> Result<(), 
     }
     let outcome = applied
         .and_then(|()| build(scratch, scheme))
-        .and_then(|models| run(&models, weakening.model))
-        .and_then(|ran| match ran {
-            Ran::Failed => Ok(()),
-            Ran::Passed => Err(format!("{} passes", weakening.model)),
-            Ran::TooLong => Err(format!("{} still runs", weakening.model)),
-        });
+        .and_then(|models| models_of(weakening).try_for_each(|model| fails(&models, model)));
     // Backwards: of two changes to one file, the first saw it unchanged.
     for (path, original) in originals.into_iter().rev() {
         fs::write(path, original).map_err(|error| error.to_string())?;
     }
     outcome
+}
+
+/// The models that must catch it.
+fn models_of(weakening: &Weakening) -> impl Iterator<Item = &'static str> {
+    let further = FURTHER
+        .iter()
+        .filter(|further| further.weakening == weakening.name);
+    [weakening.model]
+        .into_iter()
+        .chain(further.map(|further| further.model))
+}
+
+/// An error if a model does not fail.
+fn fails(models: &Path, model: &str) -> Result<(), String> {
+    match run(models, model)? {
+        Ran::Failed => Ok(()),
+        Ran::Passed => Err(format!("{model} passes")),
+        Ran::TooLong => Err(format!("{model} still runs")),
+    }
 }
 
 /// What is replaced by what, and in which files.
@@ -231,29 +248,15 @@ fn run(models: &Path, model: &str) -> Result<Ran, String> {
             command.env_remove(name);
         }
     }
-    let mut child = command
+    let child = command
         .args(["--exact", model])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| error.to_string())?;
-    let begin = Instant::now();
-    while child
-        .try_wait()
-        .map_err(|error| error.to_string())?
-        .is_none()
-    {
-        if begin.elapsed() > PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Ok(Ran::TooLong);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    // A few lines, so that they never fill the pipe.
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
+    let (Some(output), _) = child::wait(child, Some(PATIENCE)) else {
+        return Ok(Ran::TooLong);
+    };
     let said = String::from_utf8_lossy(&output.stdout);
     let by_itself = output
         .status

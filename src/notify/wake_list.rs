@@ -123,7 +123,8 @@ impl WakeList {
 
     /// Counts a notification, before the lock is tried.
     fn count(&self) {
-        // Release: a holder that takes this notification over sees the change that it is about.
+        // Release: a holder that takes this notification over sees the change that it is about. Pinned by
+        // `wake_list::a_waker_sees_the_change_that_it_is_woken_for`.
         self.notified.fetch_add(1, Ordering::Release);
         // SeqCst: against the fence in `let_go`. Either the lock is seen to be free, or its holder
         // sees the notification. Pinned by `wake_list::a_notification_while_the_list_is_held`.
@@ -144,8 +145,8 @@ impl WakeList {
                 }
                 Err(TryLockError::WouldBlock) => return,
             };
-            // Acquire: see `count`.
-            let notified = self.notified.load(Ordering::Acquire);
+            // Relaxed: the fence in `let_go`, which comes before the waker is woken, acquires what `count` released.
+            let notified = self.notified.load(Ordering::Relaxed);
             if list.handled != notified {
                 list.handled = notified;
                 list.due = list.last_ticket;

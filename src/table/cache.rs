@@ -406,7 +406,7 @@ impl<K, D> Table<K, D> {
     /// Takes the credits of all threads back into the count; whether there were any. While there are some in a cache that is
     /// in use at this moment, this lets its owner run, a few times.
     #[cold]
-    fn call_in_credits(&self) -> bool {
+    pub(crate) fn call_in_credits(&self) -> bool {
         for _ in 0..MAX_YIELDS {
             let (mut called_in, mut is_in_use) = (false, false);
             for cache in self.caches.own.iter() {
@@ -421,7 +421,8 @@ impl<K, D> Table<K, D> {
                 };
                 // From the count first: a thread that finds no credits then finds room. The lock is held, so no other thread
                 // spends them meanwhile, and the count still covers every node.
-                // Release: see `count_one`.
+                // Release: see `count_one`; the removal that left the credit was acquired with the lock. Pinned by
+                // `caches::a_join_on_a_credit_that_another_thread_called_in`.
                 self.live.fetch_sub(held.credits(), Ordering::Release);
                 held.set_credits(0);
                 called_in = true;

@@ -145,8 +145,7 @@ impl<K, D> Table<K, D> {
     /// try to unlink it, one exchange of the head succeeds.
     pub(super) fn unlink_only(&self, hash: u32, index: Index) -> bool {
         // Acquire: the unlinking of an entry behind it is passed on with the one made here, for the tombstone of that
-        // entry. By argument: the model of it, `tombstones::old_claim_against_an_only_entry_that_hid_the_dead`, does not
-        // fail without, within the bounds it has.
+        // entry. Pinned by `tombstones::old_claim_against_an_only_entry_that_hid_the_dead`.
         if self.slab.entry(index).next.load(Ordering::Acquire) != 0 {
             return false;
         }
@@ -168,12 +167,13 @@ impl<K, D> Table<K, D> {
         let (number, head) = (head as u32, &self.heads[head]);
         let classes = self.slab.classes();
         let mut previous: Option<&Entry<K, D>> = None;
-        // Acquire: as in `first`.
+        // Acquire: as in `first`. Pinned by `evictions::an_only_entry_against_a_link_in_front`.
         let mut next = classes.index(head.load(Ordering::Acquire), number);
         while let Some(index) = next {
             let entry = self.slab.entry(index);
-            // Acquire: unlinkings made here before are passed on with the one we may make.
-            let after = entry.next.load(Ordering::Acquire);
+            // Relaxed: linked before the head was, which was acquired; or stored by an earlier holder of the lock, which
+            // passes it on.
+            let after = entry.next.load(Ordering::Relaxed);
             if entry.entry_state() != EntryState::Evicted {
                 previous = Some(entry);
                 next = Index::new(after);
@@ -190,7 +190,8 @@ impl<K, D> Table<K, D> {
                         // Release: as for the store above. Pinned by
                         // `tombstones::an_eviction_at_the_head_is_handed_over`.
                         Ordering::Release,
-                        // Acquire: we walk on from it.
+                        // Acquire: as for the load of the head; we walk on from it. Pinned by
+                        // `evictions::the_first_of_two_against_a_link_in_front`.
                         Ordering::Acquire,
                     );
                     if let Err(newer) = swung {
@@ -234,7 +235,7 @@ fn walk<'t, K, D, R>(
         {
             return Some(found);
         }
-        // Acquire: as for the second, further on.
+        // Acquire: as for the second, further on. Pinned by `tombstones::old_claim_against_tombstone_in_the_middle`.
         place = entry.next.load(Ordering::Acquire) as usize;
         if place == 0 {
             return None;
@@ -262,7 +263,7 @@ fn begin<K, D>(entries: &[Entry<K, D>], first: usize, hash: u32) -> usize {
     let entry = at(entries, first);
     // Acquire: a reader that misses an entry because it was unlinked here must find its tombstone, which was
     // written before. (The entry behind was linked before this one, so it is whole.) Pinned by
-    // `tombstones::old_claim_against_tombstone_in_the_middle`.
+    // `tombstones::a_judgement_in_a_large_table_against_the_burial_of_the_second_in_the_chain`.
     let second = entry.next.load(Ordering::Acquire);
     // SAFETY: the entry was linked when the caller, which is pinned, came to it; or it was never occupied, and
     // no thread ever writes its hash.

@@ -203,9 +203,9 @@ impl<K, D> Entry<K, D> {
             .compare_exchange(
                 from.map_or(VACANT, PackedState::bits),
                 to.bits(),
-                // Release: publishes the last update. Acquire: a judge that comes after this one sees all
-                // that the judged packed state's writer had done (its tombstone among it).
-                Ordering::AcqRel,
+                // Release: publishes the last update. The caller acquired the judged packed state when it loaded it, and
+                // a judge that comes after this one acquires both: the exchange continues the release sequence.
+                Ordering::Release,
                 // Acquire: the caller judges against what is there, as after a load.
                 Ordering::Acquire,
             )
@@ -221,9 +221,9 @@ impl<K, D> Entry<K, D> {
             .compare_exchange(
                 judged.map_or(VACANT, PackedState::bits),
                 EVICTED,
-                // Release: a thread that finds the node gone finds its tombstone, written before. Acquire: as in
-                // `raise`. Pinned by `tombstones::old_claim_against_tombstone`.
-                Ordering::AcqRel,
+                // Release: a thread that finds the node gone finds its tombstone, written before. Pinned by
+                // `tombstones::old_claim_against_tombstone`. The judged packed state was acquired: as in `raise`.
+                Ordering::Release,
                 // Acquire: as in `raise`.
                 Ordering::Acquire,
             )

@@ -1,5 +1,7 @@
 //! What threads keep for themselves: numbers, cached entries, credits of the count of live entries, lines of counts.
 
+use std::sync::atomic::{AtomicBool, Ordering as Unseen};
+
 use incarnation::model::{NumbersModel, with_two_classes};
 use incarnation::{Claim, Rejection, SweepScope, Verdict};
 
@@ -18,6 +20,23 @@ fn reader_is_consistent(w: &World) {
 /// Each occupied index is a node's, and each index can be taken again.
 fn nothing_is_lost(w: &World) {
     w.assert_nothing_lost();
+}
+
+/// One node in a chain of its own, so that no head orders its removal before the join of an even key; and how far the threads
+/// came, which the checker does not see.
+struct CalledIn {
+    world: World,
+    is_removed: AtomicBool,
+    are_called_in: AtomicBool,
+}
+
+fn one_among_even_keys() -> CalledIn {
+    let builder = builder().per_thread().hard_limit(4).hasher(Chains::Two);
+    CalledIn {
+        world: world(builder, &[(NODE, Claim::alive(1))]),
+        is_removed: AtomicBool::new(false),
+        are_called_in: AtomicBool::new(false),
+    }
 }
 
 pub fn models() -> Vec<Model> {
@@ -201,7 +220,12 @@ pub fn models() -> Vec<Model> {
         Model::new(
             "caches::a_count_while_credits_are_drawn",
             Bounds::new(2, 1, "the draw between the looks of the count"),
-            || world(builder().per_thread().hard_limit(4), &[(NODE, Claim::alive(1))]),
+            // One is live, and no thread has a credit.
+            || {
+                let w = world(builder().per_thread().hard_limit(4), &[(NODE, Claim::alive(1))]);
+                assert!(incarnation::model::call_in_credits(&w.tracker));
+                w
+            },
             &[
                 |w: &World| {
                     let nodes = w.tracker.len();
@@ -212,8 +236,23 @@ pub fn models() -> Vec<Model> {
                 },
             ],
             |w: &World| assert_eq!(w.tracker.len(), 2),
-        )
-        .with_main(0),
+        ),
+        Model::new(
+            "caches::a_count_while_credits_are_called_in",
+            USUAL,
+            // One is live, and the main thread has the credit of the second.
+            || world(builder().per_thread(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    let nodes = w.tracker.len();
+                    assert!((1..=2).contains(&nodes), "{nodes}");
+                },
+                |w: &World| {
+                    let _ = w.tracker.judge(&OTHER, Claim::alive(2), BEGIN);
+                },
+            ],
+            |w: &World| assert_eq!(w.tracker.len(), 1),
+        ),
         Model::new(
             "caches::a_join_on_called_in_credits_sees_the_removal_they_stem_from",
             Bounds::new(
@@ -232,6 +271,37 @@ pub fn models() -> Vec<Model> {
                     let joined = (10..14).filter(|node| join(*node) == Verdict::Joined).count();
                     assert!(view.iter().count() <= 4);
                     assert!(joined >= 3);
+                },
+            ],
+            |_| {},
+        )
+        .with_main(0),
+        // One thread leaves a credit, another one calls it in, a third one joins on the room.
+        Model::new(
+            "caches::a_join_on_a_credit_that_another_thread_called_in",
+            Bounds::new(
+                0,
+                0,
+                "three threads, one after the other. What is shown is a chain of releases and acquires, which takes no \
+                 interruption",
+            ),
+            one_among_even_keys,
+            &[
+                |w: &CalledIn| {
+                    w.world.tracker.pin().remove(&NODE, BEGIN);
+                    w.is_removed.store(true, Unseen::Relaxed);
+                },
+                |w: &CalledIn| {
+                    let is_removed = w.is_removed.load(Unseen::Relaxed);
+                    let are_called_in = incarnation::model::call_in_credits(&w.world.tracker);
+                    w.are_called_in
+                        .store(is_removed && are_called_in, Unseen::Relaxed);
+                },
+                |w: &CalledIn| {
+                    let is_later = w.are_called_in.load(Unseen::Relaxed);
+                    let view = w.world.tracker.pin();
+                    assert_eq!(view.update(&10, Claim::alive(2), BEGIN), Verdict::Joined);
+                    assert!(!is_later || view.get(&NODE).is_none());
                 },
             ],
             |_| {},

@@ -101,14 +101,15 @@ pub fn models() -> Vec<Model> {
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
-                    let _ = w.claim(Claim::alive(2), T1);
-                    let _ = w.claim(Claim::suspect(2), T1);
-                },
-                |w: &World| {
+                    let _ = w.claim(Claim::alive(3), T1);
                     let first = w.state(NODE).unwrap();
                     let second = w.state(NODE).unwrap();
                     let rank = |claim: Claim| (claim.incarnation(), claim.status());
+                    assert!(rank(Claim::alive(3)) <= rank(first));
                     assert!(rank(first) <= rank(second));
+                },
+                |w: &World| {
+                    let _ = w.claim(Claim::suspect(2), T1);
                 },
             ],
             |_| {},

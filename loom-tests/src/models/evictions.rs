@@ -3,7 +3,7 @@
 use incarnation::{Claim, Verdict};
 
 use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, later, world};
-use crate::{Model, USUAL};
+use crate::{Bounds, Model, USUAL};
 
 const THIRD: u8 = 3;
 
@@ -58,18 +58,24 @@ pub fn models() -> Vec<Model> {
                     let _ = w.claim(Claim::alive(2), BEGIN);
                 },
                 |w: &World| {
-                    w.tracker.pin().remove(&NODE, BEGIN);
+                    let removed = w.tracker.pin().remove(&NODE, BEGIN);
+                    let current = removed.expect("the node is there").claim();
+                    let mut verdicts = w.verdicts.lock().unwrap();
+                    verdicts.push(Verdict::Duplicate { current });
                 },
             ],
             |w: &World| {
+                let verdicts = w.verdicts();
+                let took = |current| verdicts.contains(&Verdict::Duplicate { current });
+                let previous = Claim::alive(1);
                 // Joined after the removal, or applied and then removed with it.
-                match w.verdicts()[0] {
-                    Verdict::Joined => assert_eq!(w.state(NODE), Some(Claim::alive(2))),
-                    Verdict::Applied { previous } => {
-                        assert_eq!(previous, Claim::alive(1));
-                        assert_eq!(w.state(NODE), None);
-                    }
-                    other => panic!("{other}"),
+                if verdicts.contains(&Verdict::Joined) {
+                    assert!(took(previous));
+                    assert_eq!(w.state(NODE), Some(Claim::alive(2)));
+                } else {
+                    assert!(verdicts.contains(&Verdict::Applied { previous }));
+                    assert!(took(Claim::alive(2)), "the claim is lost");
+                    assert_eq!(w.state(NODE), None);
                 }
             },
         ),
@@ -146,6 +152,34 @@ pub fn models() -> Vec<Model> {
             |w: &World| {
                 assert_eq!(w.state(NODE), None);
                 assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
+                assert_eq!(w.tracker.pending_reclaim(), 1);
+                w.assert_nothing_lost();
+            },
+        ),
+        // The lock's holder finds another entry in front of the one that it is about to unlink.
+        Model::new(
+            "evictions::the_first_of_two_against_a_link_in_front",
+            Bounds::new(
+                1,
+                1,
+                "the join as a whole between the holder's load of the head and its exchange takes one",
+            ),
+            || {
+                let nodes = [(OTHER, Claim::alive(2)), (NODE, Claim::alive(1))];
+                world(builder().hard_limit(3), &nodes)
+            },
+            &[
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, BEGIN);
+                },
+                |w: &World| {
+                    let _ = w.tracker.update(&THIRD, Claim::alive(3), BEGIN);
+                },
+            ],
+            |w: &World| {
+                assert_eq!(w.state(NODE), None);
+                assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
+                assert_eq!(w.state(THIRD), Some(Claim::alive(3)));
                 assert_eq!(w.tracker.pending_reclaim(), 1);
                 w.assert_nothing_lost();
             },

@@ -59,25 +59,6 @@ pub fn models() -> Vec<Model> {
             },
         ),
         Model::new(
-            "inserts::at_a_head_that_is_being_unlinked",
-            USUAL,
-            || world(builder(), &[(NODE, Claim::alive(1))]),
-            &[
-                |w: &World| {
-                    let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
-                },
-                |w: &World| {
-                    w.tracker.pin().remove(&NODE, BEGIN);
-                },
-            ],
-            |w: &World| {
-                assert_eq!(w.state(NODE), None);
-                assert_eq!(w.state(OTHER), Some(Claim::alive(2)));
-                assert_eq!(w.tracker.pending_reclaim(), 1);
-                w.assert_nothing_lost();
-            },
-        ),
-        Model::new(
             "inserts::two_inserts_and_a_removal",
             Bounds::new(
                 2,

@@ -242,8 +242,8 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &Watched| w.assert_final(0),
         ),
+        // The second writer may find the first one's mark and rely on it.
         Model::new(
-            // The second writer may find the first one's mark and rely on it.
             "notify::a_mark_that_another_writer_set",
             Bounds::new(
                 2,

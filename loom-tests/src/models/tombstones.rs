@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use incarnation::model::with_two_classes;
 use incarnation::{Claim, Record, Rejection, Snapshot, Verdict};
 
-use crate::world::{BEGIN, NODE, OTHER, World, builder, later, world};
+use crate::world::{BEGIN, Chains, NODE, OTHER, World, builder, later, world};
 use crate::{Bounds, Model, USUAL};
 
 const THIRD: u8 = 3;
@@ -123,7 +124,7 @@ pub fn models() -> Vec<Model> {
             ],
             stays_dead,
         )
-        .with_main(0),
+        .with_main(1),
         Model::new(
             "tombstones::old_claim_against_tombstone_in_the_middle",
             USUAL,
@@ -136,6 +137,29 @@ pub fn models() -> Vec<Model> {
                     let verdict = w.claim(Claim::alive(5), later());
                     let current = Claim::dead(5);
                     assert!([Verdict::Duplicate { current }, tombstone(5)].contains(&verdict));
+                },
+                |w: &World| {
+                    w.tracker.pin().remove(&NODE, later());
+                },
+            ],
+            stays_dead,
+        ),
+        // In a large table a lookup goes from the first entry to the second before it compares the first one's hash.
+        Model::new(
+            "tombstones::a_judgement_in_a_large_table_against_the_burial_of_the_second_in_the_chain",
+            USUAL,
+            || {
+                let nodes = [(NODE, Claim::dead(5)), (OTHER, Claim::alive(1))];
+                let builder = builder().hard_limit(4).max_tombstones(2);
+                with_two_classes(|| world(builder.hasher(Chains::OneOfManyHashes), &nodes))
+            },
+            &[
+                |w: &World| {
+                    // But for the chain, nothing that it reads tells it of the tombstone.
+                    let verdict = w.tracker.judge(&NODE, Claim::alive(5), later());
+                    let current = Claim::dead(5);
+                    let expected = [Verdict::Duplicate { current }, tombstone(5)];
+                    assert!(expected.contains(&verdict), "{verdict}");
                 },
                 |w: &World| {
                     w.tracker.pin().remove(&NODE, later());

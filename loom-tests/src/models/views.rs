@@ -98,30 +98,6 @@ pub fn models() -> Vec<Model> {
             ],
             |w: &World| assert_eq!(w.state(OTHER), Some(Claim::alive(2))),
         ),
-        // What the reader settles for a removal of its own, the other's removal may rely on.
-        Model::new(
-            "views::a_reader_that_settles_for_another",
-            Bounds::new(
-                1,
-                1,
-                "the reader as a whole between the other's removal and the recycling takes one",
-            ),
-            || {
-                let nodes = [(OTHER, Claim::alive(2)), (NODE, Claim::alive(1))];
-                world(builder().hard_limit(2), &nodes)
-            },
-            &[
-                |w: &World| {
-                    reader_is_consistent(w);
-                    w.tracker.remove(&OTHER, BEGIN);
-                },
-                |w: &World| {
-                    w.tracker.remove(&NODE, BEGIN);
-                    let _ = w.tracker.update(&3, Claim::alive(3), BEGIN);
-                },
-            ],
-            |_| {},
-        ),
         Model::new(
             "views::a_second_pin_keeps_the_first_unpin",
             READERS,

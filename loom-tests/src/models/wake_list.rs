@@ -129,9 +129,8 @@ pub fn models() -> Vec<Model> {
             &[|w: &Waited| w.notify(0), |w: &Waited| w.give_up(1)],
             Waited::assert_none_sleeps_on,
         ),
+        // The notifier has woken the first waiter, and finds the list held: the second one must not be left behind.
         Model::new(
-            // The notifier has woken the first waiter, and finds the list held: the second one must not be
-            // left behind.
             "wake_list::a_notifier_that_loses_the_list_on_its_way",
             USUAL,
             || {
