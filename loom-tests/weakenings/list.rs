@@ -1577,8 +1577,8 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a wait for a node does not look again",
         file: NODE_WAIT,
-        from: "            fenced_at = Some(place);",
-        to: "            if fenced_at != Some(place) {
+        from: "            fenced_at = Some(index);",
+        to: "            if fenced_at != Some(index) {
                 return Poll::Pending;
             }",
         also: &[],

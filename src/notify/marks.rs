@@ -101,9 +101,9 @@ pub(crate) struct NoOwner;
 
 impl Notify {
     /// `None` if there is no memory for the marks.
-    pub(crate) fn new(places: usize) -> Option<Self> {
+    pub(crate) fn new(indexes: usize) -> Option<Self> {
         // Index 0 is no entry's, but the last one is.
-        let ranges = places / RANGE as usize + 1;
+        let ranges = indexes / RANGE as usize + 1;
         Some(Self {
             shared: Padded::default(),
             marks: try_boxed(ranges, AtomicU64::default)?,
@@ -116,20 +116,20 @@ impl Notify {
     /// To be called after every change of the packed state at an index; `joined` if a node entered the
     /// table there. One load, unless there is a subscriber or a wait for a node.
     #[inline(always)]
-    pub(crate) fn changed(&self, domain: &Domain, place: Index, joined: bool) {
+    pub(crate) fn changed(&self, domain: &Domain, index: Index, joined: bool) {
         // Between the change and the load, against the heavy fence of a look or a waiter. Pinned by
         // `notify::a_change_against_the_first_look` and `node_waits::a_change_against_a_wait`. The load is Relaxed: if
         // this fence comes after the heavy one, it sees the interest.
         domain.light_fence();
         let interest = self.shared.interest.load(Ordering::Relaxed);
         if interest != 0 {
-            self.tell(domain, place, joined, interest);
+            self.tell(domain, index, joined, interest);
         }
     }
 
     #[cold]
-    fn tell(&self, domain: &Domain, place: Index, joined: bool, interest: u64) {
-        let range = (place.get() / RANGE) as usize;
+    fn tell(&self, domain: &Domain, index: Index, joined: bool, interest: u64) {
+        let range = (index.get() / RANGE) as usize;
         if interest >= SUBSCRIBER {
             self.mark(domain, range);
             self.waiters.notify();
@@ -355,11 +355,11 @@ impl Notify {
     }
 
     /// The waiters for a node at an index, or for nodes that are absent.
-    pub(crate) fn node_waiters(&self, place: Option<Index>) -> &WakeList {
+    pub(crate) fn node_waiters(&self, index: Option<Index>) -> &WakeList {
         let lists = self.node_waits.get_or_init(|| {
             let lists = self.marks.len() + 1;
             (0..lists).map(|_| WakeList::default()).collect()
         });
-        &lists[place.map_or(0, |place| (place.get() / RANGE) as usize + 1)]
+        &lists[index.map_or(0, |index| (index.get() / RANGE) as usize + 1)]
     }
 }

@@ -17,7 +17,7 @@ use crate::tracker::IncarnationTracker;
 /// [`IncarnationTracker::delta`] finds out what the tracker lacks. Made by [`IncarnationTracker::digest`] or [`Snapshot::digest`].
 ///
 /// One row a node, in the order of the keys: the key and one or two numbers. With the feature
-/// `serde` it can be sent.
+/// `serde` it can be sent. For an example see [`IncarnationTracker::delta`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Digest<K> {
     /// Strictly ascending by key.

@@ -70,6 +70,25 @@ impl<K> Record<K> {
 /// the tombstones (remembered deaths of nodes that left the table). A node that was introduced again over its tombstone is
 /// in both lists. A tombstone that is not above its node's row is left out.
 ///
+/// ```
+/// use incarnation::{Claim, IncarnationTracker, Status, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let here: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+/// let now = Timestamp::from_secs(5);
+/// let _ = here.confirm("a:1", 3, Timestamp::from_secs(2));
+///
+/// let snapshot = here.snapshot(now);
+/// for record in &snapshot {
+///     println!("{} is {} for {:?}", record.node(), record.claim(), record.age());
+/// }
+/// // Another process, with a clock of its own:
+/// let there: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+/// let report = there.merge(&snapshot, Timestamp::from_secs(1_000));
+/// assert_eq!(report.joined, 1);
+/// assert_eq!(there.get("a:1").map(|state| state.claim()), Some(Claim::alive(3)));
+/// # Ok(()) }
+/// ```
+///
 /// With the feature `serde` it can be serialized (for keys that can), and reading one back checks it
 /// as [`new`](Self::new) does; with `persist` it can be saved to a file as well.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -154,7 +154,7 @@ where
     /// next drain goes on behind it.
     ///
     /// Cost: one load if nothing happened. Else two fences (one that all cores take part in), a
-    /// mark for each 32 places of the table, and the entries of the marked ones. No locks.
+    /// mark for each 32 entries of the table, and the entries of the marked ones. No locks.
     pub fn drain(&mut self, mut each: impl FnMut(&K, Change)) -> usize {
         self.drain_with_data(|node, change, _data| each(node, change))
     }
@@ -214,8 +214,8 @@ where
                     continue;
                 }
                 let first = range * RANGE;
-                for place in first..=mark.min(first + RANGE - 1) {
-                    seen.compare(place, &pinned, hash, &mut each);
+                for index in first..=mark.min(first + RANGE - 1) {
+                    seen.compare(index, &pinned, hash, &mut each);
                 }
                 pinned.repin();
             }

@@ -218,9 +218,9 @@ where
 impl<F, Q: ?Sized, K, D, S> WaitForNode<'_, F, Q, K, D, S> {
     /// Leaves the list that the wait is enlisted in.
     fn cancel(&mut self) {
-        if let Some((place, mut ticket)) = self.enlisted.take() {
+        if let Some((index, mut ticket)) = self.enlisted.take() {
             let notify = &self.tracker.core().notify;
-            notify.node_waiters(place).cancel(&mut ticket);
+            notify.node_waiters(index).cancel(&mut ticket);
             notify.end_node_wait();
         }
     }
@@ -250,24 +250,24 @@ where
                 return Poll::Ready(state);
             }
             let core = this.tracker.core();
-            let place = found.map(|(_, index)| index);
-            if fenced_at == Some(place) {
+            let index = found.map(|(_, index)| index);
+            if fenced_at == Some(index) {
                 // Enlisted since before the look: a change that it missed wakes, or has woken already.
                 return Poll::Pending;
             }
             if this
                 .enlisted
                 .as_ref()
-                .is_none_or(|(known, _)| *known != place)
+                .is_none_or(|(known, _)| *known != index)
             {
                 this.cancel();
                 core.notify.begin_node_wait();
-                this.enlisted = Some((place, Ticket::default()));
+                this.enlisted = Some((index, Ticket::default()));
             }
             if let Some((_, ticket)) = &mut this.enlisted
                 && !core
                     .notify
-                    .node_waiters(place)
+                    .node_waiters(index)
                     .enlist(ticket, context.waker())
             {
                 // Enlisted since before the look: a later change wakes.
@@ -281,7 +281,7 @@ where
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            fenced_at = Some(place);
+            fenced_at = Some(index);
         }
     }
 }

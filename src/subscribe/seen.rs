@@ -1,7 +1,7 @@
 //! A subscriber's copy of the table, and how it differs from the table by now.
 //!
-//! The copy is by key, since a node that leaves and comes back meanwhile gets another place in the
-//! table and is still one node; and by place, since marks and comparisons are.
+//! The copy is by key, since a node that leaves and comes back meanwhile gets another index in the
+//! table and is still one node; and by index, since marks and comparisons are.
 #![forbid(unsafe_code)]
 
 use core::hash::Hash;
@@ -18,8 +18,8 @@ use crate::tracker::{NodeState, Slot};
 
 /// The copy.
 pub(super) struct Seen<K> {
-    /// By place: the lifetime last seen there.
-    places: Vec<Option<Record<K>>>,
+    /// By index: the lifetime last seen there.
+    indexes: Vec<Option<Record<K>>>,
     /// Lifetimes that were found to be over, until it is clear whether their nodes are gone.
     over: Vec<Option<Record<K>>>,
     /// By key: where the node's record is. Every record has its key in here. The hash is kept beside it, so that
@@ -30,7 +30,7 @@ pub(super) struct Seen<K> {
 /// What was last seen of a node.
 struct Record<K> {
     key: K,
-    place: u32,
+    index: u32,
     generation: u64,
     packed: PackedState,
     last_update: Timestamp,
@@ -39,7 +39,7 @@ struct Record<K> {
 /// Where a record is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Spot {
-    Place(u32),
+    Index(u32),
     Over(usize),
 }
 
@@ -50,7 +50,7 @@ impl<K> Record<K> {
 
     fn slot(&self) -> Slot {
         Slot {
-            index: self.place as usize - 1,
+            index: self.index as usize - 1,
             generation: self.generation.div_ceil(2),
         }
     }
@@ -59,7 +59,7 @@ impl<K> Record<K> {
 impl<K> Seen<K> {
     pub(super) fn new() -> Self {
         Self {
-            places: Vec::new(),
+            indexes: Vec::new(),
             over: Vec::new(),
             spots: HashTable::new(),
         }
@@ -75,15 +75,15 @@ impl<K> Seen<K> {
         !self.over.is_empty()
     }
 
-    /// Makes room for places up to the highest in use.
+    /// Makes room for indexes up to the highest in use.
     pub(super) fn reserve(&mut self, mark: u32) {
-        if self.places.len() <= mark as usize {
-            self.places.resize_with(mark as usize + 1, || None);
+        if self.indexes.len() <= mark as usize {
+            self.indexes.resize_with(mark as usize + 1, || None);
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, NodeState)> {
-        let records = self.places.iter().chain(&self.over);
+        let records = self.indexes.iter().chain(&self.over);
         records
             .flatten()
             .map(|record| (&record.key, record.state()))
@@ -91,16 +91,16 @@ impl<K> Seen<K> {
 }
 
 impl<K: Eq + Hash + Clone> Seen<K> {
-    /// Compares a place of the table with its record, tells of a difference, and records it.
+    /// Compares an index of the table with its record, tells of a difference, and records it.
     pub(super) fn compare<D>(
         &mut self,
-        place: u32,
+        index: u32,
         pinned: &Pinned<'_, K, D>,
         hash: impl Fn(&K) -> u64,
         each: &mut impl FnMut(&K, Change, Option<&D>),
     ) {
-        let live = pinned.at(place);
-        let record = &mut self.places[place as usize];
+        let live = pinned.at(index);
+        let record = &mut self.indexes[index as usize];
         match (record, live) {
             (None, None) => {}
             (Some(record), Some((node, packed))) if record.generation == node.generation() => {
@@ -116,33 +116,33 @@ impl<K: Eq + Hash + Clone> Seen<K> {
                 }
             }
             (_, live) => {
-                self.end(place, &hash);
+                self.end(index, &hash);
                 if let Some((node, packed)) = live {
-                    self.begin(place, node, packed, hash, each);
+                    self.begin(index, node, packed, hash, each);
                 }
             }
         }
     }
 
-    /// The lifetime recorded at a place, if there is one, is over.
-    fn end(&mut self, place: u32, hash: impl Fn(&K) -> u64) {
-        let Some(record) = &self.places[place as usize] else {
+    /// The lifetime recorded at an index, if there is one, is over.
+    fn end(&mut self, index: u32, hash: impl Fn(&K) -> u64) {
+        let Some(record) = &self.indexes[index as usize] else {
             return;
         };
         let (hash, over) = (hash(&record.key), Spot::Over(self.over.len()));
         if let Some((_, spot)) = self
             .spots
-            .find_mut(hash, |(_, spot)| *spot == Spot::Place(place))
+            .find_mut(hash, |(_, spot)| *spot == Spot::Index(index))
         {
             *spot = over;
         }
-        self.over.push(self.places[place as usize].take());
+        self.over.push(self.indexes[index as usize].take());
     }
 
-    /// A lifetime has begun at a place: of a new node, or of one known from another place.
+    /// A lifetime has begun at an index: of a new node, or of one known from another index.
     fn begin<D>(
         &mut self,
-        place: u32,
+        index: u32,
         node: Node<'_, K, D>,
         packed: PackedState,
         hash: impl Fn(&K) -> u64,
@@ -150,19 +150,19 @@ impl<K: Eq + Hash + Clone> Seen<K> {
     ) {
         let record = Record {
             key: node.key().clone(),
-            place,
+            index,
             // After the packed state, which is live: it is this lifetime's.
             generation: node.generation(),
             packed,
             last_update: node.last_update(),
         };
         let Self {
-            places,
+            indexes,
             over,
             spots,
         } = self;
         let key_at = |spot: &Spot| match *spot {
-            Spot::Place(place) => places[place as usize].as_ref(),
+            Spot::Index(index) => indexes[index as usize].as_ref(),
             Spot::Over(number) => over[number].as_ref(),
         };
         let hash = hash(&record.key);
@@ -173,17 +173,17 @@ impl<K: Eq + Hash + Clone> Seen<K> {
         );
         let previous = match known {
             Entry::Vacant(spot) => {
-                spot.insert((hash, Spot::Place(place)));
+                spot.insert((hash, Spot::Index(index)));
                 None
             }
             Entry::Occupied(mut spot) => {
-                match mem::replace(&mut spot.get_mut().1, Spot::Place(place)) {
-                    Spot::Place(before) => places[before as usize].take(),
+                match mem::replace(&mut spot.get_mut().1, Spot::Index(index)) {
+                    Spot::Index(before) => indexes[before as usize].take(),
                     Spot::Over(number) => over[number].take(),
                 }
             }
         };
-        let record = places[place as usize].insert(record);
+        let record = indexes[index as usize].insert(record);
         let (slot, current) = (record.slot(), record.state());
         let change = match previous {
             None => Change::Joined { slot, current },

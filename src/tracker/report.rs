@@ -121,14 +121,14 @@ impl fmt::Display for SweepReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SweepCursor {
     /// The next index to visit; 0 and 1 are both the start.
-    pub(super) place: u32,
+    pub(super) index: u32,
 }
 
 impl SweepCursor {
     /// Whether the next slice begins a new round.
     #[must_use]
     pub const fn is_at_start(&self) -> bool {
-        self.place == 0
+        self.index == 0
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Node, Pinned};
 use crate::time::Timestamp;
 
-/// Places a full sweep looks at between two calls of the callback, and under one pin.
+/// Entries that a full sweep looks at between two calls of the callback, and under one pin.
 const SLICE: usize = 1024;
 
 impl<K, D, S> IncarnationTracker<K, D, S>
@@ -91,10 +91,10 @@ where
         let core = self.core();
         core.event_counters.count(Event::Swept);
         if scope != SweepScope::Capacity {
-            let mut place = 0;
+            let mut index = 0;
             loop {
-                place = core.expire(scope, place, SLICE, now, &mut report, &mut on_swept);
-                if place == 0 {
+                index = core.expire(scope, index, SLICE, now, &mut report, &mut on_swept);
+                if index == 0 {
                     break;
                 }
             }
@@ -133,9 +133,9 @@ where
         let core = self.core();
         core.event_counters.count(Event::Swept);
         let entries = entries.max(1);
-        cursor.place = core.expire(
+        cursor.index = core.expire(
             SweepScope::Expiry,
-            cursor.place,
+            cursor.index,
             entries,
             now,
             &mut report,

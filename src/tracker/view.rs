@@ -22,10 +22,30 @@ use crate::time::Timestamp;
 /// A pinned reader of a tracker: operations through it pay no pin of their own, and the keys it
 /// lends stay valid until it is dropped or [repinned](Self::repin).
 ///
+/// ```
+/// use incarnation::{Claim, IncarnationTracker, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tracker: IncarnationTracker<String> = IncarnationTracker::builder().build()?;
+/// let view = tracker.pin();
+/// for node in ["a:1", "b:1"] {
+///     assert!(view.confirm(node, 1, Timestamp::ZERO).is_accepted());
+/// }
+/// let _ = view.hear("b:1", Claim::suspect(1), Timestamp::ZERO);
+/// let alive: Vec<&str> = view
+///     .iter()
+///     .filter(|(_node, state)| state.is_alive())
+///     .map(|(node, _state)| node.as_str())
+///     .collect();
+/// assert_eq!(alive, ["a:1"]);
+/// # Ok(()) }
+/// ```
+///
 /// While it is held, entries that are removed (by any thread, in any tracker that shares the
 /// [`Reclaimer`](crate::Reclaimer)) wait to be used again. Held for ever it exhausts the spare entries
 /// (and so do several of one thread that overlap without end, each taken before the last is dropped): then
 /// unknown nodes are refused with `PendingReclaim`, and known ones never notice.
+///
+/// # Async code
 ///
 /// A view belongs to the thread that pinned it: it is neither `Send` nor `Sync`, so a task that a
 /// multi-threaded runtime may move to another thread can't hold one across an await. The compiler's message names
@@ -179,6 +199,18 @@ where
 
     /// Lets entries removed so far be used again, and goes on with a fresh view: for long loops.
     /// Does nothing while the thread holds other views.
+    ///
+    /// ```
+    /// # use incarnation::{IncarnationTracker, Timestamp};
+    /// # let tracker: IncarnationTracker<u32> = IncarnationTracker::builder().build().unwrap();
+    /// let mut view = tracker.pin();
+    /// for (number, node) in (0..10_000_u32).enumerate() {
+    ///     let _ = view.confirm(&(node % 100), 1, Timestamp::ZERO);
+    ///     if number % 1024 == 0 {
+    ///         view.repin();
+    ///     }
+    /// }
+    /// ```
     pub fn repin(&mut self) {
         self.pinned.repin();
     }
