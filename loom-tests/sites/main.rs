@@ -1,14 +1,21 @@
 //! Weakens every ordering and fence of the library, one at a time, and says which model notices.
 //!
 //! `loom-tests/orderings [--resume] [PART OF A SITE'S NAME...]`. It takes hours of one core, so it is run by hand. A switch in
-//! the facade weakens a site, so nothing is rebuilt. For each weakening the models that reach the site run, the
-//! shortest first, until one fails. Each outcome goes to `target/orderings/results.txt`, and `--resume` goes on behind
-//! what stands there. `ORDERINGS_JOBS` says how many models run at once.
+//! the facade weakens a site, so nothing is rebuilt. For each weakening the models that reach the site run until one
+//! fails: first those that the list of weakenings names for its file, and the shortest first. Each outcome goes to
+//! `target/orderings/results.txt`, and `--resume` goes on behind what stands there. `ORDERINGS_JOBS` says how many models
+//! run at once.
 //!
 //! A weakening that no model notices must be in the list of `docs/verification.md`, with its reason; and the list may
 //! hold no weakening that a model notices. Either is a failure.
 
 mod child;
+#[allow(
+    dead_code,
+    reason = "only which model belongs to which file counts here"
+)]
+#[path = "../weakenings/list.rs"]
+mod list;
 mod models;
 mod sites;
 

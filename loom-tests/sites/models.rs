@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Weakening;
 use super::child::wait;
+use super::list::LIST;
 
 /// A model that takes so many times the time of a processor that it takes by itself has caught nothing.
 const PATIENCE: u32 = 6;
@@ -132,15 +133,18 @@ impl Models {
         self.known = known.into_inner().unwrap();
     }
 
-    /// The models that come to the weakening's place, the shortest first.
+    /// The models that come to the weakening's place: first those that the list of weakenings names for its file, and
+    /// the shortest of each first.
     pub fn that_reach(&self, one: &Weakening) -> Vec<&str> {
         let place = one.place();
+        let of_file = LIST.iter().filter(|listed| listed.file == one.file);
+        let named: BTreeSet<&str> = of_file.map(|listed| listed.model).collect();
         let mut reaching: Vec<_> = self
             .known
             .iter()
             .filter(|(_, known)| known.reaches.contains(&place))
             .collect();
-        reaching.sort_by_key(|(_, known)| known.took);
+        reaching.sort_by_key(|(name, known)| (!named.contains(name.as_str()), known.took));
         reaching
             .into_iter()
             .map(|(name, _)| name.as_str())
