@@ -169,7 +169,7 @@ fn beside(criterion: &mut Criterion) {
         state.rotate_right(29)
     };
     // Half of the nodes pass, by chance: the processor cannot learn which.
-    let is_even = |_: &SocketAddr, state: NodeState| state.last_update.as_nanos() % 2 == 0;
+    let is_even = |_: &SocketAddr, state: NodeState| state.last_update.as_nanos().is_multiple_of(2);
     for number in 0..NODES {
         let seen = Timestamp::from_nanos(random() >> 8);
         let _ = tracker.update(&node(number), Claim::alive(1 << 40), seen);
