@@ -367,7 +367,8 @@ fn a_claim_without_a_free_entry_is_tried_again_until_another_threads_view_is_dro
     assert_eq!(verdict, Verdict::Rejected(Rejection::PendingReclaim));
     // Once to look for the node, and once in each attempt: the first and those after eight yields.
     assert!(hashes > 8, "{hashes}");
-    for nth in 1..=hashes {
+    // Not at the last one: crossbeam-epoch frees nothing within the attempt during which the view is dropped.
+    for nth in 1..hashes {
         let (verdict, _) = claim_while_a_view_is_dropped(nth);
         assert_eq!(
             verdict,
