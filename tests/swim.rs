@@ -271,7 +271,14 @@ fn a_node_that_was_accused_far_above_its_incarnation_and_then_suspected_is_alive
 
 #[test]
 fn nodes_that_cannot_refute_since_their_disks_are_full_do_not_shout_after_a_blip() {
-    let mut world = World::new(3, config(), 8);
+    // Several seeds: a single one may be a lucky one.
+    for seed in 1..=10 {
+        blip_with_full_disks(seed);
+    }
+}
+
+fn blip_with_full_disks(seed: u64) {
+    let mut world = World::new(3, config(), seed);
     let disks: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     for (node, disk) in disks.iter().enumerate() {
         let durable = DurableIncarnation::open(disk.path().join("incarnation")).unwrap();
@@ -297,11 +304,13 @@ fn nodes_that_cannot_refute_since_their_disks_are_full_do_not_shout_after_a_blip
     });
     let (unrefuted, deaths) = (world.total(|stats| stats.unrefuted), world.false_deaths());
     println!(
-        "{busiest} datagrams in the busiest period, {unrefuted} unrefuted, {deaths} false deaths"
+        "seed {seed}: {busiest} datagrams in the busiest period, {unrefuted} unrefuted, {deaths} false deaths"
     );
     assert!(unrefuted > 0 && deaths > 0, "the disks were not needed");
+    // Probes, acks, relays and exchanges are 20 to 29, by the order of the nodes in the tables. One datagram more for
+    // each accusation that is not refuted (some 27 in a period) is over the limit.
     assert!(
-        busiest <= 3 * 8,
+        busiest <= 3 * 12,
         "{busiest} datagrams of 3 nodes in a period"
     );
     for disk in &disks {
