@@ -1585,9 +1585,9 @@ pub const LIST: &[Weakening] = &[
         model: "node_waits::a_change_against_a_wait",
     },
     Weakening {
-        name: "a wait does not follow its node to another place",
+        name: "a wait does not follow its node to another index",
         file: NODE_WAIT,
-        from: "if fenced_at == Some(place) {",
+        from: "if fenced_at == Some(index) {",
         to: "if fenced_at.is_some() {",
         also: &[],
         model: "node_waits::a_node_that_moves_against_a_wait",
