@@ -1,5 +1,5 @@
 //! A SWIM cluster on virtual time: a simultaneous start, a death, a storm of loss, a partition, freezes and restarts, and
-//! the peace after it. A run depends on its seed alone.
+//! the peace after it. A run depends on its seed and on the code, not on the machine.
 //!
 //! ```text
 //! cargo run --release --example simulate -- --nodes 2000
