@@ -117,8 +117,9 @@ mod tests {
         use std::sync::atomic::AtomicU64;
         use std::thread;
 
-        const SLEEPERS: usize = 64;
-        const ROUNDS: u64 = 200;
+        // Miri runs each step a thousand times more slowly.
+        const SLEEPERS: usize = if cfg!(miri) { 4 } else { 64 };
+        const ROUNDS: u64 = if cfg!(miri) { 4 } else { 200 };
         let signal = CapacitySignal::default();
         let (swept, work, seen) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let over = AtomicBool::new(false);

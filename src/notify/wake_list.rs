@@ -364,7 +364,7 @@ mod tests {
         use std::sync::Barrier;
         use std::thread;
 
-        const ROUNDS: usize = 2_000;
+        const ROUNDS: usize = if cfg!(miri) { 20 } else { 2_000 };
         let list = WakeList::default();
         let changed = AtomicUsize::new(0);
         let (round, over) = (Barrier::new(2), AtomicBool::new(false));
