@@ -9,6 +9,10 @@ use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp};
 
 const NODES: u64 = 3;
 const ROUNDS: u64 = if cfg!(miri) { 12 } else { 4_000 };
+/// The same where threads have caches: enough for a thread to use entries again that it removed itself.
+const ROUNDS_WITH_CACHES: u64 = if cfg!(miri) { 60 } else { 4_000 };
+/// Tables of so many nodes have a cache for each thread.
+const WITH_CACHES: usize = 128;
 
 /// Keys on the heap: a key that is read after its entry was reused is memory that was freed.
 fn key(node: u64) -> String {
@@ -20,10 +24,10 @@ fn claim(node: u64, round: u64) -> Claim {
     Claim::alive(10 * round + node)
 }
 
-fn tracker() -> IncarnationTracker<String> {
+fn tracker(hard_limit: usize) -> IncarnationTracker<String> {
     IncarnationTracker::builder()
         .max_nodes(2)
-        .hard_limit(3)
+        .hard_limit(hard_limit)
         .max_tombstones(2)
         .dead_retention(Duration::from_nanos(1))
         .reclaimer(Reclaimer::private())
@@ -33,17 +37,30 @@ fn tracker() -> IncarnationTracker<String> {
 
 #[test]
 fn readers_see_whole_entries_while_entries_are_reused() {
-    let tracker = tracker();
+    add_and_remove_under_readers(&tracker(3), ROUNDS, 4);
+}
+
+#[test]
+fn readers_see_whole_entries_while_threads_use_those_of_their_caches_again() {
+    // A sweep clears the caches, so there are few.
+    add_and_remove_under_readers(&tracker(WITH_CACHES), ROUNDS_WITH_CACHES, 40);
+}
+
+/// Two threads add and remove nodes for so many rounds, and sweep after each so many; another one looks at all of them.
+fn add_and_remove_under_readers(
+    tracker: &IncarnationTracker<String>,
+    rounds: u64,
+    sweep_every: u64,
+) {
     thread::scope(|scope| {
         for writer in 0..2 {
-            let tracker = &tracker;
             scope.spawn(move || {
-                for round in 0..ROUNDS {
+                for round in 0..rounds {
                     let node = (round + writer) % NODES;
                     let now = Timestamp::from_nanos(round);
                     let _ = tracker.update(&key(node), claim(node, round), now);
                     let _ = tracker.remove(&key((node + 1) % NODES), now);
-                    if round % 4 == 0 {
+                    if round % sweep_every == 0 {
                         let _ = tracker.sweep(now);
                     }
                 }
@@ -51,7 +68,7 @@ fn readers_see_whole_entries_while_entries_are_reused() {
         }
         scope.spawn(|| {
             let mut subscriber = tracker.subscribe();
-            for round in 0..ROUNDS {
+            for round in 0..rounds {
                 let mut view = tracker.pin();
                 for (node, state) in view.iter() {
                     let number: u64 = node.strip_prefix("node ").unwrap().parse().unwrap();
@@ -67,7 +84,7 @@ fn readers_see_whole_entries_while_entries_are_reused() {
             }
         });
     });
-    let _ = tracker.sweep(Timestamp::from_nanos(ROUNDS));
+    let _ = tracker.sweep(Timestamp::from_nanos(rounds));
     assert!(tracker.len() <= 3);
     assert_eq!(tracker.pending_reclaim(), 0);
 }

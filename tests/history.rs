@@ -31,7 +31,12 @@ const NODES: Key = 4;
 fn rules(round: u64) -> Rules {
     let mut rules = Rules {
         max_nodes: if round.is_multiple_of(3) { 2 } else { 4 },
-        hard_limit: if round % 5 == 1 { 4 } else { 64 },
+        // From 128 on threads have caches.
+        hard_limit: match round % 5 {
+            1 => 4,
+            2 | 3 => 128,
+            _ => 64,
+        },
         eviction_headroom: 1,
         evict_alive: round.is_multiple_of(2),
         dead_retention: Duration::from_nanos(if round % 4 == 1 { 5 } else { 60 }),

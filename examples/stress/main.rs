@@ -9,11 +9,13 @@
 //! - a handle that comes back to life; more live nodes than the hard limit;
 //! - at the end, a state that the books don't lead to, a scan that disagrees with the lookups, an
 //!   entry that is not recycled;
+//! - with `--churn`, a join that is refused with `AtCapacity` in a table that is nearly empty, or many with `PendingReclaim`;
 //! - more than a mebibyte of memory used on top of that after the first million claims.
 
 mod claims;
 mod options;
 mod readers;
+mod refusals;
 #[macro_use]
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -131,7 +133,7 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     );
     println!("{event_counters:?}");
     println!(
-        "refused: {} with AtCapacity, {} with PendingReclaim",
+        "refused in this table, whose limits are reached: {} with AtCapacity, {} with PendingReclaim",
         event_counters.at_capacity, event_counters.pending_reclaim
     );
     println!(
@@ -139,6 +141,9 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
         event_counters.buried, event_counters.zombie
     );
     report_memory(&world, at_start, warm, at_end);
+    if options.churn {
+        refusals::check(&world);
+    }
 
     let (violations, told) = world.violations();
     for violation in told {
