@@ -44,7 +44,7 @@ struct Bytes {
     /// More, after all threads wrote to it, while they still live.
     written: usize,
     /// Of the process, not of the tracker: what so many threads took that live and wrote to another tracker before. It
-    /// is their stacks' bookkeeping and a record each in the reclamation domain.
+    /// is what starting a thread allocates, and a record each in the reclamation domain.
     threads: usize,
 }
 
@@ -107,7 +107,10 @@ fn a_tracker_of_16_nodes_takes_as_much_however_many_live_threads_write() {
     let _ = bytes(NODES);
     for threads in [NODES, 100] {
         let bytes = bytes(threads);
-        eprintln!("{threads} threads: {bytes:?}");
+        eprintln!(
+            "{} bytes, {} more after {threads} live threads wrote; {} that these take themselves",
+            bytes.made, bytes.written, bytes.threads
+        );
         assert!(bytes.made <= 16 << 10, "{bytes:?}");
         // Removed entries that wait to be used again, as many as wait for a collection.
         assert!(bytes.written <= 4 << 10, "{bytes:?}");

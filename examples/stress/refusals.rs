@@ -24,6 +24,8 @@ const RUNS: usize = 10;
 const JOINS_A_REFUSAL: u64 = 50;
 /// How often a join is tried again at once, before the thread sleeps.
 const YIELDS: u64 = 8;
+/// Tries of a join, at most: some ten seconds.
+const TRIES: u64 = 10_000;
 
 /// Runs all of it, prints how many joins were refused and tells the world what must not be.
 pub fn check(world: &World) {
@@ -65,7 +67,9 @@ fn refused(world: &World, threads: u64, hard_limit: usize) -> u64 {
             scope.spawn(move || {
                 begin.wait();
                 for round in 0..JOINS {
-                    let refusals = join(world, tracker, node, Claim::alive(round));
+                    let Some(refusals) = join(world, tracker, node, Claim::alive(round)) else {
+                        break;
+                    };
                     pending.fetch_add(refusals, Ordering::Relaxed);
                     if tracker.remove(&node, Timestamp::ZERO).is_none() {
                         world.violation(|| format!("node {node} joined and was not there"));
@@ -86,11 +90,11 @@ fn refused(world: &World, threads: u64, hard_limit: usize) -> u64 {
     pending.load(Ordering::Relaxed)
 }
 
-/// Joins a node, however often it takes; how often that was refused because entries wait for a view.
-fn join(world: &World, tracker: &IncarnationTracker<u64>, node: u64, claim: Claim) -> u64 {
-    for refusals in 0.. {
+/// Joins a node; how often that was refused because entries wait for a view, or `None` if it was refused time and again.
+fn join(world: &World, tracker: &IncarnationTracker<u64>, node: u64, claim: Claim) -> Option<u64> {
+    for refusals in 0..TRIES {
         match tracker.update(&node, claim, Timestamp::ZERO) {
-            Verdict::Joined => return refusals,
+            Verdict::Joined => return Some(refusals),
             Verdict::Rejected(Rejection::PendingReclaim | Rejection::AtCapacity) => {}
             other => world.violation(|| format!("node {node} is {other}")),
         }
@@ -100,5 +104,6 @@ fn join(world: &World, tracker: &IncarnationTracker<u64>, node: u64, claim: Clai
             thread::sleep(Duration::from_millis(1));
         }
     }
-    unreachable!()
+    world.violation(|| format!("node {node} was refused {TRIES} times in a row"));
+    None
 }
