@@ -39,7 +39,7 @@ pub fn check(world: &World) {
             }
         }
         println!(
-            "{threads} threads, hard limit {hard_limit}: {fewest} of {joins} joins refused with PendingReclaim, 0 with AtCapacity"
+            "{threads} threads, hard limit {hard_limit}: {fewest} of {joins} joins refused with PendingReclaim"
         );
         if fewest * JOINS_A_REFUSAL > joins {
             world.violation(|| {
