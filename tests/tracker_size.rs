@@ -85,7 +85,9 @@ fn bytes(threads: u16) -> Bytes {
             });
         }
         let mut at_ends = [0; 2].into_iter().map(|_| {
-            (0..=threads).for_each(|_| drop(turns.wait()));
+            for _ in 0..=threads {
+                turns.wait();
+            }
             let now = allocated();
             turns.wait();
             now
