@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn however_many_entries_a_guard_holds_up_a_collection_looks_at_few_batches() {
-        const ENTRIES: usize = if cfg!(miri) { 1_000 } else { 10_000 };
+        const ENTRIES: usize = if cfg!(miri) { 200 } else { 10_000 };
         let (domain, retired) = (Domain::private(), RetiredList::new(ENTRIES));
         let slab: Slab<u64, ()> = Slab::new(ENTRIES, Pages::Ordinary).unwrap();
         let guard = domain.pin();
