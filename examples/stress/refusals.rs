@@ -34,7 +34,7 @@ pub fn check(world: &World) {
         let mut fewest = u64::MAX;
         for _ in 0..RUNS {
             fewest = fewest.min(refused(world, threads, hard_limit));
-            if fewest * JOINS_A_REFUSAL <= joins {
+            if fewest * JOINS_A_REFUSAL <= joins || world.violations().0 > 0 {
                 break;
             }
         }
