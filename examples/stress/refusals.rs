@@ -67,10 +67,11 @@ fn refused(world: &World, threads: u64, hard_limit: usize) -> u64 {
             scope.spawn(move || {
                 begin.wait();
                 for round in 0..JOINS {
-                    let Some(refusals) = join(world, tracker, node, Claim::alive(round)) else {
-                        break;
-                    };
+                    let refusals = join(world, tracker, node, Claim::alive(round));
                     pending.fetch_add(refusals, Ordering::Relaxed);
+                    if refusals == TRIES {
+                        break;
+                    }
                     if tracker.remove(&node, Timestamp::ZERO).is_none() {
                         world.violation(|| format!("node {node} joined and was not there"));
                     }
@@ -90,11 +91,11 @@ fn refused(world: &World, threads: u64, hard_limit: usize) -> u64 {
     pending.load(Ordering::Relaxed)
 }
 
-/// Joins a node; how often that was refused because entries wait for a view, or `None` if it was refused time and again.
-fn join(world: &World, tracker: &IncarnationTracker<u64>, node: u64, claim: Claim) -> Option<u64> {
+/// Joins a node; how often that was refused because entries wait for a view, [`TRIES`] times if it never joined.
+fn join(world: &World, tracker: &IncarnationTracker<u64>, node: u64, claim: Claim) -> u64 {
     for refusals in 0..TRIES {
         match tracker.update(&node, claim, Timestamp::ZERO) {
-            Verdict::Joined => return Some(refusals),
+            Verdict::Joined => return refusals,
             Verdict::Rejected(Rejection::PendingReclaim | Rejection::AtCapacity) => {}
             other => world.violation(|| format!("node {node} is {other}")),
         }
@@ -105,5 +106,5 @@ fn join(world: &World, tracker: &IncarnationTracker<u64>, node: u64, claim: Clai
         }
     }
     world.violation(|| format!("node {node} was refused {TRIES} times in a row"));
-    None
+    TRIES
 }
