@@ -117,7 +117,7 @@
 //! # Costs
 //!
 //! A lookup loads two cache lines and stores nothing that is shared. A claim that changes nothing costs a lookup. An accepted one adds one
-//! or two locked instructions on the node's own line. A node takes about 72 bytes for keys up to 32 bytes and no data.
+//! or two locked instructions on the node's own line. A node takes 70 to 80 bytes for keys up to 32 bytes and no data.
 //! [`guide::patterns`] tells what each operation costs and when to hold a [`View`] or a [`NodeHandle`].
 //!
 //! # Async

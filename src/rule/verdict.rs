@@ -134,7 +134,8 @@ pub enum Rejection {
     Unconfirmed,
     /// Hearsay that an unknown node is Dead or Left. It introduces no node.
     UnknownNode,
-    /// An unknown node, and no room: `hard_limit` nodes are live. A sweep makes room.
+    /// An unknown node, and no room: `hard_limit` nodes are live. A sweep makes room. (A table of 65,535 entries
+    /// and more refuses earlier under a hasher that does not spread.)
     AtCapacity,
     /// An unknown node, and no free entry although fewer than `hard_limit` nodes are live: all others belonged
     /// to nodes that were removed, and wait for a [`View`](crate::View) to be dropped. The same claim succeeds once

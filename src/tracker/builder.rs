@@ -262,8 +262,9 @@ impl<K, D, S> Builder<K, D, S> {
     }
 
     /// How many nodes can be live at any instant; further ones are `AtCapacity` until a sweep.
-    /// Default twice `max_nodes`. Address space is reserved for all of them and a quarter more (64
-    /// bytes each for keys up to 32 bytes); memory is used only for entries that were in use at some time.
+    /// Default twice `max_nodes`. Address space is reserved for all of them and for spare entries (64
+    /// bytes each for keys up to 32 bytes): a quarter more in large tables, relatively more in small ones.
+    /// Memory is used only for entries that were in use at some time.
     pub fn hard_limit(mut self, nodes: usize) -> Self {
         self.hard_limit = Some(nodes);
         self

@@ -47,7 +47,8 @@
 //! A node that restarts must come back above the incarnation it had. With [`local_durable`](incarnation::Builder) it
 //! does. Without a disk, start it at the seconds since 1970
 //! (`.local_incarnation(now.as_secs())`, [`max_incarnation_jump`](incarnation::Builder::max_incarnation_jump) as wide as a node may
-//! be away): each restart is above the last. A node that starts at 0 is told by the seed that lets it in what it takes, which is one more exchange.
+//! be away): each restart is above the last. A node that starts at 0 is refused by a seed that knows it at a higher incarnation.
+//! The refusal names the incarnation that it needs, so it joins after one more exchange.
 //!
 //! # Threads
 //!
