@@ -2,6 +2,10 @@
 //! table holds what its limits say; with one that does not, it refuses early and stays correct.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use incarnation::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Verdict};
@@ -105,4 +109,83 @@ fn a_hasher_that_does_not_spread_fills_one_class_and_further_nodes_are_refused()
     );
     assert_eq!(tracker.update(&7, Claim::alive(1), NOW), refused);
     assert!((0..=joined).all(|node| tracker.get(&node).is_some() == (node != 7)));
+}
+
+/// Data of a node. The drop of the last one of a countdown has the view of another thread end, and the entries freed.
+struct LetsGo(Option<Arc<Countdown>>);
+
+struct Countdown {
+    left: AtomicU32,
+    let_go: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Drop for LetsGo {
+    fn drop(&mut self) {
+        if let Some(countdown) = &self.0
+            && countdown.left.fetch_sub(1, Relaxed) == 1
+            && let Some(let_go) = countdown.let_go.lock().unwrap().take()
+        {
+            let_go();
+        }
+    }
+}
+
+/// The answer to a claim about an unknown node where no node is live and all entries wait for a view. The view ends while the
+/// claim drops the data that it made for its so many-th attempt, which found no entry.
+fn answer_while_a_view_ends(attempts: u32) -> Verdict {
+    let tracker = IncarnationTracker::<u64>::builder()
+        .max_nodes(30_000)
+        .hard_limit(52_428)
+        .dead_retention(Duration::ZERO)
+        .max_tombstones(0)
+        .reclaimer(Reclaimer::private())
+        .data_with(|_| LetsGo(None))
+        .build()
+        .unwrap();
+    assert!(tracker.capacity() > 65_534, "more than one class");
+    let (begin, begun) = channel();
+    let (end, is_over) = channel::<()>();
+    let viewer = thread::spawn({
+        let tracker = tracker.clone();
+        move || {
+            let view = tracker.pin();
+            begin.send(()).unwrap();
+            let _ = is_over.recv();
+            drop(view);
+            let _ = tracker.sweep(NOW);
+        }
+    });
+    begun.recv().unwrap();
+    let refused = (0..).find(|node| {
+        let verdict = tracker.update(node, Claim::alive(1), NOW);
+        let _ = tracker.remove(node, NOW);
+        verdict == Verdict::Rejected(Rejection::PendingReclaim)
+    });
+    let countdown = Arc::new(Countdown {
+        left: AtomicU32::new(attempts),
+        let_go: Mutex::new(Some(Box::new(move || {
+            drop(end);
+            viewer.join().unwrap();
+        }))),
+    });
+    let verdict = tracker.update_with(&refused.unwrap(), Claim::alive(1), NOW, || {
+        LetsGo(Some(countdown.clone()))
+    });
+    let let_go = countdown.let_go.lock().unwrap().take();
+    if let Some(let_go) = let_go {
+        let_go();
+    }
+    verdict
+}
+
+#[test]
+fn a_claim_is_not_refused_with_at_capacity_where_the_entries_become_free_after_its_last_attempt() {
+    let pending = Verdict::Rejected(Rejection::PendingReclaim);
+    let mut answers = Vec::new();
+    // Until there are more attempts to wait for than a claim makes.
+    while !answers.ends_with(&[pending, pending]) {
+        answers.push(answer_while_a_view_ends(answers.len() as u32 + 1));
+    }
+    let is_right = |answer: &Verdict| [Verdict::Joined, pending].contains(answer);
+    assert!(answers.iter().all(is_right), "{answers:?}");
 }

@@ -211,9 +211,11 @@ where
             }
         }
         self.table.collect();
+        // Before the attempt, too: if another thread recycles all that waits right behind it, nothing waits any more.
+        let waited = self.table.may_wait_for_entries();
         match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),
-            None if self.table.may_wait_for_entries() => {
+            None if waited || self.table.may_wait_for_entries() => {
                 self.noted(self.no_room(Rejection::PendingReclaim))
             }
             // The class of the key's head is full: the hasher does not spread.
