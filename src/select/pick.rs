@@ -108,11 +108,12 @@ fn pick<'p, K, D>(
     pick_among_all(pinned, mark, &mut random, &mut filter)
 }
 
-/// Has the high bits, which choose the slot, depend on all: so a generator of only 32 good bits will do. A bijection: uniform
-/// bits stay uniform. One multiplication, where [`below`] takes two: nothing can be done for the slot before it is known.
+/// Has the high bits, which choose the slot, depend on all: so a generator of only 32 good bits will do. Not by 32 bits: one
+/// that gives the same bits twice would leave none for the second slot. A bijection: uniform bits stay uniform. One
+/// multiplication, where [`below`] takes two: nothing can be done for the slot before it is known.
 #[inline(always)]
 const fn mixed(bits: u64) -> u64 {
-    (bits ^ (bits >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    (bits ^ (bits >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The same by one pass: the n-th node that passes takes the place of the one before with a chance of 1 in n.
@@ -135,4 +136,35 @@ fn pick_among_all<'p, K, D>(
         }
     });
     picked
+}
+
+#[cfg(all(test, not(incarnation_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_slots_of_a_random_number_of_32_good_bits_are_even() {
+        const SLOTS: usize = 1 << 17;
+        const GROUPS: usize = 64;
+        const DRAWN: u64 = if cfg!(miri) { 6_400 } else { 640_000 };
+        let mut random = fastrand::Rng::with_seed(7);
+        let widenings: [fn(u64) -> u64; 3] =
+            [|bits| bits, |bits| bits << 32, |bits| bits << 32 | bits];
+        for widen in widenings {
+            // By the remainder: that is where too few bits show.
+            let mut chosen = [[0_u64; GROUPS]; SLOTS_EACH];
+            for _ in 0..DRAWN {
+                let mut bits = mixed(widen(random.u32(..).into()));
+                for groups in &mut chosen {
+                    let slot;
+                    (slot, bits) = scaled(SLOTS, bits);
+                    groups[slot % GROUPS] += 1;
+                }
+            }
+            let even = DRAWN / GROUPS as u64;
+            for count in chosen.into_iter().flatten() {
+                assert!((even / 2..2 * even).contains(&count), "{count}");
+            }
+        }
+    }
 }
