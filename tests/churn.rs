@@ -2,10 +2,10 @@
 //! reused all the time. Miri and ThreadSanitizer run it over many schedules; they report what is wrong in memory, and
 //! the test what is wrong in the answers.
 
-use std::thread;
 use std::time::Duration;
 
 use incarnation::{Claim, IncarnationTracker, Reclaimer, Timestamp};
+use incarnation_testkit::start_together::at_once;
 
 const NODES: u64 = 3;
 const ROUNDS: u64 = if cfg!(miri) { 12 } else { 4_000 };
@@ -52,37 +52,37 @@ fn add_and_remove_under_readers(
     rounds: u64,
     sweep_every: u64,
 ) {
-    thread::scope(|scope| {
-        for writer in 0..2 {
-            scope.spawn(move || {
-                for round in 0..rounds {
-                    let node = (round + writer) % NODES;
-                    let now = Timestamp::from_nanos(round);
-                    let _ = tracker.update(&key(node), claim(node, round), now);
-                    let _ = tracker.remove(&key((node + 1) % NODES), now);
-                    if round % sweep_every == 0 {
-                        let _ = tracker.sweep(now);
-                    }
-                }
-            });
-        }
-        scope.spawn(|| {
-            let mut subscriber = tracker.subscribe();
-            for round in 0..rounds {
-                let mut view = tracker.pin();
-                for (node, state) in view.iter() {
-                    let number: u64 = node.strip_prefix("node ").unwrap().parse().unwrap();
-                    assert_eq!(state.incarnation.get() % 10, number, "of another node");
-                }
-                view.repin();
-                let node = round % NODES;
-                if let Some(state) = view.get(&key(node)) {
-                    assert_eq!(state.incarnation.get() % 10, node, "of another node");
-                }
-                drop(view);
-                subscriber.drain(|_, _| {});
+    let write = |writer: u64| {
+        for round in 0..rounds {
+            let node = (round + writer) % NODES;
+            let now = Timestamp::from_nanos(round);
+            let _ = tracker.update(&key(node), claim(node, round), now);
+            let _ = tracker.remove(&key((node + 1) % NODES), now);
+            if round % sweep_every == 0 {
+                let _ = tracker.sweep(now);
             }
-        });
+        }
+    };
+    let read = || {
+        let mut subscriber = tracker.subscribe();
+        for round in 0..rounds {
+            let mut view = tracker.pin();
+            for (node, state) in view.iter() {
+                let number: u64 = node.strip_prefix("node ").unwrap().parse().unwrap();
+                assert_eq!(state.incarnation.get() % 10, number, "of another node");
+            }
+            view.repin();
+            let node = round % NODES;
+            if let Some(state) = view.get(&key(node)) {
+                assert_eq!(state.incarnation.get() % 10, node, "of another node");
+            }
+            drop(view);
+            subscriber.drain(|_, _| {});
+        }
+    };
+    at_once(3, |thread| match thread {
+        2 => read(),
+        writer => write(writer as u64),
     });
     let _ = tracker.sweep(Timestamp::from_nanos(rounds));
     assert!(tracker.len() <= 3);

@@ -18,11 +18,18 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// How often a settling thread nudges the collector at least: a sealed bag is old enough two epochs on.
 const NUDGES: usize = 3;
 
-/// Tickets drawn and tickets that passed, of all domains. A nudge runs a few deferred functions at most, so
+/// Tickets drawn and tickets that passed, of a collector. A nudge runs a few deferred functions at most, so
 /// settling goes on while that gets it anywhere; nothing else relies on these numbers, and the model checker,
 /// whose executions are small, goes without.
-static DRAWN: AtomicUsize = AtomicUsize::new(0);
-static PASSED: AtomicUsize = AtomicUsize::new(0);
+#[derive(Debug, Default)]
+struct Counts {
+    drawn: AtomicUsize,
+    passed: AtomicUsize,
+}
+
+/// Those of the collector that trackers share.
+static GLOBAL: std::sync::LazyLock<std::sync::Arc<Counts>> =
+    std::sync::LazyLock::new(std::sync::Arc::default);
 
 /// A set of threads and trackers whose pins count for each other.
 #[derive(Clone, Debug)]
@@ -32,6 +39,7 @@ pub(crate) struct Domain(Option<Private>);
 #[derive(Clone, Debug)]
 struct Private {
     collector: epoch::Collector,
+    counts: std::sync::Arc<Counts>,
     used: std::sync::Arc<()>,
 }
 
@@ -72,8 +80,16 @@ impl Domain {
     pub(crate) fn private() -> Self {
         Self(Some(Private {
             collector: epoch::Collector::new(),
+            counts: std::sync::Arc::default(),
             used: std::sync::Arc::default(),
         }))
+    }
+
+    fn counts(&self) -> &std::sync::Arc<Counts> {
+        match &self.0 {
+            None => &GLOBAL,
+            Some(private) => &private.counts,
+        }
     }
 
     #[inline]
@@ -93,12 +109,13 @@ impl Domain {
     pub(crate) fn ticket(&self, guard: &Guard<'_>) -> Ticket {
         let flag = Arc::new(AtomicBool::new(false));
         let raised = flag.clone();
-        // Relaxed, here and below: see `DRAWN`.
-        DRAWN.fetch_add(1, Relaxed);
+        let counts = self.counts().clone();
+        // Relaxed, here and below: see `Counts`.
+        counts.drawn.fetch_add(1, Relaxed);
         guard.inner.defer(move || {
             // Release: with the Acquire in `passed`, what the collector waited for happens before.
             raised.store(true, Ordering::Release);
-            PASSED.fetch_add(1, Relaxed);
+            counts.passed.fetch_add(1, Relaxed);
         });
         // Out of this thread's bag: the thread may never pin again, and others settle, too.
         guard.inner.flush();
@@ -128,9 +145,10 @@ impl Domain {
 
     /// Lets time pass as far as the guards that are held allow.
     pub(crate) fn horizon(&self) -> Horizon {
-        // Relaxed: see `DRAWN`. Both wrap around together.
-        let passed = || PASSED.load(Relaxed);
-        let (begin, drawn) = (passed(), DRAWN.load(Relaxed));
+        let counts = self.counts();
+        // Relaxed: see `Counts`. Both wrap around together.
+        let passed = || counts.passed.load(Relaxed);
+        let (begin, drawn) = (passed(), counts.drawn.load(Relaxed));
         let waiting = drawn.wrapping_sub(begin);
         let mut nudges = 0;
         loop {

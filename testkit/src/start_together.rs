@@ -1,6 +1,7 @@
 //! Races: some threads do one thing over and over while another does something that ends.
 #![forbid(unsafe_code)]
 
+use std::panic::resume_unwind;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,8 +21,9 @@ impl Drop for Over<'_> {
 pub fn meanwhile<R>(others: &[&(dyn Fn() + Sync)], main: impl FnOnce() -> R) -> R {
     let (over, begin) = (AtomicBool::new(false), Barrier::new(others.len() + 1));
     thread::scope(|scope| {
+        let mut running = Vec::new();
         for other in others {
-            scope.spawn(|| {
+            running.push(scope.spawn(|| {
                 let _over = Over(&over);
                 begin.wait();
                 // A short `main` may have returned before this thread runs at all: what it does is
@@ -32,11 +34,18 @@ pub fn meanwhile<R>(others: &[&(dyn Fn() + Sync)], main: impl FnOnce() -> R) -> 
                         break;
                     }
                 }
-            });
+            }));
         }
-        let _over = Over(&over);
-        begin.wait();
-        main()
+        let result = {
+            let _over = Over(&over);
+            begin.wait();
+            main()
+        };
+        // A scope alone does not wait for the destructors of their thread-locals, which may pin.
+        for thread in running {
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+        result
     })
 }
 
