@@ -24,9 +24,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// A thread, called `incarn-sweeper`, that sweeps a tracker; made by [`spawn`](Self::spawn).
 ///
 /// - It sweeps when it begins, and then `interval` after the end of the sweep before.
-/// - When a claim is refused with [`AtCapacity`](crate::Rejection::AtCapacity) it sweeps at once. If
-///   that makes no room (nothing may be evicted), it pauses before it lets itself be woken early
-///   again: a millisecond, twice as long each time, at most the interval.
+/// - When a claim is refused with [`AtCapacity`](crate::Rejection::AtCapacity) or
+///   [`PendingReclaim`](crate::Rejection::PendingReclaim) it sweeps at once. If that makes no room (nothing may be evicted, or a
+///   view is held), it pauses before it lets itself be woken early again: a millisecond, twice as long each time, at most the
+///   interval.
 /// - If the callback panics, that sweep ends there; the thread goes on with the next one.
 /// - [`stop`](Self::stop), or dropping it, ends the thread, and waits until it has ended; a sweep under
 ///   way is finished first.
