@@ -114,7 +114,14 @@ fn a_tracker_of_16_nodes_takes_as_much_however_many_live_threads_write() {
             bytes.made, bytes.written, bytes.threads
         );
         assert!(bytes.made <= 16 << 10, "{bytes:?}");
-        // Removed entries that wait to be used again, as many as wait for a collection.
-        assert!(bytes.written <= 4 << 10, "{bytes:?}");
+        // Removed entries that wait to be used again, as many as wait for a collection. In the portable scheme each of these
+        // waits in a bag of crossbeam-epoch's, which has room for 64.
+        let removed = usize::from(threads - NODES);
+        let bags = if cfg!(incarnation_portable) {
+            removed * (2 << 10)
+        } else {
+            0
+        };
+        assert!(bytes.written <= (4 << 10) + bags, "{bytes:?}");
     }
 }
