@@ -62,6 +62,30 @@ fn a_table_holds_one_key_per_node_and_one_per_tombstone() {
 }
 
 #[test]
+fn a_key_borrowed_from_a_view_stays_valid_while_its_thread_uses_entries_of_its_cache() {
+    let census = Census::default();
+    let tracker = tracker(100);
+    for id in 0..10 {
+        let _ = tracker.update(&census.key(id), Claim::alive(1), NOW);
+    }
+    let view = tracker.pin();
+    let lent: Vec<&CountedKey> = view.iter().map(|(key, _)| key).collect();
+    for id in 0..10 {
+        assert!(tracker.remove(&census.key(id), NOW).is_some());
+    }
+    // No sweep, which would clear the cache.
+    for id in 100..1_000 {
+        let key = census.key(id);
+        let _ = tracker.update(&key, Claim::alive(1), NOW);
+        let _ = tracker.remove(&key, NOW);
+    }
+    let mut ids: Vec<u64> = lent.iter().map(|key| key.id()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..10).collect::<Vec<_>>());
+    assert_eq!(census.misuses(), 0);
+}
+
+#[test]
 fn a_key_borrowed_from_a_view_stays_valid_while_the_view_is_held() {
     let census = Census::default();
     let tracker = tracker(100);
