@@ -1315,10 +1315,10 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a refusal after linking is not counted",
         file: SUBMIT,
-        from: "Left::Unknown, proposal, now, &mut data) {
-            Some(verdict) => self.noted(verdict),",
-        to: "Left::Unknown, proposal, now, &mut data) {
-            Some(verdict) => verdict,",
+        from: "            Some(verdict) => self.noted(verdict),
+            None => self.apply_without_free_entry",
+        to: "            Some(verdict) => verdict,
+            None => self.apply_without_free_entry",
         also: &[],
         model: "limits::two_inserts_for_one_free_entry",
     },

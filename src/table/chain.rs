@@ -49,7 +49,14 @@ impl<K, D> Table<K, D> {
         self.find_from(self.first(hash), hash, is)
     }
 
-    /// The same in the chain that begins at `first`.
+    /// Whether the chain that begins at `first` has an entry of this hash: seldom, where the key is not in it. The caller is
+    /// pinned.
+    #[inline(always)]
+    pub(super) fn has_hash(&self, first: usize, hash: u32) -> bool {
+        walk(self.slab.entries(), first, hash, |_| Some(())).is_some()
+    }
+
+    /// The same as [`find`](Self::find) in the chain that begins at `first`.
     pub(super) fn find_from(
         &self,
         first: usize,
@@ -114,6 +121,7 @@ impl<K, D> Table<K, D> {
     ///
     /// Two entries of one key can't both be linked: both inserters walked the chain from the `first`
     /// that they swing. And `first` can't have come back as another: its inserter is pinned.
+    #[inline(always)]
     pub(super) fn link(&self, first: usize, hash: u32, index: Index) -> Result<(), usize> {
         let classes = self.slab.classes();
         let local = classes.local(first as u32);

@@ -79,6 +79,7 @@ impl Classes {
     }
 
     /// The index that a head of the class of `number` names; `None` if the chain is empty.
+    #[inline(always)]
     pub(super) fn index(self, local: u16, number: u32) -> Option<Index> {
         if local == 0 {
             return None;

@@ -12,6 +12,7 @@
 
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
+use core::ptr;
 
 use super::zeroed::Zeroable;
 use crate::rule::PackedState;
@@ -86,17 +87,19 @@ unsafe impl<K: Send + Sync, D: Send + Sync> Sync for Entry<K, D> {}
 unsafe impl<K: Send, D: Send> Send for Entry<K, D> {}
 
 impl<K, D> Entry<K, D> {
-    /// Begins a lifetime: the entry becomes vacant and holds `key`.
+    /// Begins a lifetime: the entry becomes vacant and holds what `key` is. Given as a reference, the key is copied once
+    /// on its way here, and not twice.
     ///
     /// # Safety
     ///
-    /// The entry must be free, and the caller's alone.
-    pub(super) unsafe fn occupy(&self, hash: u32, key: K, data: D, now: Timestamp) {
+    /// The entry must be free, and the caller's alone. The caller must forget the key that it gives.
+    #[inline(always)]
+    pub(super) unsafe fn occupy(&self, hash: u32, key: &K, data: D, now: Timestamp) {
         // SAFETY: no thread reads a free entry's hash.
         self.hash.with_mut(|place| unsafe { *place = hash });
         self.key.with_mut(|place| {
-            // SAFETY: nor its key, and it holds none to be dropped.
-            unsafe { (*place).write(key) };
+            // SAFETY: nor its key, and it holds none to be dropped. Of the two copies the caller forgets its own.
+            unsafe { (*place).write(ptr::read(key)) };
         });
         self.data.with_mut(|place| {
             // SAFETY: as for the key.

@@ -304,7 +304,11 @@ impl FreeIndexes {
     pub fn take_for(&self, hash: u32) -> Option<Index> {
         let index = self.0.take(hash)?;
         // SAFETY: just taken from the free indexes.
-        unsafe { self.0.entry(index).occupy(0, 0, (), crate::Timestamp::ZERO) };
+        unsafe {
+            self.0
+                .entry(index)
+                .occupy(0, &0, (), crate::Timestamp::ZERO)
+        };
         Some(index)
     }
 

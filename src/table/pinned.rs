@@ -3,7 +3,7 @@
 //! A [`Node`] borrows from the [`Pinned`] it was found through, so the compiler sees to it that
 //! nothing is read after the pin is gone.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use equivalent::Equivalent;
 
@@ -57,6 +57,12 @@ impl<'p, K, D> Vacant<'p, K, D> {
     pub(crate) fn node(&self) -> Node<'p, K, D> {
         self.node
     }
+
+    /// A claim raised it, and its lifetime has begun.
+    #[inline(always)]
+    pub(crate) fn keep(self) {
+        mem::forget(self);
+    }
 }
 
 impl<K, D> Drop for Vacant<'_, K, D> {
@@ -106,7 +112,7 @@ impl<K, D> Drop for Retiring<'_, K, D> {
     fn drop(&mut self) {
         if !self.unlinked.is_empty() {
             let table = self.pinned.table;
-            table.retire(&self.pinned.guard, core::mem::take(&mut self.unlinked));
+            table.retire(&self.pinned.guard, mem::take(&mut self.unlinked));
         }
     }
 }
@@ -169,19 +175,21 @@ impl<'t, K, D> Pinned<'t, K, D> {
             return Link::NoRoom;
         };
         let entry = table.slab.entry(index);
-        // SAFETY: just taken from the free entries, so it is this thread's alone.
-        unsafe { entry.occupy(hash, copy, data, now) };
+        // SAFETY: just taken from the free entries, so it is this thread's alone. The key is forgotten.
+        unsafe { entry.occupy(hash, &copy, data, now) };
+        mem::forget(copy);
         let unlinked = Unlinked { table, index };
         let mut first = table.first(hash);
         loop {
-            if let Some((entry, index, entry_state)) =
-                table.find_from(first, hash, |known| key.equivalent(known))
+            if table.has_hash(first, hash)
+                && let Some((entry, index, entry_state)) =
+                    table.find_from(first, hash, |known| key.equivalent(known))
             {
                 return Link::Found(Node { entry, index }, entry_state);
             }
             match table.link(first, hash, index) {
                 Ok(()) => {
-                    core::mem::forget(unlinked);
+                    mem::forget(unlinked);
                     let vacant = Vacant {
                         pinned: self,
                         node: Node { entry, index },

@@ -268,7 +268,7 @@ mod tests {
             // SAFETY: just taken.
             unsafe {
                 slab.entry(index)
-                    .occupy(0, number as u64, (), crate::Timestamp::ZERO)
+                    .occupy(0, &(number as u64), (), crate::Timestamp::ZERO)
             };
             let mut entries = Indexes::default();
             entries.push(index);
@@ -294,7 +294,7 @@ mod tests {
         for _ in 0..ENTRIES {
             let index = slab.take(0).unwrap();
             // SAFETY: just taken, and to be dropped with the slab.
-            unsafe { slab.entry(index).occupy(0, 0, (), crate::Timestamp::ZERO) };
+            unsafe { slab.entry(index).occupy(0, &0, (), crate::Timestamp::ZERO) };
         }
         assert!(slab.take(0).is_none());
     }

@@ -113,7 +113,7 @@ where
 
     /// Raises a linked, vacant entry, or says what it has become.
     #[inline(always)]
-    fn join<'t>(
+    pub(super) fn join<'t>(
         &'t self,
         node: Node<'_, K, D>,
         reservation: &mut Option<Reservation<'t, K, D>>,

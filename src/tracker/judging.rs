@@ -131,6 +131,7 @@ where
         }
     }
 
+    #[inline(always)]
     pub(super) fn judge_unknown<Q>(&self, key: &Q, proposal: Proposal, now: Timestamp) -> Judgement
     where
         Q: ?Sized + Hash + Equivalent<K>,
@@ -138,6 +139,7 @@ where
         self.judge_by_tombstone(self.tombstones.find(key), proposal, now)
     }
 
+    #[inline(always)]
     pub(super) fn judge_by_tombstone(
         &self,
         found: Option<Found>,
@@ -152,6 +154,7 @@ where
     }
 
     /// The situation of an unknown node by its tombstone.
+    #[inline(always)]
     fn situation_by_tombstone(&self, found: Option<Found>, now: Timestamp) -> Situation {
         match self.tombstones.current(found, now) {
             None => Situation::default(),

@@ -14,15 +14,6 @@ use crate::rule::{Judgement, Proposal, Rejection, Verdict};
 use crate::table::{EntryState, Link, Pinned};
 use crate::time::Timestamp;
 
-/// What a claim that was not answered at once needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// The node has no live entry.
-    Unknown,
-    /// Another look at its entry, at least.
-    Other,
-}
-
 /// How often a claim about an unknown node that finds no free entry lets other threads run, before it is refused.
 const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
 
@@ -158,7 +149,7 @@ where
     where
         Q: ?Sized + ToKey<K>,
     {
-        match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
+        match self.attempt(hash, key, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),
             None => self.apply_without_free_entry(hash, key, proposal, now, data),
         }
@@ -179,10 +170,36 @@ where
     {
         // The head's line was only read so far, and another thread may have a copy of it.
         self.table.prefetch_head_to_write(hash);
-        match self.attempt(hash, key, Left::Unknown, proposal, now, &mut data) {
-            Some(verdict) => self.noted(verdict),
-            None => self.apply_without_free_entry(hash, key, proposal, now, data),
+        match self.join_at_once(hash, key, proposal, now, &mut data) {
+            Some(verdict) => verdict,
+            None => self.apply_slow(hash, key, proposal, now, data),
         }
+    }
+
+    /// A join as nearly all are: the node is still unknown, its claim is not refused, and there is a free entry. `None` if
+    /// not, and then what was done is taken back. This is straight code, as in [`apply_fast`](Self::apply_fast).
+    #[inline(always)]
+    fn join_at_once<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        proposal: Proposal,
+        now: Timestamp,
+        data: impl FnOnce(&K) -> D,
+    ) -> Option<Verdict>
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        let pinned = &self.table.pin();
+        let introduced = self.introduce(pinned, hash, key, proposal, now, data);
+        let Ok(Link::New(vacant, mut reservation)) = introduced else {
+            return None;
+        };
+        let Ok(Verdict::Joined) = self.join(vacant.node(), &mut reservation, proposal, now) else {
+            return None;
+        };
+        vacant.keep();
+        Some(Verdict::Joined)
     }
 
     /// The same after an attempt that found no free entry.
@@ -204,8 +221,7 @@ where
                 break;
             }
             if step < MAX_YIELDS
-                && let Some(verdict) =
-                    self.attempt(hash, key, Left::Other, proposal, now, &mut data)
+                && let Some(verdict) = self.attempt(hash, key, proposal, now, &mut data)
             {
                 return self.noted(verdict);
             }
@@ -213,7 +229,7 @@ where
         self.table.collect();
         // Before the attempt, too: if another thread recycles all that waits right behind it, nothing waits any more.
         let waited = self.table.may_wait_for_entries();
-        match self.attempt(hash, key, Left::Other, proposal, now, &mut data) {
+        match self.attempt(hash, key, proposal, now, &mut data) {
             Some(verdict) => self.noted(verdict),
             None if waited || self.table.may_wait_for_entries() => {
                 self.noted(self.no_room(Rejection::PendingReclaim))
@@ -224,12 +240,10 @@ where
     }
 
     /// One attempt at it, with a guard of its own; `None` if the table is not full, but has no free entry.
-    #[inline(always)]
     fn attempt<Q>(
         &self,
         hash: u32,
         key: &Q,
-        mut left: Left,
         proposal: Proposal,
         now: Timestamp,
         mut data: impl FnMut(&K) -> D,
@@ -242,12 +256,7 @@ where
             // The entry this call links, until it is raised; dropping it takes it back.
             let linked;
             let mut reservation = None;
-            // Not found a moment ago: the link looks again anyway.
-            let known_before = match core::mem::replace(&mut left, Left::Other) {
-                Left::Unknown => None,
-                Left::Other => pinned.find(hash, key),
-            };
-            let (node, entry_state) = match known_before {
+            let (node, entry_state) = match pinned.find(hash, key) {
                 Some(found) => found,
                 None => match self.introduce(pinned, hash, key, proposal, now, &mut data) {
                     Ok(Link::Found(node, entry_state)) => (node, entry_state),

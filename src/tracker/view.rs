@@ -421,6 +421,10 @@ where
     }
 
     /// Takes a node out, with a tombstone if `now` is given and it died.
+    ///
+    /// Inlined, so that the state that is returned is not written to memory in parts and read back as a whole, which a
+    /// processor does only after the writes.
+    #[inline(always)]
     fn take_out<Q>(
         &self,
         node: &Q,
@@ -433,10 +437,11 @@ where
         let hash = self.core.hash(node);
         // The node is there, as a rule, and then its head is about to be written.
         self.core.table.prefetch_head_to_write(hash);
-        let (found, entry_state) = self.pinned.find(hash, node).ok_or(None)?;
-        self.take_out_node(found, entry_state, now, is_expected)
+        let (found, packed) = self.pinned.find_live(hash, node).ok_or(None)?;
+        self.take_out_node(found, EntryState::Live(packed), now, is_expected)
     }
 
+    #[inline(always)]
     pub(super) fn take_out_node<'v>(
         &'v self,
         node: Node<'v, K, D>,
