@@ -799,9 +799,11 @@ pub const LIST: &[Weakening] = &[
         }
     }
 
+    #[inline(always)]
     pub(super) fn judge_unknown", "        }
     }
 
+    #[inline(always)]
     pub(super) fn judge_unknown")],
         model: "tombstones::a_judgement_of_one_heard_of_while_it_is_forgotten",
     },
