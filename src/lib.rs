@@ -222,6 +222,18 @@ pub mod model {
         tracker.core().get(&pinned, node)
     }
 
+    /// The hot side of the pair of fences that a reclaimer lends.
+    #[track_caller]
+    pub fn light_fence(reclaimer: &crate::Reclaimer) {
+        reclaimer.0.light_fence();
+    }
+
+    /// The rare side; false if the system refused it.
+    #[track_caller]
+    pub fn heavy_fence(reclaimer: &crate::Reclaimer) -> bool {
+        reclaimer.0.heavy_fence()
+    }
+
     /// Finds out how far time has passed, for all threads.
     pub fn settle<K, D, S>(tracker: &crate::IncarnationTracker<K, D, S>) {
         drop(tracker.core().table.domain().horizon());

@@ -138,7 +138,8 @@ impl Local {
     #[must_use]
     #[inline]
     pub fn current(&self) -> Incarnation {
-        // Acquire: a thread that sees an incarnation comes after the disk write that reserved it.
+        // Acquire: a thread that sees an incarnation comes after the disk write that reserved it. Pinned by
+        // `local::an_incarnation_is_seen_after_it_was_reserved`.
         Incarnation::new(self.current.load(Ordering::Acquire) & !LEFT)
     }
 
@@ -166,8 +167,9 @@ impl Local {
     /// # Ok(()) }
     /// ```
     pub fn leave(&self) -> Claim {
-        // AcqRel: as in `current` and `raise_unless`; the incarnation that is announced is the last one given out.
-        let before = self.current.fetch_or(LEFT, Ordering::AcqRel);
+        // Acquire: as in `current`; the incarnation that is announced is the last one given out. Nothing to release: it
+        // was published before, and this exchange continues the release sequence.
+        let before = self.current.fetch_or(LEFT, Ordering::Acquire);
         Claim::left(Incarnation::new(before & !LEFT))
     }
 
@@ -317,7 +319,7 @@ impl Local {
         is_enough: impl Fn(Incarnation) -> bool,
         next: impl Fn(u64) -> Result<u64, LocalError>,
     ) -> Result<(Incarnation, bool), LocalError> {
-        // Acquire, as in `current`.
+        // Acquire, as in `current`. Pinned by `local::a_thread_that_advances_sees_what_was_reserved`.
         let mut own = self.current.load(Ordering::Acquire);
         loop {
             if own & LEFT != 0 {

@@ -179,7 +179,8 @@ impl Sweeper {
     /// How many sweeps have ended, by a panic of the callback or without.
     #[must_use]
     pub fn sweeps(&self) -> u64 {
-        // Acquire: a caller that sees a sweep counted sees what it did.
+        // Acquire: a caller that sees a sweep counted sees what it did. Pinned by
+        // `capacity_signal::a_sweep_that_is_counted_is_seen`.
         self.shared.sweeps.load(Ordering::Acquire)
     }
 

@@ -1,10 +1,10 @@
 //! Weakens every ordering and fence of the library, one at a time, and says which model notices.
 //!
-//! `loom-tests/orderings [--resume] [PART OF A SITE'S NAME...]`. It takes hours of one core, so it is run by hand. A switch in
-//! the facade weakens a site, so nothing is rebuilt. For each weakening the models that reach the site run until one
-//! fails: first those that the list of weakenings names for its file, and the shortest first. Each outcome goes to
-//! `target/orderings/results.txt`, and `--resume` goes on behind what stands there. `ORDERINGS_JOBS` says how many models
-//! run at once.
+//! `loom-tests/orderings [--resume] [PART OF A SITE'S NAME...]`. It takes some 20 minutes of a processor, so it is run by
+//! hand. A switch in the facade weakens a site, so nothing is rebuilt. For each weakening the models that reach the site
+//! run until one fails: first those that the list of weakenings names for the text around it, then those that it names
+//! for its file, and the shortest of each first. Each outcome goes to `target/orderings/results.txt`, and `--resume` goes
+//! on behind what stands there. `ORDERINGS_JOBS` says how many models run at once.
 //!
 //! A weakening that no model notices must be in the list of `docs/verification.md`, with its reason; and the list may
 //! hold no weakening that a model notices. Either is a failure.

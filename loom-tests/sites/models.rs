@@ -133,18 +133,23 @@ impl Models {
         self.known = known.into_inner().unwrap();
     }
 
-    /// The models that come to the weakening's place: first those that the list of weakenings names for its file, and
-    /// the shortest of each first.
+    /// The models that come to the weakening's place. First those that the list of weakenings names for the very text
+    /// around it, then those that it names for its file; and the shortest of each first.
     pub fn that_reach(&self, one: &Weakening) -> Vec<&str> {
         let place = one.place();
-        let of_file = LIST.iter().filter(|listed| listed.file == one.file);
-        let named: BTreeSet<&str> = of_file.map(|listed| listed.model).collect();
+        let of_file = || LIST.iter().filter(|listed| listed.file == one.file);
+        let named: BTreeSet<&str> = of_file().map(|listed| listed.model).collect();
+        let of_text = of_file().filter(|listed| one.stands_in(listed.from));
+        let near: BTreeSet<&str> = of_text.map(|listed| listed.model).collect();
         let mut reaching: Vec<_> = self
             .known
             .iter()
             .filter(|(_, known)| known.reaches.contains(&place))
             .collect();
-        reaching.sort_by_key(|(name, known)| (!named.contains(name.as_str()), known.took));
+        reaching.sort_by_key(|(name, known)| {
+            let name = name.as_str();
+            (!near.contains(name), !named.contains(name), known.took)
+        });
         reaching
             .into_iter()
             .map(|(name, _)| name.as_str())

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+
+/// A call and the comments in it take so many lines.
+const CALL: usize = 10;
 
 /// One ordering or fence, and something weaker.
 pub struct Weakening {
@@ -14,12 +18,25 @@ pub struct Weakening {
     /// Which of the call's orderings it is.
     pub argument: usize,
     pub to: &'static str,
+    /// The file's text.
+    text: Arc<str>,
 }
 
 impl Weakening {
     /// The call.
     pub fn place(&self) -> String {
         format!("{}:{}:{}", self.file, self.line, self.column)
+    }
+
+    /// Whether the call begins on a line of that part of its file's text, or a few lines before: the part may hold its
+    /// orderings only.
+    pub fn stands_in(&self, part: &str) -> bool {
+        let Some((before, _)) = self.text.split_once(part) else {
+            return false;
+        };
+        let first = before.matches('\n').count() + 1;
+        let last = first + part.matches('\n').count();
+        (first..=last + CALL).contains(&(self.line + CALL))
     }
 
     /// As the facade's switch takes it.
@@ -149,6 +166,7 @@ fn line_and_column(code: &[char], at: usize) -> (usize, usize) {
 
 fn of_file(file: &str, text: &str, all: &mut Vec<Weakening>) {
     let code = code(text);
+    let text: Arc<str> = text.into();
     let mut seen = BTreeMap::<String, usize>::new();
     let mut add = |at: usize, argument: usize, written: &str, weaker: &[&'static str]| {
         let (_, operation) = word_before(
@@ -179,6 +197,7 @@ fn of_file(file: &str, text: &str, all: &mut Vec<Weakening>) {
                 column,
                 argument,
                 to,
+                text: text.clone(),
             });
         }
     };

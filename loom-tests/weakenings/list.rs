@@ -1263,6 +1263,22 @@ pub const LIST: &[Weakening] = &[
         also: &[],
         model: "capacity_signal::a_sweep_that_was_asked_for_is_made",
     },
+    Weakening {
+        name: "a sweep is counted without releasing anything",
+        file: SWEEPER,
+        from: "self.shared.sweeps.fetch_add(1, Ordering::Release);",
+        to: "self.shared.sweeps.fetch_add(1, Ordering::Relaxed);",
+        also: &[],
+        model: "capacity_signal::a_sweep_that_is_counted_is_seen",
+    },
+    Weakening {
+        name: "the number of sweeps acquires nothing",
+        file: SWEEPER,
+        from: "self.shared.sweeps.load(Ordering::Acquire)",
+        to: "self.shared.sweeps.load(Ordering::Relaxed)",
+        also: &[],
+        model: "capacity_signal::a_sweep_that_is_counted_is_seen",
+    },
     // Handles.
     Weakening {
         name: "a handle does not look at the generation",
@@ -1615,6 +1631,50 @@ pub const LIST: &[Weakening] = &[
         also: &[],
         model: "local::two_threads_refute",
     },
+    Weakening {
+        name: "a new incarnation releases nothing",
+        file: "src/local.rs",
+        from: "                Ordering::Release,
+",
+        to: "                Ordering::Relaxed,
+",
+        also: &[],
+        model: "local::an_incarnation_is_seen_after_it_was_reserved",
+    },
+    Weakening {
+        name: "the load of the incarnation acquires nothing",
+        file: "src/local.rs",
+        from: "Incarnation::new(self.current.load(Ordering::Acquire) & !LEFT)",
+        to: "Incarnation::new(self.current.load(Ordering::Relaxed) & !LEFT)",
+        also: &[],
+        model: "local::an_incarnation_is_seen_after_it_was_reserved",
+    },
+    Weakening {
+        name: "advancing acquires nothing",
+        file: "src/local.rs",
+        from: "let mut own = self.current.load(Ordering::Acquire);",
+        to: "let mut own = self.current.load(Ordering::Relaxed);",
+        also: &[],
+        model: "local::a_thread_that_advances_sees_what_was_reserved",
+    },
+    Weakening {
+        name: "advancing that finds another incarnation acquires nothing",
+        file: "src/local.rs",
+        from: "                Ordering::Acquire,
+            ) {",
+        to: "                Ordering::Relaxed,
+            ) {",
+        also: &[],
+        model: "local::a_thread_that_advances_sees_what_was_reserved",
+    },
+    Weakening {
+        name: "leaving acquires nothing",
+        file: "src/local.rs",
+        from: "self.current.fetch_or(LEFT, Ordering::Acquire)",
+        to: "self.current.fetch_or(LEFT, Ordering::Relaxed)",
+        also: &[],
+        model: "local::a_thread_that_leaves_sees_what_was_reserved",
+    },
     // The checker.
     Weakening {
         name: "the checker goes without shadows",
@@ -1683,6 +1743,16 @@ pub const PORTABLE: &[Weakening] = &[
             self.table.retired.add(ticket, node.index.into());",
         )],
         model: "views::lookup_across_unlink_and_recycling",
+    },
+    Weakening {
+        name: "portable: the heavy fence is left out",
+        file: PORTABLE_SCHEME,
+        from: "        // SeqCst: see `light_fence`.
+        fence(Ordering::SeqCst);
+",
+        to: "",
+        also: &[],
+        model: "views::a_light_fence_against_a_heavy_one",
     },
     Weakening {
         name: "portable: a handle does not look at the generation",

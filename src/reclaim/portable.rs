@@ -173,7 +173,8 @@ impl Domain {
     /// The hot side of a pair of fences.
     #[inline]
     pub(crate) fn light_fence(&self) {
-        // SeqCst: either this side or the heavy one sees what the other wrote before its fence.
+        // SeqCst: either this side or the heavy one sees what the other wrote before its fence. Both pinned by
+        // `views::a_light_fence_against_a_heavy_one`.
         fence(Ordering::SeqCst);
     }
 

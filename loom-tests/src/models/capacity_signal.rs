@@ -157,5 +157,22 @@ pub fn models() -> Vec<Model> {
             |w: &World| assert_eq!(w.tracker.len(), 0),
         )
         .with_another_thread(),
+        Model::new(
+            "capacity_signal::a_sweep_that_is_counted_is_seen",
+            SWEPT_FOR_ONCE,
+            full,
+            &[|w: &World| {
+                the_node_dies(w);
+                let sweeper = sweeper(w);
+                // Inside a view no fence of the sweep's helps.
+                w.tracker.with(|view| {
+                    if sweeper.sweeps() > 0 {
+                        assert_eq!(view.get(&NODE), None);
+                    }
+                });
+            }],
+            |w: &World| assert_eq!(w.tracker.len(), 0),
+        )
+        .with_another_thread(),
     ]
 }

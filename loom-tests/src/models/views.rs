@@ -1,8 +1,12 @@
 //! Views: what a view can reach is not used again while it is held.
 
-use incarnation::Claim;
+use std::sync::Mutex;
+
 #[cfg(not(incarnation_portable))]
 use incarnation::model::Membarrier;
+use incarnation::model::atomic::{AtomicBool, Ordering};
+use incarnation::model::{heavy_fence, light_fence};
+use incarnation::{Claim, Reclaimer};
 
 use crate::world::{BEGIN, NODE, OTHER, World, builder, world};
 use crate::{Bounds, Model, USUAL};
@@ -51,8 +55,47 @@ const HELD: Bounds = USUAL;
 #[cfg(incarnation_portable)]
 const HELD: Bounds = READERS;
 
+/// Two threads, each of which writes its own flag and then reads the other's.
+struct Flags {
+    reclaimer: Reclaimer,
+    flags: [AtomicBool; 2],
+    /// What each read, unseen by the checker.
+    saw: Mutex<[bool; 2]>,
+}
+
+impl Flags {
+    fn write_and_read(&self, me: usize, fence: impl FnOnce(&Reclaimer)) {
+        self.flags[me].store(true, Ordering::Relaxed);
+        fence(&self.reclaimer);
+        let saw = self.flags[1 - me].load(Ordering::Relaxed);
+        self.saw.lock().unwrap()[me] = saw;
+    }
+}
+
+/// The pair of fences of a reclaimer, with nothing else around that could order anything.
+fn a_light_fence_against_a_heavy_one() -> Model {
+    Model::new(
+        "views::a_light_fence_against_a_heavy_one",
+        USUAL,
+        || Flags {
+            reclaimer: Reclaimer::private(),
+            flags: Default::default(),
+            saw: Mutex::default(),
+        },
+        &[
+            |w: &Flags| w.write_and_read(0, light_fence),
+            |w: &Flags| w.write_and_read(1, |reclaimer| assert!(heavy_fence(reclaimer))),
+        ],
+        |w: &Flags| {
+            let saw = *w.saw.lock().unwrap();
+            assert_ne!(saw, [false, false], "each missed the other's flag");
+        },
+    )
+}
+
 pub fn models() -> Vec<Model> {
     vec![
+        a_light_fence_against_a_heavy_one(),
         Model::new(
             "views::lookup_across_unlink_and_recycling",
             READERS,

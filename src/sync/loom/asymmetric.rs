@@ -40,6 +40,7 @@ pub fn with_membarrier(system: Membarrier, model: impl FnOnce()) {
 }
 
 /// The system's part, in the names of the other arm.
+#[cfg(not(incarnation_portable))]
 pub(crate) mod membarrier {
     use super::{Membarrier, SYSTEM};
 

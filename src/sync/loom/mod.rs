@@ -13,6 +13,7 @@ mod shadows;
 pub mod thread;
 pub mod weakening;
 
+#[cfg(not(incarnation_portable))]
 pub(crate) use asymmetric::membarrier;
 pub use asymmetric::{Asymmetric, Membarrier, with_membarrier};
 pub use shadows::with_shadows;
