@@ -1,4 +1,5 @@
 //! What a message says of a node.
+#![forbid(unsafe_code)]
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -113,7 +114,11 @@ impl Claim {
     #[must_use]
     #[inline]
     pub const fn status(self) -> Status {
-        Status::of_legal_rank(self.rank())
+        match Status::from_rank(self.rank()) {
+            Some(status) => status,
+            // Never: a tag holds the rank of a status.
+            None => Status::Left,
+        }
     }
 
     /// At which incarnation.

@@ -1,4 +1,5 @@
 //! The version of a node that only the node itself may raise.
+#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::num::ParseIntError;

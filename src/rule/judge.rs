@@ -1,5 +1,6 @@
 //! The one function that decides about a claim. Writers, the read-only check, the sequential
 //! model and the tests all call it; there is no second copy of the rule.
+#![forbid(unsafe_code)]
 
 use super::proposal::ProposalKind;
 use super::{Claim, Incarnation, PackedState, Policy, Proposal, Rejection, Status, Verdict};

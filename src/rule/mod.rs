@@ -1,8 +1,7 @@
-//! The conflict rule: pure, without atomics, clocks or unsafe code.
+//! The conflict rule: pure, without atomics or clocks, and without unsafe code but for one conversion in [`PackedState`].
 //!
 //! The newest claim wins: the higher incarnation; at an equal one the higher [`Status`]
 //! (SWIM, section 4.2). On top of that order are the guards of [`judge()`].
-#![forbid(unsafe_code)]
 
 mod claim;
 mod incarnation;

@@ -1,4 +1,5 @@
 //! The limits a table judges claims by.
+#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

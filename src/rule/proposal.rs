@@ -1,4 +1,5 @@
 //! Proposals: everything a caller can ask the table to hold.
+#![forbid(unsafe_code)]
 
 use core::fmt;
 

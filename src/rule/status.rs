@@ -1,4 +1,5 @@
 //! What a claim says of a node, in the order in which claims at one incarnation outrank each other.
+#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::str::FromStr;
@@ -69,24 +70,6 @@ impl Status {
             5 => Some(Self::Left),
             _ => None,
         }
-    }
-
-    /// The status of a rank that is known to be one. A table of all that three bits can be, so that reading a
-    /// status is one load, without a test.
-    #[inline(always)]
-    pub(super) const fn of_legal_rank(rank: u8) -> Self {
-        const OF_BITS: [Status; 8] = [
-            Status::Left,
-            Status::Unconfirmed,
-            Status::Alive,
-            Status::Suspect,
-            Status::Dead,
-            Status::Left,
-            Status::Left,
-            Status::Left,
-        ];
-        debug_assert!(Self::from_rank(rank).is_some());
-        OF_BITS[(rank & 7) as usize]
     }
 
     /// Whether the node is known to run and not under suspicion: `Alive`.

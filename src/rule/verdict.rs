@@ -1,4 +1,5 @@
 //! What the table decided about a claim, and why.
+#![forbid(unsafe_code)]
 
 use core::fmt;
 

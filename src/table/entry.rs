@@ -40,7 +40,8 @@ pub(crate) enum EntryState {
 impl EntryState {
     #[inline(always)]
     fn of(bits: u64) -> Self {
-        match PackedState::of_entry(bits) {
+        // SAFETY: the bits of an entry.
+        match unsafe { PackedState::of_entry(bits) } {
             Some(packed) => Self::Live(packed),
             None if bits == VACANT => Self::Vacant,
             None => Self::Evicted,
@@ -151,7 +152,8 @@ impl<K, D> Entry<K, D> {
     /// The packed state of a live entry; to a lookup, vacant and evicted entries are unknown nodes.
     #[inline(always)]
     pub(crate) fn packed(&self) -> Option<PackedState> {
-        PackedState::of_entry(self.bits())
+        // SAFETY: an entry holds nothing else.
+        unsafe { PackedState::of_entry(self.bits()) }
     }
 
     #[inline(always)]
