@@ -414,7 +414,7 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the pin's light fence is left out",
         file: RECORD,
-        from: "            registry.fences.light();",
+        from: "        registry.fences.light();",
         to: "",
         also: &[],
         model: "views::lookup_across_unlink_and_recycling",
@@ -422,20 +422,18 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "the pin's light fence is left out where membarrier is refused",
         file: RECORD,
-        from: "        if there == IDLE_FENCED {
-            self.announce(registry);
-            // As in `enter`, where membarrier was refused. Pinned by `views::a_lookup_where_membarrier_is_refused`.
-            registry.real_fence();",
-        to: "        if there == IDLE_FENCED {
-            self.announce(registry);",
+        from: "        self.pin_flagged(registry);
+        true",
+        to: "        self.announce(registry);
+        true",
         also: &[],
         model: "views::a_lookup_where_membarrier_is_refused",
     },
     Weakening {
         name: "the repin's light fence is left out",
         file: RECORD,
-        from: "            // As in `enter`. Pinned by `views::a_repinned_view_keeps_what_it_sees`.
-            registry.light_fence();",
+        from: "        // As in `pin`, or a real one. Pinned by `views::a_repinned_view_keeps_what_it_sees`.
+        registry.light_fence();",
         to: "",
         also: &[],
         model: "views::a_repinned_view_keeps_what_it_sees",
@@ -528,22 +526,14 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a record is given back before it is idle",
         file: RECORD,
-        from: "        self.be_idle(if others & FENCED == 0 {
-            IDLE
-        } else {
-            IDLE_FENCED
-        });
-        if others & PASSING != 0 {
+        from: "        self.be_idle(idle_of(guards));
+        if guards & PASSING != 0 {
             self.give_back();
         }",
-        to: "        if others & PASSING != 0 {
+        to: "        if guards & PASSING != 0 {
             self.give_back();
         }
-        self.be_idle(if others & FENCED == 0 {
-            IDLE
-        } else {
-            IDLE_FENCED
-        });",
+        self.be_idle(idle_of(guards));",
         also: &[],
         model: "views::a_record_that_is_passed_on_while_another_takes_it",
     },
@@ -563,8 +553,16 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "an inner guard unpins the outer one",
         file: RECORD,
-        from: "        if others & GUARDS > 0 {",
-        to: "        if others & GUARDS > 1 {",
+        from: "        if guards & GUARDS > 0 {",
+        to: "        if guards & GUARDS > 1 {",
+        also: &[],
+        model: "views::an_inner_view_leaves_the_outer_pinned",
+    },
+    Weakening {
+        name: "an operation unpins the guard around it",
+        file: RECORD,
+        from: "let idle = self.there() == IDLE;",
+        to: "let idle = true;",
         also: &[],
         model: "views::an_inner_view_leaves_the_outer_pinned",
     },
@@ -1333,10 +1331,10 @@ pub const LIST: &[Weakening] = &[
     Weakening {
         name: "a refusal after linking is not counted",
         file: SUBMIT,
-        from: "            Some(verdict) => self.noted(verdict),
-            None => self.apply_without_free_entry",
-        to: "            Some(verdict) => verdict,
-            None => self.apply_without_free_entry",
+        from: "            Some(verdict) => Told(self.noted(verdict)),
+            None => Told(self.apply_without_free_entry",
+        to: "            Some(verdict) => Told(verdict),
+            None => Told(self.apply_without_free_entry",
         also: &[],
         model: "limits::two_inserts_for_one_free_entry",
     },

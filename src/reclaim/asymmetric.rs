@@ -78,6 +78,8 @@ struct Registry {
 pub(crate) struct Guard<'a> {
     record: &'a Padded<Record>,
     registry: &'a Registry,
+    /// Whether it is that of an operation.
+    operation: bool,
     thread_bound: ThreadBound,
 }
 
@@ -256,34 +258,66 @@ impl Domain {
     #[inline(always)]
     pub(crate) fn pin(&self) -> Guard<'_> {
         let registry: &Registry = &self.0;
-        let current = CURRENT.try_with(Cell::get).unwrap_or(NOWHERE);
-        let record = if ptr::eq(current.registry, registry) {
-            current.record
-        } else {
-            self.find_record()
-        };
+        let record = self.current().unwrap_or_else(|| self.find_record());
         // SAFETY: this thread's record in this registry, which `self` keeps alive.
-        let record = unsafe { &*record };
-        record.enter(registry);
+        let mut record = unsafe { &*record };
+        if !record.enter(registry) {
+            record = self.enter_alone();
+        }
         Guard {
             record,
             registry,
+            operation: false,
             thread_bound: PhantomData,
         }
+    }
+
+    /// Pins for one operation. Cheaper than [`pin`](Self::pin), and `None` where that does more than the usual: then pin.
+    ///
+    /// # Safety
+    ///
+    /// The guard is dropped before any guard that the calling thread had before, and is not leaked.
+    #[inline(always)]
+    pub(crate) unsafe fn pin_operation(&self) -> Option<Guard<'_>> {
+        let registry: &Registry = &self.0;
+        // SAFETY: as in `pin`.
+        let record = unsafe { &*self.current()? };
+        // Not made before it is known to begin: its drop ends an operation.
+        record.begin(registry).then(|| Guard {
+            record,
+            registry,
+            operation: true,
+            thread_bound: PhantomData,
+        })
+    }
+
+    /// This thread's record in this registry, if it was the last that the thread used.
+    #[inline(always)]
+    fn current(&self) -> Option<*const Padded<Record>> {
+        let current = CURRENT.try_with(Cell::get).unwrap_or(NOWHERE);
+        ptr::eq(current.registry, Arc::as_ptr(&self.0)).then_some(current.record)
+    }
+
+    /// Takes a record for one guard alone, and enters it.
+    #[cold]
+    #[inline(never)]
+    fn enter_alone(&self) -> &Padded<Record> {
+        let record = self.0.take_record();
+        // SAFETY: just taken; the registry lives as long as `self`.
+        let record = unsafe { &*record };
+        record.pass_on();
+        let entered = record.enter(&self.0);
+        debug_assert!(entered, "no other guard has it");
+        record
     }
 
     /// As from a thread-local's destructor: with a record for this guard alone.
     #[cfg(incarnation_loom)]
     pub(crate) fn pin_alone(&self) -> Guard<'_> {
-        let registry: &Registry = &self.0;
-        let record = self.0.take_record();
-        // SAFETY: just taken; the registry lives as long as `self`.
-        let record = unsafe { &*record };
-        record.pass_on();
-        record.enter(registry);
         Guard {
-            record,
-            registry,
+            record: self.enter_alone(),
+            registry: &self.0,
+            operation: false,
             thread_bound: PhantomData,
         }
     }
@@ -418,6 +452,7 @@ impl Ticket {
 impl Guard<'_> {
     /// Lets go of what was seen so far and pins again; nothing while the thread holds other guards.
     pub(crate) fn repin(&mut self) {
+        debug_assert!(!self.operation, "an operation is too short for that");
         // The guard is not `Send`, so this is the thread that has the record.
         self.record.renew(self.registry);
     }
@@ -427,7 +462,11 @@ impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         // As in `repin`.
-        self.record.leave();
+        if self.operation {
+            self.record.end();
+        } else {
+            self.record.leave();
+        }
     }
 }
 

@@ -105,6 +105,17 @@ impl Domain {
         }
     }
 
+    /// Pins for one operation: as [`pin`](Self::pin). Never `None`.
+    ///
+    /// # Safety
+    ///
+    /// None here; the other scheme's guard is dropped before any that the calling thread had before, and is not leaked.
+    #[inline]
+    #[allow(clippy::unnecessary_wraps, reason = "the other scheme's shape")]
+    pub(crate) unsafe fn pin_operation(&self) -> Option<Guard<'_>> {
+        Some(self.pin())
+    }
+
     /// To be called after the unlinking it speaks of.
     pub(crate) fn ticket(&self, guard: &Guard<'_>) -> Ticket {
         let flag = Arc::new(AtomicBool::new(false));

@@ -58,6 +58,14 @@ pub(crate) const fn entry_size<K, D>() -> usize {
     size_of::<Entry<K, D>>()
 }
 
+/// What is done under one pin. It is not a closure since the compiler does not inline one that is called in two places.
+pub(crate) trait Operation<K, D> {
+    /// What fits into two registers does not go through memory.
+    type Answer;
+
+    fn run(self, pinned: &Pinned<'_, K, D>) -> Self::Answer;
+}
+
 /// Most heads one shard covers: few enough for its logically deleted entries to be found by looking at all of them.
 const HEADS_PER_SHARD: usize = 256;
 
@@ -152,6 +160,22 @@ impl<K, D> Table<K, D> {
     #[inline(always)]
     pub(crate) fn pin(&self) -> Pinned<'_, K, D> {
         Pinned::new(self, self.domain.pin())
+    }
+
+    /// Runs one operation under a pin, which is cheaper than [`pin`](Self::pin). `None` where such a pin is not to be
+    /// had, and the operation was not run: then [`run`](Self::run) it.
+    #[inline(always)]
+    pub(crate) fn try_run<O: Operation<K, D>>(&self, operation: O) -> Option<O::Answer> {
+        // SAFETY: it stays in this function, which ends before any guard does that was there before.
+        let guard = unsafe { self.domain.pin_operation() }?;
+        Some(operation.run(&Pinned::new(self, guard)))
+    }
+
+    /// Runs one operation under a guard. Not inlined, and called by a function that is not either: an inlined one would
+    /// write the operation's arguments to memory before it tried.
+    #[inline(always)]
+    pub(crate) fn run<O: Operation<K, D>>(&self, operation: O) -> O::Answer {
+        operation.run(&self.pin())
     }
 
     #[cfg(all(incarnation_loom, not(incarnation_portable)))]

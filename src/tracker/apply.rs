@@ -13,11 +13,73 @@ use crate::sync::contention_backoff;
 use crate::table::{EntryState, Node, Reservation};
 use crate::time::Timestamp;
 
+/// What a first look at a claim came to, and the packed state it saw: two registers. `None`: the node was not there.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt(Option<PackedState>, Outcome);
+
+/// How a claim fared against a packed state.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Applied,
+    Duplicate,
+    Stale,
+    /// Another look is needed.
+    Open,
+}
+
+impl Attempt {
+    #[inline(always)]
+    fn of(packed: PackedState, verdict: Option<Verdict>) -> Self {
+        let (outcome, told) = match verdict {
+            Some(Verdict::Applied { previous }) => (Outcome::Applied, previous),
+            Some(Verdict::Duplicate { current }) => (Outcome::Duplicate, current),
+            Some(Verdict::Stale { current }) => (Outcome::Stale, current),
+            _ => (Outcome::Open, packed.claim()),
+        };
+        debug_assert_eq!(told, packed.claim());
+        Self(Some(packed), outcome)
+    }
+
+    /// The verdict, if it came to one; else whether the node was there.
+    #[inline(always)]
+    pub(crate) fn verdict(self) -> Result<Verdict, bool> {
+        let Self(Some(packed), outcome) = self else {
+            return Err(false);
+        };
+        let current = packed.claim();
+        // Apart, so that the compiler makes arithmetic of the other three.
+        if matches!(outcome, Outcome::Open) {
+            return Err(true);
+        }
+        Ok(match outcome {
+            Outcome::Applied => Verdict::Applied { previous: current },
+            Outcome::Duplicate => Verdict::Duplicate { current },
+            Outcome::Stale | Outcome::Open => Verdict::Stale { current },
+        })
+    }
+}
+
 impl<K, D, S> Core<K, D, S>
 where
     K: Eq + Hash + Clone,
     S: BuildHasher,
 {
+    /// [`apply_fast`](Self::apply_fast) to what a search found.
+    #[inline(always)]
+    pub(crate) fn attempt_on(
+        &self,
+        found: Option<(Node<'_, K, D>, PackedState)>,
+        proposal: Proposal,
+        now: Timestamp,
+    ) -> Attempt {
+        match found {
+            Some((node, packed)) => {
+                Attempt::of(packed, self.apply_fast(node, packed, proposal, now))
+            }
+            None => Attempt(None, Outcome::Open),
+        }
+    }
+
     /// Judges a proposal against the packed state of a live entry and writes what wins; `None` if it is to be
     /// refused, or another thread was faster. This is all that nearly every claim needs, so it is straight
     /// code, and leaves everything else to [`apply`](Self::apply).

@@ -19,7 +19,8 @@ use crate::notify::Notify;
 use crate::notify::capacity_signal::CapacitySignal;
 use crate::rule::{PackedState, Policy, Rejection, Verdict};
 use crate::sync::atomic::AtomicBool;
-use crate::table::{Node, Pinned, Table};
+use crate::table::{Node, Operation, Pinned, Table};
+use crate::time::Timestamp;
 use crate::tombstones::Tombstones;
 
 /// When a sweep does what.
@@ -142,6 +143,27 @@ where
         Some(NodeState::new(packed, node.last_update()))
     }
 
+    /// A lookup with a pin of its own.
+    #[inline(always)]
+    pub(crate) fn get_once<Q>(&self, key: &Q) -> Seen
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        match self.table.try_run(Lookup { core: self, key }) {
+            Some(seen) => seen,
+            None => self.get_once_rarer(key),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_once_rarer<Q>(&self, key: &Q) -> Seen
+    where
+        Q: ?Sized + Hash + Equivalent<K>,
+    {
+        self.table.run(Lookup { core: self, key })
+    }
+
     /// To be called after every change of a node's packed state (`None`: not in the table).
     #[inline(always)]
     pub(crate) fn changed(
@@ -176,5 +198,44 @@ where
     pub(super) fn no_room(&self, reason: Rejection) -> Verdict {
         self.capacity_signal.notify();
         Verdict::Rejected(reason)
+    }
+}
+
+/// A lookup.
+struct Lookup<'a, K, D, S, Q: ?Sized> {
+    core: &'a Core<K, D, S>,
+    key: &'a Q,
+}
+
+impl<K, D, S, Q> Operation<K, D> for Lookup<'_, K, D, S, Q>
+where
+    K: Eq + Hash + Clone,
+    S: BuildHasher,
+    Q: ?Sized + Hash + Equivalent<K>,
+{
+    type Answer = Seen;
+
+    #[inline(always)]
+    fn run(self, pinned: &Pinned<'_, K, D>) -> Seen {
+        let hash = self.core.hash(self.key);
+        Seen::of(pinned.find_live(hash, self.key))
+    }
+}
+
+/// What a lookup saw of a node: two registers.
+pub(crate) struct Seen(Option<PackedState>, Timestamp);
+
+impl Seen {
+    #[inline(always)]
+    pub(crate) fn of<K, D>(found: Option<(Node<'_, K, D>, PackedState)>) -> Self {
+        match found {
+            Some((node, packed)) => Self(Some(packed), node.last_update()),
+            None => Self(None, Timestamp::ZERO),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn state(self) -> Option<NodeState> {
+        self.0.map(|packed| NodeState::new(packed, self.1))
     }
 }

@@ -8,11 +8,13 @@ use std::net::SocketAddr;
 use equivalent::Equivalent;
 
 use super::IncarnationTracker;
+use super::apply::Attempt;
+use super::core::Seen;
 use super::state::NodeState;
 use super::view::View;
 use crate::hash::RandomState;
 use crate::rule::{Claim, Incarnation, PackedState, Proposal, Verdict};
-use crate::table::{EntryState, Index, Node};
+use crate::table::{EntryState, Index, Node, Operation, Pinned};
 use crate::time::Timestamp;
 
 /// An owned reference to one lifetime of a node, to be kept where the node is used: no hashing, no
@@ -134,9 +136,17 @@ where
     #[inline]
     #[must_use]
     pub fn state(&self) -> Option<NodeState> {
-        let pinned = self.tracker.core().table.pin();
-        let (node, packed) = pinned.revisit(self.index, self.generation)?;
-        Some(NodeState::new(packed, node.last_update()))
+        let table = &self.tracker.core().table;
+        match table.try_run(self) {
+            Some(seen) => seen.state(),
+            None => self.seen_rarer().state(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn seen_rarer(&self) -> Seen {
+        self.tracker.core().table.run(self)
     }
 
     /// As [`IncarnationTracker::update`]; `None` once this lifetime is over, and then the claim is not
@@ -269,14 +279,77 @@ where
 
     #[inline(always)]
     fn submit(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
+        let first_look = FirstLook {
+            handle: self,
+            proposal,
+            now,
+        };
+        let attempt = match self.tracker.core().table.try_run(first_look) {
+            Some(attempt) => attempt,
+            None => self.first_look_rarer(proposal, now),
+        };
+        match attempt.verdict() {
+            Ok(verdict) => Some(verdict),
+            Err(true) => self.submit_slow(proposal, now),
+            Err(false) => None,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_look_rarer(&self, proposal: Proposal, now: Timestamp) -> Attempt {
+        self.tracker.core().table.run(FirstLook {
+            handle: self,
+            proposal,
+            now,
+        })
+    }
+
+    /// The same for what is not over at once.
+    #[cold]
+    #[inline(never)]
+    fn submit_slow(&self, proposal: Proposal, now: Timestamp) -> Option<Verdict> {
         let core = self.tracker.core();
         // Pinned, so the entry can't begin another lifetime: any packed state read here belongs to this one.
         let pinned = core.table.pin();
         let (node, packed) = pinned.revisit(self.index, self.generation)?;
-        if let Some(verdict) = core.apply_fast(node, packed, proposal, now) {
-            return Some(verdict);
-        }
         core.apply(node, EntryState::Live(packed), proposal, now)
+    }
+}
+
+/// The first look of a claim at the node.
+struct FirstLook<'a, K, D, S> {
+    handle: &'a NodeHandle<K, D, S>,
+    proposal: Proposal,
+    now: Timestamp,
+}
+
+impl<K, D, S> Operation<K, D> for FirstLook<'_, K, D, S>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    D: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    type Answer = Attempt;
+
+    #[inline(always)]
+    fn run(self, pinned: &Pinned<'_, K, D>) -> Attempt {
+        let handle = self.handle;
+        let found = pinned.revisit(handle.index, handle.generation);
+        handle
+            .tracker
+            .core()
+            .attempt_on(found, self.proposal, self.now)
+    }
+}
+
+/// A look at the node's state.
+impl<K, D, S> Operation<K, D> for &NodeHandle<K, D, S> {
+    type Answer = Seen;
+
+    #[inline(always)]
+    fn run(self, pinned: &Pinned<'_, K, D>) -> Seen {
+        Seen::of(pinned.revisit(self.index, self.generation))
     }
 }
 

@@ -37,7 +37,7 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        self.pin().get(node)
+        self.core.get_once(node).state()
     }
 
     /// Puts a claim to the table; the verdict says what became of it.
@@ -140,7 +140,7 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        self.pin().is_alive(node)
+        self.get(node).is_some_and(NodeState::is_alive)
     }
 
     /// All nodes with their states, keys cloned. [`View::iter`] lends the keys instead.
@@ -338,7 +338,7 @@ where
     where
         Q: ?Sized + Hash + Equivalent<K>,
     {
-        self.pin().contains(node)
+        self.get(node).is_some()
     }
 
     /// The nodes of a status, or of several, in no particular order. Cost: a scan, as [`iter`](Self::iter), and a clone of

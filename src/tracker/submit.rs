@@ -7,12 +7,41 @@
 
 use core::hash::{BuildHasher, Hash};
 
+use super::apply::Attempt;
 use super::core::Core;
 use super::judging::{about_self, known};
 use crate::key::ToKey;
 use crate::rule::{Judgement, Proposal, Rejection, Verdict};
-use crate::table::{EntryState, Link, Pinned};
+use crate::table::{EntryState, Link, Operation, Pinned};
 use crate::time::Timestamp;
+
+/// The verdict of a function that is not inlined. A type of its own, so that the compiler keeps it apart from the verdict
+/// that a first look came to, which need not go through memory then.
+struct Told(Verdict);
+
+/// The first look of a claim at its node, which answers nearly all.
+struct FirstLook<'a, K, D, S, Q: ?Sized> {
+    core: &'a Core<K, D, S>,
+    hash: u32,
+    key: &'a Q,
+    proposal: Proposal,
+    now: Timestamp,
+}
+
+impl<K, D, S, Q> Operation<K, D> for FirstLook<'_, K, D, S, Q>
+where
+    K: Eq + Hash + Clone,
+    S: BuildHasher,
+    Q: ?Sized + ToKey<K>,
+{
+    type Answer = Attempt;
+
+    #[inline(always)]
+    fn run(self, pinned: &Pinned<'_, K, D>) -> Attempt {
+        let found = pinned.find_live(self.hash, self.key);
+        self.core.attempt_on(found, self.proposal, self.now)
+    }
+}
 
 /// How often a claim about an unknown node that finds no free entry lets other threads run, before it is refused.
 const MAX_YIELDS: usize = if cfg!(incarnation_loom) { 1 } else { 8 };
@@ -60,9 +89,9 @@ where
             if let Some(verdict) = self.apply_fast(node, packed, proposal, now) {
                 return each(verdict);
             }
-            self.apply_slow(hash, key, proposal, now, data)
+            self.apply_slow(hash, key, proposal, now, data).0
         } else {
-            self.apply_unknown(hash, key, proposal, now, data)
+            self.apply_unknown(hash, key, proposal, now, data).0
         };
         each(verdict);
     }
@@ -87,9 +116,9 @@ where
         match pinned.find_live(hash, key) {
             Some((node, packed)) => match self.apply_fast(node, packed, proposal, now) {
                 Some(verdict) => verdict,
-                None => self.apply_slow(hash, key, proposal, now, data),
+                None => self.apply_slow(hash, key, proposal, now, data).0,
             },
-            None => self.apply_unknown(hash, key, proposal, now, data),
+            None => self.apply_unknown(hash, key, proposal, now, data).0,
         }
     }
 
@@ -117,20 +146,37 @@ where
         if self.is_local(hash, key) {
             return about_self(proposal);
         }
-        let pinned = self.table.pin();
-        match pinned.find_live(hash, key) {
-            Some((node, packed)) => {
-                if let Some(verdict) = self.apply_fast(node, packed, proposal, now) {
-                    return verdict;
-                }
-                drop(pinned);
-                self.apply_slow(hash, key, proposal, now, data)
-            }
-            None => {
-                drop(pinned);
-                self.apply_unknown(hash, key, proposal, now, data)
-            }
+        let first_look = FirstLook {
+            core: self,
+            hash,
+            key,
+            proposal,
+            now,
+        };
+        let attempt = match self.table.try_run(first_look) {
+            Some(attempt) => attempt,
+            None => self.first_look_rarer(hash, key, proposal, now),
+        };
+        match attempt.verdict() {
+            Ok(verdict) => verdict,
+            Err(true) => self.apply_slow(hash, key, proposal, now, data).0,
+            Err(false) => self.apply_unknown(hash, key, proposal, now, data).0,
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_look_rarer<Q>(&self, hash: u32, key: &Q, proposal: Proposal, now: Timestamp) -> Attempt
+    where
+        Q: ?Sized + ToKey<K>,
+    {
+        self.table.run(FirstLook {
+            core: self,
+            hash,
+            key,
+            proposal,
+            now,
+        })
     }
 
     /// The same for all that is not over at once: an unknown node, a lost race, a refusal.
@@ -145,13 +191,13 @@ where
         proposal: Proposal,
         now: Timestamp,
         mut data: impl FnMut(&K) -> D,
-    ) -> Verdict
+    ) -> Told
     where
         Q: ?Sized + ToKey<K>,
     {
         match self.attempt(hash, key, proposal, now, &mut data) {
-            Some(verdict) => self.noted(verdict),
-            None => self.apply_without_free_entry(hash, key, proposal, now, data),
+            Some(verdict) => Told(self.noted(verdict)),
+            None => Told(self.apply_without_free_entry(hash, key, proposal, now, data)),
         }
     }
 
@@ -164,14 +210,14 @@ where
         proposal: Proposal,
         now: Timestamp,
         mut data: impl FnMut(&K) -> D,
-    ) -> Verdict
+    ) -> Told
     where
         Q: ?Sized + ToKey<K>,
     {
         // The head's line was only read so far, and another thread may have a copy of it.
         self.table.prefetch_head_to_write(hash);
         match self.join_at_once(hash, key, proposal, now, &mut data) {
-            Some(verdict) => verdict,
+            Some(verdict) => Told(verdict),
             None => self.apply_slow(hash, key, proposal, now, data),
         }
     }

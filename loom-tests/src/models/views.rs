@@ -177,6 +177,7 @@ pub fn models() -> Vec<Model> {
                 |w: &World| {
                     let outer = w.tracker.pin();
                     drop(w.tracker.pin());
+                    let _ = w.tracker.get(&OTHER);
                     assert!(
                         outer
                             .get(&NODE)

@@ -1,9 +1,15 @@
 //! What a thread says of itself: at which epoch it pinned, or that it is idle.
 //!
 //! A pin and its unpin are in the path of every lookup, so what nearly all of them do is two stores,
-//! and two comparisons with constants: no result of one pin is needed by the next, so the processor
+//! and one comparison with a constant: no result of one pin is needed by the next, so the processor
 //! works on both at once. All else (a guard inside another, a record that is given back with its
-//! guard, fences that must be real) is told by values those comparisons fail on, and costs a call.
+//! guard, fences that must be real) is told by values that comparison fails on, and costs a call.
+//!
+//! There are two ways to pin. A *guard* may be dropped at any time, in any order with others of its thread, or never. So the
+//! record counts guards. An *operation* ends before anything that was there when it began: all pins that its thread makes
+//! meanwhile are over by then, but for guards that code of the user took and kept. So an operation that finds its record
+//! idle need not look whether it may leave it idle, and a guard taken inside an operation gets another record. That look
+//! was a sixth of a lookup.
 
 use core::cell::Cell;
 
@@ -14,15 +20,15 @@ use crate::sync::atomic::plain::{AtomicBool, AtomicU64};
 
 /// The epoch of an idle record: later than any.
 pub(super) const IDLE: u64 = u64::MAX;
-/// The same where readers must use a real fence.
-const IDLE_FENCED: u64 = u64::MAX - 1;
+/// The same where a pin or its end must mind the flags.
+const IDLE_FLAGGED: u64 = u64::MAX - 1;
 
-/// In [`Record::others`]: the last guard gives the record back. No thread keeps it: it was taken for
+/// In [`Record::guards`]: the last guard gives the record back. No thread keeps it: it was taken for
 /// one guard alone, or its thread ended while pinned.
 const PASSING: u64 = 1 << 63;
-/// In [`Record::others`]: readers must use a real fence.
+/// In [`Record::guards`]: readers must use a real fence.
 const FENCED: u64 = 1 << 62;
-/// In [`Record::others`]: the number of guards. Leaked ones count for ever, so there must be more bits than a
+/// In [`Record::guards`]: the number of guards. Leaked ones count for ever, so there must be more bits than a
 /// program can leak guards: with 32 it takes seconds, with these it takes a century.
 const GUARDS: u64 = FENCED - 1;
 
@@ -32,15 +38,15 @@ pub(super) struct Record {
     pub(super) epoch: AtomicU64,
     /// Whether a thread has it.
     taken: AtomicBool,
-    /// How many guards the thread holds beside the first, plus the flags above: 0 but for a few.
-    others: Cell<u64>,
+    /// How many guards the thread holds, plus the flags above.
+    guards: Cell<u64>,
     /// Which thread has it.
     owner: Cell<usize>,
     /// The record made before; never changes once the record is in the list.
     pub(super) next: *mut Padded<Self>,
 }
 
-// SAFETY: `others` and `owner` are touched only by the thread that has the record: taking is an Acquire
+// SAFETY: `guards` and `owner` are touched only by the thread that has the record: taking is an Acquire
 // of `taken`, giving back a Release. `next` does not change once the record is shared. The rest is
 // atomic.
 unsafe impl Sync for Record {}
@@ -51,14 +57,14 @@ impl Record {
     /// A new one, which the thread has.
     pub(super) fn new(fenced: bool, owner: usize) -> Self {
         let (idle, flags) = if fenced {
-            (IDLE_FENCED, FENCED)
+            (IDLE_FLAGGED, FENCED)
         } else {
             (IDLE, 0)
         };
         Self {
             epoch: AtomicU64::new(idle),
             taken: AtomicBool::new(true),
-            others: Cell::new(flags),
+            guards: Cell::new(flags),
             owner: Cell::new(owner),
             next: core::ptr::null_mut(),
         }
@@ -72,7 +78,7 @@ impl Record {
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
         if free {
-            self.others.set(self.others.get() & FENCED);
+            self.guards.set(self.guards.get() & FENCED);
             self.owner.set(owner);
         }
         free
@@ -94,11 +100,14 @@ impl Record {
 
     /// The last guard, which may be yet to come, is to give the record back.
     pub(super) fn pass_on(&self) {
-        self.others.set(self.others.get() | PASSING);
+        self.guards.set(self.guards.get() | PASSING);
+        if !self.is_pinned() {
+            self.be_idle(IDLE_FLAGGED);
+        }
     }
 
     pub(super) fn is_pinned(&self) -> bool {
-        self.there() < IDLE_FENCED
+        self.there() < IDLE_FLAGGED
     }
 
     #[inline(always)]
@@ -107,30 +116,58 @@ impl Record {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// Pins, unless the thread is pinned already.
+    /// Begins an operation, if the record is idle and there is nothing else to mind. Then [`end`](Self::end) ends it.
     #[inline(always)]
-    pub(super) fn enter(&self, registry: &Registry) {
-        let there = self.there();
-        if there == IDLE {
-            self.announce(registry);
-            // Between the announcement and the reads that follow, against the heavy fence of a scan. An idle record
-            // says that membarrier was not refused. Pinned by `views::lookup_across_unlink_and_recycling`.
-            registry.fences.light();
-        } else {
-            self.enter_rarer(registry, there);
+    pub(super) fn begin(&self, registry: &Registry) -> bool {
+        let idle = self.there() == IDLE;
+        if idle {
+            self.pin(registry);
         }
+        idle
+    }
+
+    /// Ends an operation. Every guard that its thread took meanwhile has another record.
+    #[inline(always)]
+    pub(super) fn end(&self) {
+        self.be_idle(IDLE);
+    }
+
+    /// Takes a guard; false inside an operation, for which the guard must have another record.
+    #[inline(always)]
+    pub(super) fn enter(&self, registry: &Registry) -> bool {
+        if self.there() == IDLE {
+            self.pin(registry);
+        } else if !self.enter_rarer(registry) {
+            return false;
+        }
+        self.guards.set(self.guards.get() + 1);
+        true
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_rarer(&self, registry: &Registry, there: u64) {
-        if there == IDLE_FENCED {
-            self.announce(registry);
-            // As in `enter`, where membarrier was refused. Pinned by `views::a_lookup_where_membarrier_is_refused`.
-            registry.real_fence();
-        } else {
-            self.others.set(self.others.get() + 1);
+    fn enter_rarer(&self, registry: &Registry) -> bool {
+        if self.is_pinned() {
+            return self.guards.get() & GUARDS > 0;
         }
+        self.pin_flagged(registry);
+        true
+    }
+
+    /// Pins an idle record without flags: readers need no real fence.
+    #[inline(always)]
+    fn pin(&self, registry: &Registry) {
+        self.announce(registry);
+        // Between the announcement and the reads that follow, against the heavy fence of a scan. Pinned by
+        // `views::lookup_across_unlink_and_recycling`.
+        registry.fences.light();
+    }
+
+    /// The same for any record.
+    fn pin_flagged(&self, registry: &Registry) {
+        self.announce(registry);
+        // As in `pin`, or a real one. Pinned by `views::a_repinned_view_keeps_what_it_sees`.
+        registry.light_fence();
     }
 
     #[inline(always)]
@@ -146,43 +183,33 @@ impl Record {
     /// Lets go of one guard.
     #[inline(always)]
     pub(super) fn leave(&self) {
-        if self.others.get() == 0 {
+        let guards = self.guards.get() - 1;
+        self.guards.set(guards);
+        if guards == 0 {
             self.be_idle(IDLE);
         } else {
-            self.leave_rarer();
+            self.leave_rarer(guards);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn leave_rarer(&self) {
-        let others = self.others.get();
-        if others & GUARDS > 0 {
-            self.others.set(others - 1);
+    fn leave_rarer(&self, guards: u64) {
+        if guards & GUARDS > 0 {
             return;
         }
-        self.be_idle(if others & FENCED == 0 {
-            IDLE
-        } else {
-            IDLE_FENCED
-        });
-        if others & PASSING != 0 {
+        self.be_idle(idle_of(guards));
+        if guards & PASSING != 0 {
             self.give_back();
         }
     }
 
     /// Lets go of what the only guard protects, and pins again; nothing if there are others.
     pub(super) fn renew(&self, registry: &Registry) {
-        let others = self.others.get();
-        if others & GUARDS == 0 {
-            self.be_idle(if others & FENCED == 0 {
-                IDLE
-            } else {
-                IDLE_FENCED
-            });
-            self.announce(registry);
-            // As in `enter`. Pinned by `views::a_repinned_view_keeps_what_it_sees`.
-            registry.light_fence();
+        let guards = self.guards.get();
+        if guards & GUARDS == 1 {
+            self.be_idle(idle_of(guards));
+            self.pin_flagged(registry);
         }
     }
 
@@ -197,14 +224,19 @@ impl Record {
     #[cfg(not(incarnation_loom))]
     pub(super) fn forget_others(&self, me: usize) {
         if self.owner.get() != me {
-            // The thread that takes it finds it as if given back; the flags tell which kind of idle.
-            self.be_idle(if self.others.get() & FENCED == 0 {
-                IDLE
-            } else {
-                IDLE_FENCED
-            });
+            // The thread that takes it finds it as if given back.
+            self.be_idle(idle_of(self.guards.get()));
             self.give_back();
         }
+    }
+}
+
+/// The epoch of an idle record that has no thread, or whose only guard is about to pin it again.
+const fn idle_of(flags: u64) -> u64 {
+    if flags & FENCED == 0 {
+        IDLE
+    } else {
+        IDLE_FLAGGED
     }
 }
 
@@ -217,19 +249,19 @@ mod tests {
         let registry = Registry::new();
         for fenced in [false, true] {
             let record = Record::new(fenced, 1);
-            record.enter(&registry);
+            assert!(record.enter(&registry));
             // As if so many had been leaked.
-            record.others.set(record.others.get() + u64::from(u32::MAX));
-            record.enter(&registry);
+            record.guards.set(record.guards.get() + u64::from(u32::MAX));
+            assert!(record.enter(&registry));
             record.leave();
-            record.enter(&registry);
-            record.enter(&registry);
+            assert!(record.enter(&registry));
+            assert!(record.enter(&registry));
             record.leave();
             record.leave();
             assert!(record.is_pinned(), "by the first one, and by those leaked");
             assert!(!record.take(2), "the thread still has it");
-            assert_eq!(record.others.get() & FENCED != 0, fenced);
-            assert_eq!(record.others.get() & GUARDS, u64::from(u32::MAX));
+            assert_eq!(record.guards.get() & FENCED != 0, fenced);
+            assert_eq!(record.guards.get() & GUARDS, 1 + u64::from(u32::MAX));
         }
     }
 
@@ -239,8 +271,8 @@ mod tests {
         for fenced in [false, true] {
             // Its thread ended inside two views.
             let record = Record::new(fenced, 1);
-            record.enter(&registry);
-            record.enter(&registry);
+            assert!(record.enter(&registry));
+            assert!(record.enter(&registry));
             record.let_go();
             record.leave();
             assert!(record.is_pinned() && !record.take(2));
@@ -248,7 +280,7 @@ mod tests {
             assert!(record.take(2), "given back");
             assert!(!record.take(3), "once");
             // The next one keeps it.
-            record.enter(&registry);
+            assert!(record.enter(&registry));
             record.leave();
             assert!(!record.take(3));
             record.let_go();
@@ -256,9 +288,40 @@ mod tests {
 
             // It was taken for one guard.
             record.pass_on();
-            record.enter(&registry);
+            assert!(record.enter(&registry));
             record.leave();
             assert!(record.take(4));
         }
+    }
+
+    #[test]
+    fn an_operation_begins_in_an_idle_record_without_flags_only() {
+        let registry = Registry::new();
+        let record = Record::new(false, 1);
+        for _ in 0..2 {
+            assert!(record.begin(&registry));
+            assert!(record.is_pinned());
+            assert!(!record.begin(&registry), "inside another");
+            assert!(!record.enter(&registry), "a guard would be ended with it");
+            record.end();
+            assert!(!record.is_pinned());
+        }
+        assert!(record.enter(&registry));
+        assert!(!record.begin(&registry), "inside a guard");
+        record.leave();
+        assert!(record.begin(&registry));
+        record.end();
+
+        record.pass_on();
+        assert!(!record.begin(&registry), "it would not be given back");
+        assert!(record.enter(&registry));
+        record.leave();
+        assert!(record.take(2));
+        assert!(record.begin(&registry), "the next thread keeps it");
+
+        assert!(
+            !Record::new(true, 1).begin(&registry),
+            "without a real fence"
+        );
     }
 }
