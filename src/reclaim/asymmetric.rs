@@ -372,7 +372,8 @@ impl Domain {
     }
 
     /// Whether this thread holds a guard of this domain. True where that is unknown: in a thread-local destructor,
-    /// after the thread's records were given back.
+    /// after the thread's records were given back. A guard that was taken inside an operation, and outlives it, has a record of
+    /// its own and is not seen.
     pub(crate) fn is_pinned(&self) -> bool {
         OWNED
             .try_with(|owned| {

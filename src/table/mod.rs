@@ -233,7 +233,8 @@ impl<K, D> Table<K, D> {
 
     /// A second chance for a claim that found no free entry, after it let go of its guard: another thread may be
     /// about to give entries back, or be held up in the middle of an operation. False if the calling thread itself
-    /// holds a view, for which this would wait in vain.
+    /// holds a view, for which this would wait in vain. (In vain it waits, too, for a view that a key's own code took inside an
+    /// operation and kept.)
     pub(crate) fn wait_for_reclaim(&self) -> bool {
         if self.domain.is_pinned() {
             return false;

@@ -9,7 +9,7 @@
 //! record counts guards. An *operation* ends before anything that was there when it began: all pins that its thread makes
 //! meanwhile are over by then, but for guards that code of the user took and kept. So an operation that finds its record
 //! idle need not look whether it may leave it idle, and a guard taken inside an operation gets another record. That look
-//! was a sixth of a lookup.
+//! cost an eighth of a lookup.
 
 use core::cell::Cell;
 
