@@ -171,8 +171,8 @@ impl<K, D> Table<K, D> {
         Some(operation.run(&Pinned::new(self, guard)))
     }
 
-    /// Runs one operation under a guard. Not inlined, and called by a function that is not either: an inlined one would
-    /// write the operation's arguments to memory before it tried.
+    /// Runs one operation under a guard. To be called by a function that is not inlined and makes the operation there: a
+    /// caller that lent an operation of its own would write it to memory before it tried.
     #[inline(always)]
     pub(crate) fn run<O: Operation<K, D>>(&self, operation: O) -> O::Answer {
         operation.run(&self.pin())
