@@ -10,7 +10,7 @@
 //! - at the end, a state that the books don't lead to, a scan that disagrees with the lookups, an
 //!   entry that is not recycled;
 //! - with `--churn`, a join that is refused with `AtCapacity` in a table that is nearly empty, or many with `PendingReclaim`;
-//! - more than a mebibyte of memory used on top of that after the first million claims.
+//! - more than a mebibyte of memory used at the end on top of that at half time.
 
 mod claims;
 mod options;
@@ -39,7 +39,7 @@ use claims::EventCounters;
 use options::{Options, USAGE};
 use world::World;
 
-/// By so much the resident memory may differ in the end from that after the first claims.
+/// By so much the resident memory may grow in the second half of the run.
 const MAY_GROW: usize = 1 << 20;
 
 fn main() -> ExitCode {
@@ -86,7 +86,7 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     let begun = Instant::now();
     let mut event_counters = EventCounters::default();
     let mut transition_log = TransitionLog::new(options.nodes);
-    let warm = thread::scope(|scope| {
+    let memory = thread::scope(|scope| {
         let writers: Vec<_> = (0..options.threads)
             .map(|thread| {
                 let (world, rng) = (&world, Rng::with_seed(thread as u64));
@@ -97,17 +97,16 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
             let (world, rng) = (&world, Rng::with_seed(!(reader as u64)));
             scope.spawn(move || readers::look_up(world, rng));
         }
-        let warm = watch_over(&world, begun, || writers.iter().all(|w| w.is_finished()));
+        let memory = watch_over(&world, begun, || writers.iter().all(|w| w.is_finished()));
         world.stop.store(true, Ordering::Relaxed);
         for writer in writers {
             let (books, verdicts) = writer.join().expect("a thread panicked: see above");
             transition_log.merge(&books);
             event_counters.merge(verdicts);
         }
-        warm
+        memory
     });
     let elapsed = begun.elapsed();
-    let at_end = resident::bytes();
     let (sweeps, panics) = (sweeper.sweeps(), sweeper.panics());
     // Its thread has ended after this, so the books are closed.
     drop(sweeper);
@@ -140,7 +139,7 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
         "Buried: {}, Zombie: {}, tombstones: {tombstones}",
         event_counters.buried, event_counters.zombie
     );
-    report_memory(&world, at_start, warm, at_end);
+    report_memory(&world, at_start, memory);
     if options.churn {
         refusals::check(&world);
     }
@@ -153,23 +152,35 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
     Ok(violations)
 }
 
-/// Shows how it goes until it is over; returns the memory used when the table was warm.
-fn watch_over(world: &World, begun: Instant, finished: impl Fn() -> bool) -> Option<(u64, usize)> {
+/// The resident memory, where the system tells it.
+struct Memory {
+    /// At half time, with the number of claims by then.
+    halfway: Option<(u64, usize)>,
+    /// While the claims' threads still run: what they leave to be checked is not counted.
+    at_end: Option<usize>,
+}
+
+/// Shows how it goes until it is over.
+fn watch_over(world: &World, begun: Instant, finished: impl Fn() -> bool) -> Memory {
     let Options {
         updates,
         duration,
         nodes,
         ..
     } = world.options;
-    // By then every node was met several times.
+    // By then every node was met several times, so the table's memory is touched.
     let warm_at = 1_000_000.max(16 * nodes as u64);
-    let mut warm = None;
+    let half_time = |claims| match updates {
+        Some(updates) => claims >= updates / 2,
+        None => begun.elapsed() >= duration / 2,
+    };
+    let mut halfway = None;
     let mut next_line = Duration::from_secs(1);
     while !finished() && (updates.is_some() || begun.elapsed() < duration) {
         thread::sleep(Duration::from_millis(5));
         let claims = world.claims.load(Ordering::Relaxed);
-        if warm.is_none() && claims >= warm_at {
-            warm = resident::bytes().map(|bytes| (claims, bytes));
+        if halfway.is_none() && claims >= warm_at && half_time(claims) {
+            halfway = resident::bytes().map(|bytes| (claims, bytes));
         }
         if begun.elapsed() >= next_line {
             progress(world, begun.elapsed(), claims);
@@ -179,7 +190,10 @@ fn watch_over(world: &World, begun: Instant, finished: impl Fn() -> bool) -> Opt
     if io::stderr().is_terminal() {
         eprintln!();
     }
-    warm
+    Memory {
+        halfway,
+        at_end: resident::bytes(),
+    }
 }
 
 /// One line, on a terminal always the same.
@@ -260,21 +274,17 @@ fn check_recycling(world: &World) {
     }
 }
 
-fn report_memory(
-    world: &World,
-    at_start: Option<usize>,
-    warm: Option<(u64, usize)>,
-    at_end: Option<usize>,
-) {
+fn report_memory(world: &World, at_start: Option<usize>, memory: Memory) {
     let claims = world.claims.load(Ordering::Relaxed);
+    let Memory { halfway, at_end } = memory;
     let mut line = format!("resident: {} at the start", mebibytes(at_start));
-    if let Some((warm_at, warm)) = warm {
-        line += &format!(", {} after {warm_at} claims", mebibytes(Some(warm)));
+    if let Some((claims, bytes)) = halfway {
+        line += &format!(", {} after {claims} claims", mebibytes(Some(bytes)));
         if let Some(at_end) = at_end
-            && at_end > warm + MAY_GROW
+            && at_end > bytes + MAY_GROW
         {
-            let grown = at_end - warm;
-            world.violation(|| format!("memory grew by {grown} bytes after {warm_at} claims"));
+            let grown = at_end - bytes;
+            world.violation(|| format!("memory grew by {grown} bytes after {claims} claims"));
         }
     }
     println!("{line}, {} after {claims}", mebibytes(at_end));
