@@ -13,7 +13,10 @@ use crate::sync::contention_backoff;
 use crate::table::{EntryState, Node, Reservation};
 use crate::time::Timestamp;
 
-/// What a first look at a claim came to, and the packed state it saw: two registers. `None`: the node was not there.
+/// What a first look at a claim came to, with the packed state it saw: two registers.
+///
+/// Without a packed state there is no verdict. So the caller asks for the verdict by one test of that, and the compiler
+/// makes arithmetic of the three outcomes.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt(Option<PackedState>, Outcome);
 
@@ -23,38 +26,49 @@ enum Outcome {
     Applied,
     Duplicate,
     Stale,
+}
+
+/// A first look that came to no verdict.
+pub(crate) enum Unfinished {
     /// Another look is needed.
     Open,
+    /// The node was not there.
+    Absent,
 }
 
 impl Attempt {
+    /// Another look is needed. The outcome means nothing but that this is not [`ABSENT`](Self::ABSENT).
+    const OPEN: Self = Self(None, Outcome::Applied);
+    /// The node was not there.
+    const ABSENT: Self = Self(None, Outcome::Stale);
+
     #[inline(always)]
     fn of(packed: PackedState, verdict: Option<Verdict>) -> Self {
         let (outcome, told) = match verdict {
             Some(Verdict::Applied { previous }) => (Outcome::Applied, previous),
             Some(Verdict::Duplicate { current }) => (Outcome::Duplicate, current),
             Some(Verdict::Stale { current }) => (Outcome::Stale, current),
-            _ => (Outcome::Open, packed.claim()),
+            _ => return Self::OPEN,
         };
         debug_assert_eq!(told, packed.claim());
         Self(Some(packed), outcome)
     }
 
-    /// The verdict, if it came to one; else whether the node was there.
+    /// The verdict, if it came to one.
     #[inline(always)]
-    pub(crate) fn verdict(self) -> Result<Verdict, bool> {
-        let Self(Some(packed), outcome) = self else {
-            return Err(false);
+    pub(crate) fn verdict(self) -> Result<Verdict, Unfinished> {
+        let Self(packed, outcome) = self;
+        let Some(packed) = packed else {
+            return Err(match outcome {
+                Outcome::Applied => Unfinished::Open,
+                Outcome::Duplicate | Outcome::Stale => Unfinished::Absent,
+            });
         };
         let current = packed.claim();
-        // Apart, so that the compiler makes arithmetic of the other three.
-        if matches!(outcome, Outcome::Open) {
-            return Err(true);
-        }
         Ok(match outcome {
             Outcome::Applied => Verdict::Applied { previous: current },
             Outcome::Duplicate => Verdict::Duplicate { current },
-            Outcome::Stale | Outcome::Open => Verdict::Stale { current },
+            Outcome::Stale => Verdict::Stale { current },
         })
     }
 }
@@ -76,7 +90,7 @@ where
             Some((node, packed)) => {
                 Attempt::of(packed, self.apply_fast(node, packed, proposal, now))
             }
-            None => Attempt(None, Outcome::Open),
+            None => Attempt::ABSENT,
         }
     }
 

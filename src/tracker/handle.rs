@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use equivalent::Equivalent;
 
 use super::IncarnationTracker;
-use super::apply::Attempt;
+use super::apply::{Attempt, Unfinished};
 use super::core::Seen;
 use super::state::NodeState;
 use super::view::View;
@@ -290,8 +290,8 @@ where
         };
         match attempt.verdict() {
             Ok(verdict) => Some(verdict),
-            Err(true) => self.submit_slow(proposal, now),
-            Err(false) => None,
+            Err(Unfinished::Open) => self.submit_slow(proposal, now),
+            Err(Unfinished::Absent) => None,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use core::hash::{BuildHasher, Hash};
 
-use super::apply::Attempt;
+use super::apply::{Attempt, Unfinished};
 use super::core::Core;
 use super::judging::{about_self, known};
 use crate::key::ToKey;
@@ -159,8 +159,8 @@ where
         };
         match attempt.verdict() {
             Ok(verdict) => verdict,
-            Err(true) => self.apply_slow(hash, key, proposal, now, data).0,
-            Err(false) => self.apply_unknown(hash, key, proposal, now, data).0,
+            Err(Unfinished::Open) => self.apply_slow(hash, key, proposal, now, data).0,
+            Err(Unfinished::Absent) => self.apply_unknown(hash, key, proposal, now, data).0,
         }
     }
 
