@@ -94,12 +94,13 @@ pub(crate) struct Horizon(u64);
 /// The record this thread used last, so that a pin need not search.
 #[derive(Clone, Copy)]
 struct Current {
-    registry: *const Registry,
+    /// See [`Domain::identity`]; 0 if there is none.
+    registry: usize,
     record: *const Padded<Record>,
 }
 
 const NOWHERE: Current = Current {
-    registry: ptr::null(),
+    registry: 0,
     record: ptr::null(),
 };
 
@@ -295,7 +296,16 @@ impl Domain {
     #[inline(always)]
     fn current(&self) -> Option<*const Padded<Record>> {
         let current = CURRENT.try_with(Cell::get).unwrap_or(NOWHERE);
-        ptr::eq(current.registry, Arc::as_ptr(&self.0)).then_some(current.record)
+        (current.registry == self.identity()).then_some(current.record)
+    }
+
+    /// A number that no other living registry has: the address of what an `Arc` allocates, which is what the compiler
+    /// holds of it. That of the registry would be one more instruction in each pin. Were the counters of another size, this
+    /// would still be a number of this registry's alone.
+    #[inline(always)]
+    fn identity(&self) -> usize {
+        const COUNTERS: usize = 2 * size_of::<usize>();
+        Arc::as_ptr(&self.0).addr().wrapping_sub(COUNTERS)
     }
 
     /// Takes a record for one guard alone, and enters it.
@@ -349,7 +359,7 @@ impl Domain {
                 };
                 CURRENT.with(|current| {
                     current.set(Current {
-                        registry: Arc::as_ptr(&self.0),
+                        registry: self.identity(),
                         record,
                     });
                 });
