@@ -92,13 +92,6 @@ impl<K, D> Table<K, D> {
         }
     }
 
-    /// Where a walk along a hash's chain begins: its first place or its second.
-    #[inline(always)]
-    pub(super) fn begin(&self, hash: u32) -> usize {
-        let entries = self.slab.entries();
-        begin(entries, self.first(hash), hash)
-    }
-
     /// The first place of a hash's chain: an index, or a place that is never occupied.
     #[inline(always)]
     pub(super) fn first(&self, hash: u32) -> usize {
@@ -266,7 +259,7 @@ fn index_of<K, D>(entries: &[Entry<K, D>], entry: &Entry<K, D>) -> Index {
 /// Which of the two holds a key is chance, which a branch would guess wrong too often, and find out
 /// only when the entry has arrived from memory. So it is no branch.
 #[inline(always)]
-fn begin<K, D>(entries: &[Entry<K, D>], first: usize, hash: u32) -> usize {
+pub(super) fn begin<K, D>(entries: &[Entry<K, D>], first: usize, hash: u32) -> usize {
     // The place of an empty head is never occupied: its `next` is 0.
     let entry = at(entries, first);
     // Acquire: a reader that misses an entry because it was unlinked here must find its tombstone, which was

@@ -37,7 +37,7 @@ use core::sync::atomic::AtomicI64;
 use crate::reclaim::Domain;
 #[cfg(feature = "_bench_floor")]
 use crate::rule::PackedState;
-use crate::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU16, AtomicU64};
 use crate::sync::thread::yield_now;
 use crate::sync::{Padded, try_boxed};
 
@@ -45,6 +45,7 @@ use crate::sync::{Padded, try_boxed};
 use crate::time::Timestamp;
 
 use cache::Caches;
+use chain::begin;
 use classes::Classes;
 use entry::Entry;
 use retired::RetiredList;
@@ -263,19 +264,19 @@ impl<K, D> Table<K, D> {
         prefetch::prefetch_to_write(&raw const self.heads[self.head_of(hash)]);
     }
 
-    /// Asks for the line of the first entry of a hash's chain.
+    /// Asks for the line of the first entry of a hash's chain, and returns its place. The caller is pinned.
     #[inline(always)]
-    pub(crate) fn prefetch_first(&self, hash: u32) {
-        // Relaxed: a hint; nothing is read through it.
-        let first = self.heads[self.head_of(hash)].load(Ordering::Relaxed);
-        self.prefetch_place(self.slab.classes().place(first, hash));
+    pub(crate) fn prefetch_first(&self, hash: u32) -> usize {
+        let first = self.first(hash);
+        self.prefetch_place(first);
+        first
     }
 
-    /// Asks for the line of the second entry of a hash's chain if the first is of another hash: so it
-    /// is for at most one node in five of a full table. The caller is pinned.
+    /// Asks for the line of the second entry of a hash's chain if the `first`, which the caller has seen under the same
+    /// pin, is of another hash: so it is for at most one node in five of a full table.
     #[inline(always)]
-    pub(crate) fn prefetch_second(&self, hash: u32) {
-        self.prefetch_place(self.begin(hash));
+    pub(crate) fn prefetch_second(&self, first: usize, hash: u32) {
+        self.prefetch_place(begin(self.slab.entries(), first, hash));
     }
 
     #[inline(always)]

@@ -129,16 +129,18 @@ where
     ) {
         let table = self.pinned.table();
         let mut hashes = [0; AT_ONCE];
+        let mut places = [0; AT_ONCE];
         for (group, items) in items.chunks(AT_ONCE).enumerate() {
             for (hash, item) in hashes.iter_mut().zip(items) {
                 *hash = self.core.hash(key(item));
                 table.prefetch_head(*hash);
             }
-            for hash in &hashes[..items.len()] {
-                table.prefetch_first(*hash);
+            let hashes = &hashes[..items.len()];
+            for (place, hash) in places.iter_mut().zip(hashes) {
+                *place = table.prefetch_first(*hash);
             }
-            for hash in &hashes[..items.len()] {
-                table.prefetch_second(*hash);
+            for (place, hash) in places.iter().zip(hashes) {
+                table.prefetch_second(*place, *hash);
             }
             for (place, (hash, item)) in hashes.iter().zip(items).enumerate() {
                 work(group * AT_ONCE + place, *hash, item);
