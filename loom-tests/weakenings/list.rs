@@ -1297,6 +1297,41 @@ pub const LIST: &[Weakening] = &[
         also: &[],
         model: "handles::recycled_with_the_very_same_packed_state",
     },
+    Weakening {
+        name: "a glance does not look at the generation",
+        file: ENTRY,
+        from: "(self.generation() == generation)",
+        to: "(self.generation() >= generation)",
+        also: &[],
+        model: "handles::a_read_never_shows_another_lifetime",
+    },
+    Weakening {
+        name: "a glance looks at the generation before the last update",
+        file: ENTRY,
+        from: "        let last_update = self.last_update.load(Ordering::Acquire);
+        (self.generation() == generation)",
+        to: "        let same = self.generation() == generation;
+        let last_update = self.last_update.load(Ordering::Acquire);
+        same",
+        also: &[],
+        model: "handles::a_read_never_shows_another_lifetime",
+    },
+    Weakening {
+        name: "a glance's last update acquires nothing",
+        file: ENTRY,
+        from: "self.last_update.load(Ordering::Acquire)",
+        to: "self.last_update.load(Ordering::Relaxed)",
+        also: &[],
+        model: "handles::a_read_never_shows_another_lifetime",
+    },
+    Weakening {
+        name: "the first last update of a lifetime releases nothing",
+        file: ENTRY,
+        from: "self.last_update.store(now.as_nanos(), Ordering::Release)",
+        to: "self.last_update.store(now.as_nanos(), Ordering::Relaxed)",
+        also: &[],
+        model: "handles::a_read_never_shows_another_lifetime",
+    },
     // Limits.
     Weakening {
         name: "a reservation is a load and a store",
@@ -1817,8 +1852,8 @@ pub const FURTHER: &[Further] = &[
         model: "node_waits::the_end_of_a_lifetime_against_a_handles_wait",
     },
     Further {
-        weakening: "a handle does not look at the generation",
-        model: "handles::a_read_never_shows_another_lifetime",
+        weakening: "the first last update of a lifetime releases nothing",
+        model: "handles::a_read_never_shows_a_claim_on_another_lifetime",
     },
     Further {
         weakening: "a waiter that gives up takes another along",

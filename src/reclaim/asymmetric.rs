@@ -374,6 +374,12 @@ impl Domain {
             })
     }
 
+    /// How many threads were ever pinned at once, at least.
+    #[cfg(all(test, not(incarnation_loom), not(miri)))]
+    pub(crate) fn records(&self) -> usize {
+        self.0.each_record().count()
+    }
+
     /// To be called after the unlinking it speaks of.
     pub(crate) fn ticket(&self, _guard: &Guard<'_>) -> Ticket {
         // Release: a thread that pins at a later epoch sees what this thread unlinked, and what was unlinked for every

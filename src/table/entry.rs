@@ -106,10 +106,12 @@ impl<K, D> Entry<K, D> {
             // SAFETY: as for the key.
             unsafe { (*place).write(data) };
         });
-        // Relaxed, all three: the caller's alone until the Release of the link publishes them.
+        // Relaxed, the generation and the packed state: the caller's alone until the Release of the link publishes them.
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation.store(generation + 1, Ordering::Relaxed);
-        self.last_update.store(now.as_nanos(), Ordering::Relaxed);
+        // Release: a glance that reads this last update, or one of those exchanged for it, reads this lifetime's generation.
+        // Pinned by `handles::a_read_never_shows_another_lifetime`.
+        self.last_update.store(now.as_nanos(), Ordering::Release);
         self.packed.store(VACANT, Ordering::Relaxed);
     }
 
@@ -169,6 +171,19 @@ impl<K, D> Entry<K, D> {
     pub(crate) fn last_update(&self) -> Timestamp {
         // Relaxed: ordered by the Acquire of the packed state before it.
         Timestamp::from_nanos(self.last_update.load(Ordering::Relaxed))
+    }
+
+    /// The packed state and the last update of the live entry, if it is still in use for the time of this generation, which
+    /// the caller saw before. For a caller that is not pinned: the entry may be used again at any time.
+    ///
+    /// The order matters, the generation comes last. What was read of a later lifetime shows its generation; so with the
+    /// earlier generation all that was read before it is of its lifetime.
+    #[inline(always)]
+    pub(super) fn glance(&self, generation: u64) -> Option<(PackedState, Timestamp)> {
+        let packed = self.packed()?;
+        // Acquire: see `occupy`. Pinned by `handles::a_read_never_shows_another_lifetime`.
+        let last_update = self.last_update.load(Ordering::Acquire);
+        (self.generation() == generation).then_some((packed, Timestamp::from_nanos(last_update)))
     }
 
     /// Brings the last update back from `seen` to `to`, if it is still `seen`; whether it did.
@@ -239,7 +254,8 @@ impl<K, D> Entry<K, D> {
     /// Which use of the entry this is; odd while it is in use.
     #[inline(always)]
     pub(crate) fn generation(&self) -> u64 {
-        // Relaxed: ordered by the Acquire of the packed state, which the caller read before it.
+        // Relaxed: ordered by the Acquire of the packed state, which the caller read before it; in a glance by that of the
+        // last update, too.
         self.generation.load(Ordering::Relaxed)
     }
 

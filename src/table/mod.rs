@@ -35,13 +35,10 @@ pub use thread_number::NumbersModel;
 use core::sync::atomic::AtomicI64;
 
 use crate::reclaim::Domain;
-#[cfg(feature = "_bench_floor")]
 use crate::rule::PackedState;
 use crate::sync::atomic::{AtomicU16, AtomicU64};
 use crate::sync::thread::yield_now;
 use crate::sync::{Padded, try_boxed};
-
-#[cfg(feature = "_bench_floor")]
 use crate::time::Timestamp;
 
 use cache::Caches;
@@ -282,6 +279,13 @@ impl<K, D> Table<K, D> {
     #[inline(always)]
     fn prefetch_place(&self, place: usize) {
         prefetch::prefetch(self.slab.entries().as_ptr().wrapping_add(place));
+    }
+
+    /// The packed state and the last update at an index seen earlier, if its lifetime of then still goes on. Needs no pin, for
+    /// it reads neither key nor data.
+    #[inline(always)]
+    pub(crate) fn glance(&self, index: Index, generation: u64) -> Option<(PackedState, Timestamp)> {
+        self.slab.entry(index).glance(generation)
     }
 
     /// A lookup by a caller that vouches that nothing is removed meanwhile.

@@ -9,7 +9,6 @@ use equivalent::Equivalent;
 
 use super::IncarnationTracker;
 use super::apply::{Attempt, Unfinished};
-use super::core::Seen;
 use super::state::NodeState;
 use super::view::View;
 use crate::hash::RandomState;
@@ -132,21 +131,14 @@ where
         &self.key
     }
 
-    /// The node's state; `None` once this lifetime is over. Cost: a pin and one cache line. Wait-free.
+    /// The node's state; `None` once this lifetime is over. Cost: one cache line, and no pin: it
+    /// holds up nothing, also where its thread stops in the middle of it. Wait-free.
     #[inline]
     #[must_use]
     pub fn state(&self) -> Option<NodeState> {
         let table = &self.tracker.core().table;
-        match table.try_run(self) {
-            Some(seen) => seen.state(),
-            None => self.seen_rarer().state(),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn seen_rarer(&self) -> Seen {
-        self.tracker.core().table.run(self)
+        let (packed, last_update) = table.glance(self.index, self.generation)?;
+        Some(NodeState::new(packed, last_update))
     }
 
     /// As [`IncarnationTracker::update`]; `None` once this lifetime is over, and then the claim is not
@@ -177,8 +169,8 @@ where
         self.state().is_none()
     }
 
-    /// Runs `f` with what the program keeps of the node; `None` once this lifetime is over. Cost: as
-    /// [`state`](Self::state).
+    /// Runs `f` with what the program keeps of the node; `None` once this lifetime is over. Cost: a pin and
+    /// one cache line, two where the data does not fit into the first.
     ///
     /// Lent to a closure, since the data is dropped once no view can reach it. [`Builder::data_with`](crate::Builder::data_with)
     /// has an example.
@@ -343,16 +335,6 @@ where
     }
 }
 
-/// A look at the node's state.
-impl<K, D, S> Operation<K, D> for &NodeHandle<K, D, S> {
-    type Answer = Seen;
-
-    #[inline(always)]
-    fn run(self, pinned: &Pinned<'_, K, D>) -> Seen {
-        Seen::of(pinned.revisit(self.index, self.generation))
-    }
-}
-
 impl<K, D, S> fmt::Debug for NodeHandle<K, D, S>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static + fmt::Debug,
@@ -365,5 +347,35 @@ where
             .field("slot", &self.slot())
             .field("state", &self.state())
             .finish()
+    }
+}
+
+#[cfg(all(
+    test,
+    target_os = "linux",
+    not(incarnation_portable),
+    not(incarnation_loom),
+    not(miri)
+))]
+mod tests {
+    use crate::{Claim, IncarnationTracker, Reclaimer, Timestamp};
+
+    #[test]
+    fn a_thread_that_reads_a_handles_state_is_never_pinned() {
+        let builder = IncarnationTracker::builder().reclaimer(Reclaimer::private());
+        let tracker: IncarnationTracker<u8> = builder.build().unwrap();
+        let _ = tracker.update(&1, Claim::alive(1), Timestamp::ZERO);
+        let handle = tracker.handle(&1).unwrap();
+        let records = || tracker.core().table.domain().records();
+        let before = records();
+        // A thread's first pin takes a record, and the one there is belongs to this thread.
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert!(handle.state().is_some() && !handle.is_evicted()));
+        });
+        assert_eq!(records(), before);
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert!(tracker.get(&1).is_some()));
+        });
+        assert_eq!(records(), before + 1, "a lookup is pinned");
     }
 }

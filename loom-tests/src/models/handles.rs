@@ -1,10 +1,12 @@
 //! Handles: they never act on another lifetime, and keep the memory they need.
 
-use incarnation::Claim;
+use incarnation::{Claim, Timestamp};
 
 use crate::world::{BEGIN, Handle, NODE, OTHER, Tracker, World, builder, world};
-use crate::{Model, USUAL};
+use crate::{Bounds, Model, USUAL};
 use std::sync::Mutex;
+
+const T1: Timestamp = Timestamp::from_nanos(1);
 
 struct Parts {
     tracker: Mutex<Option<Tracker>>,
@@ -39,12 +41,48 @@ pub fn models() -> Vec<Model> {
             || world(builder(), &[(NODE, Claim::alive(1))]),
             &[
                 |w: &World| {
-                    let state = w.handle.as_ref().unwrap().state();
-                    assert!(state.is_none_or(|state| state.claim() == Claim::alive(1)));
+                    if let Some(state) = w.handle.as_ref().unwrap().state() {
+                        assert_eq!((state.claim(), state.last_update), (Claim::alive(1), BEGIN));
+                    }
+                },
+                |w: &World| {
+                    w.tracker.remove(&NODE, BEGIN);
+                    let _ = w.tracker.update(&OTHER, Claim::alive(2), T1);
+                },
+            ],
+            |w: &World| {
+                assert!(w.handle.as_ref().unwrap().is_evicted());
+                // It is the same entry, else this shows nothing.
+                let entries = [&w.handle, &w.tracker.handle(&OTHER)].map(|handle| {
+                    let slot = handle.as_ref().map(Handle::slot);
+                    slot.map(|slot| slot.index)
+                });
+                assert_eq!(entries[0], entries[1]);
+            },
+        ),
+        Model::new(
+            "handles::a_read_never_shows_a_claim_on_another_lifetime",
+            Bounds::new(
+                2,
+                0,
+                "three threads, so one arm: the reader is cut once, by the others one after the other. What is shown is a release \
+                 that an exchange of another thread passes on",
+            ),
+            || world(builder(), &[(NODE, Claim::alive(1))]),
+            &[
+                |w: &World| {
+                    if let Some(state) = w.handle.as_ref().unwrap().state() {
+                        assert_eq!((state.claim(), state.last_update), (Claim::alive(1), BEGIN));
+                    }
                 },
                 |w: &World| {
                     w.tracker.remove(&NODE, BEGIN);
                     let _ = w.tracker.update(&OTHER, Claim::alive(2), BEGIN);
+                },
+                |w: &World| {
+                    if let Some(other) = w.tracker.handle(&OTHER) {
+                        let _ = other.update(Claim::alive(3), T1);
+                    }
                 },
             ],
             |_| {},
