@@ -3,7 +3,8 @@
 //! share.
 //!
 //! **Entries.** A removal puts the unlinked entry into a batch; a full batch gets a ticket. A join takes a free entry of
-//! its own, else the oldest batch whose ticket has passed, else it pays for a fence if enough of its batches wait. A cache
+//! its own, else the oldest batch whose ticket has passed, else it pays for a fence if enough of its batches wait, else it
+//! takes one from the lists that all threads share. Fewer batches are worth a fence once those lists have none. A cache
 //! is locked by its owner for a few instructions, and by a thread that finds no free entry
 //! anywhere (or sweeps): that one moves everything to the lists that all threads share. Both only try the lock. An
 //! owner that does not get it uses the shared lists, so a thread that is stopped with its lock held hides what is in its
@@ -45,8 +46,10 @@ pub(super) struct Caches {
     own: PerThread<Cache>,
     /// So many retired entries share a ticket.
     batch: usize,
-    /// So many retired entries of one thread are worth a fence.
+    /// So many retired entries of one thread are worth a fence, while the lists that all threads share have free ones.
     worth: usize,
+    /// So many are, once those lists have none.
+    worth_without_free: usize,
     /// So many free entries are kept at most, of all classes together, where there are several.
     free: usize,
     /// So many credits are drawn at once; twice as many are kept.
@@ -283,6 +286,11 @@ impl Caches {
             worth: if MODEL {
                 1
             } else {
+                (spare / 4).clamp(16, 1024)
+            },
+            worth_without_free: if MODEL {
+                1
+            } else {
                 (spare / 16).clamp(16, 256)
             },
             free: FREE_OF_CLASS * classes,
@@ -453,16 +461,24 @@ impl<K, D> Table<K, D> {
         let free = held.with(|contents| contents.free.pop(class, &self.slab));
         drop(held);
         (
-            free.or_else(|| self.take_from_batches(cache, class)),
+            free.or_else(|| self.take_from_batches(cache, class, self.caches.worth)),
             reservation,
         )
+    }
+
+    /// A free entry from the oldest batch of the calling thread's cache, for a join that found none in the lists that all
+    /// threads share. Fewer retired entries are worth a fence then.
+    pub(super) fn take_retired(&self, hash: u32) -> Option<Index> {
+        let cache = self.caches.own.own()?;
+        let class = self.slab.classes().of(hash);
+        self.take_from_batches(cache, class, self.caches.worth_without_free)
     }
 
     /// A free entry from the oldest batch of the thread's cache, if it has passed.
     #[cold]
     #[inline(never)]
-    fn take_from_batches(&self, cache: &Cache, class: u32) -> Option<Index> {
-        let Caches { batch, worth, .. } = self.caches;
+    fn take_from_batches(&self, cache: &Cache, class: u32, worth: usize) -> Option<Index> {
+        let batch = self.caches.batch;
         let mut held = cache.try_lock()?;
         let harvest = held.with(|contents| contents.harvest(&self.domain, batch, worth));
         drop(held);
@@ -515,7 +531,12 @@ impl<K, D> Table<K, D> {
             self.retired.add(self.domain.ticket(guard), unlinked.into());
             return;
         };
-        let Caches { batch, worth, .. } = self.caches;
+        let Caches {
+            batch,
+            worth,
+            worth_without_free,
+            ..
+        } = self.caches;
         // Relaxed: for policy only.
         let live = self.live.load(Ordering::Relaxed);
         let credits = held.credits();
@@ -525,7 +546,7 @@ impl<K, D> Table<K, D> {
         }
         let is_kept = held.with(|contents| {
             // As many as a cache hides while its owner is stopped with the lock held.
-            let is_kept = contents.pending < 2 * worth + batch;
+            let is_kept = contents.pending < worth + worth_without_free + batch;
             if is_kept {
                 contents.retire(unlinked, batch, || self.domain.ticket(guard));
             }

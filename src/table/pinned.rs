@@ -218,6 +218,11 @@ impl<'t, K, D> Pinned<'t, K, D> {
 
     #[cold]
     fn collect_one(&self, hash: u32) -> Option<Index> {
+        // Its own first: a fence frees them without touching what other threads keep.
+        let own = self.table.take_retired(hash);
+        if own.is_some() {
+            return own;
+        }
         let Table {
             retired,
             slab,

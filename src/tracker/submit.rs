@@ -364,6 +364,8 @@ where
     not(miri)
 ))]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use crate::reclaim::system_calls;
     use crate::{Claim, IncarnationTracker, Reclaimer, Rejection, Timestamp, Verdict};
 
@@ -403,8 +405,8 @@ mod tests {
     #[test]
     fn claims_refused_under_a_view_of_another_thread_pay_for_no_fence() {
         let tracker = tracker();
-        let (pinned, is_pinned) = std::sync::mpsc::channel();
-        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let (pinned, is_pinned) = channel();
+        let (over, is_over) = channel::<()>();
         std::thread::scope(|scope| {
             // Dropped when this closure ends, also by a panic: then the other thread ends too.
             let _over = over;
@@ -421,5 +423,82 @@ mod tests {
             assert!(calls <= 10, "{calls} system calls");
         });
         assert_eq!(tracker.update(&0, Claim::alive(1), NOW), Verdict::Joined);
+    }
+
+    /// Joins and removes a node so many times. Returns how many system calls that cost, and the least and the greatest
+    /// number of entries that waited to be reclaimed after a removal.
+    fn join_and_remove(
+        tracker: &IncarnationTracker<u64>,
+        node: u64,
+        times: u64,
+    ) -> (u64, usize, usize) {
+        let before = system_calls();
+        let (mut least, mut most) = (usize::MAX, 0);
+        for round in 0..times {
+            assert_eq!(
+                tracker.update(&node, Claim::alive(round), NOW),
+                Verdict::Joined
+            );
+            assert!(tracker.remove(&node, NOW).is_some());
+            let pending = tracker.pending_reclaim();
+            (least, most) = (least.min(pending), most.max(pending));
+        }
+        ((system_calls() - before) as u64, least, most)
+    }
+
+    #[test]
+    fn joins_pay_for_a_fence_once_a_quarter_of_the_spare_entries_waits_or_1024() {
+        // 256, 4,000, 5,000 and 50,000 spare entries.
+        for (max_nodes, worth) in [(64, 64), (1_000, 1_000), (10_000, 1_024), (100_000, 1_024)] {
+            let builder = IncarnationTracker::builder().max_nodes(max_nodes);
+            let tracker = builder.reclaimer(Reclaimer::private()).build().unwrap();
+            let (calls, _, most) = join_and_remove(&tracker, 1, 20 * worth);
+            // A batch of 64 may lack its ticket at a fence, and waits for the next.
+            let limit = worth + 64;
+            assert!(
+                calls <= 20 * limit / worth,
+                "{max_nodes}: {calls} system calls"
+            );
+            assert!(most as u64 <= limit, "{max_nodes}: {most} entries waited");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_finds_no_free_entry_reclaims_its_own_and_leaves_those_of_other_threads() {
+        // 2,000 below the hard limit, and 4,000 spare ones.
+        let builder = IncarnationTracker::builder().max_nodes(1_000);
+        let tracker: IncarnationTracker<u64> =
+            builder.reclaimer(Reclaimer::private()).build().unwrap();
+        for node in 0..1_900 {
+            assert_eq!(tracker.update(&node, Claim::alive(1), NOW), Verdict::Joined);
+        }
+        // Each of these threads keeps what it removes, and pays for no fence. They go on to live, and with them their caches.
+        let turns = [999, 999, 999, 500];
+        let kept: usize = turns.iter().sum();
+        std::thread::scope(|scope| {
+            let tracker = &tracker;
+            // Dropped when this closure ends, also by a panic: then the threads end too.
+            let _threads: Vec<_> = (10_000..)
+                .zip(turns)
+                .map(|(node, times)| {
+                    let (done, is_done) = channel();
+                    let (over, is_over) = channel::<()>();
+                    scope.spawn(move || {
+                        let _ = done.send(join_and_remove(tracker, node, times as u64).0);
+                        let _ = is_over.recv();
+                    });
+                    assert_eq!(is_done.recv(), Ok(0), "system calls");
+                    over
+                })
+                .collect();
+            let before = tracker.pending_reclaim();
+            let (calls, least, most) = join_and_remove(tracker, 20_000, 3_000);
+            assert_eq!(before, kept);
+            // About 600 were free, fewer than would be worth a fence while others are free.
+            assert!(calls <= 3_000 / 250, "{calls} system calls");
+            assert!(least >= kept, "{least} of {kept} are left");
+            assert!(most <= kept + 603, "{most} of {kept}");
+        });
+        assert_eq!(tracker.stats().rejections.total(), 0);
     }
 }
