@@ -100,8 +100,12 @@ fn each_member_is_picked_equally_likely() {
     assert_uniform(&count_picks(&few, any), 40);
     // The same by a filter, down to so few that the pass over all must find them.
     let full = tracker(2000, |_| true);
+    assert_uniform(&count_picks(&full, |node, _| node % 2 == 0), 1000);
     assert_uniform(&count_picks(&full, |node, _| node % 50 == 7), 40);
     assert_uniform(&count_picks(&full, |node, _| node % 400 == 7), 5);
+    // The same where half of the slots hold no node.
+    let sparse = tracker(1000, |node| node % 2 == 0);
+    assert_uniform(&count_picks(&sparse, |node, _| node % 3 > 0), 333);
 }
 
 #[test]
@@ -134,23 +138,70 @@ fn a_pick_finds_the_only_node_that_passes_and_none_where_none_does() {
     assert_eq!(empty.pick(|| random.u64(..), any), None);
 }
 
-#[test]
-fn a_pick_costs_a_few_random_numbers_where_half_of_the_nodes_pass() {
-    let full = tracker(20_000, |_| true);
-    let (mut random, calls) = (Rng::with_seed(7), Cell::new(0));
+/// What 1,000 picks of nodes that pass take: random numbers, and questions to the filter.
+fn cost_of_picks(tracker: &Tracker, passes: fn(u32) -> bool) -> (u32, u32) {
+    let (mut random, numbers, questions) = (Rng::with_seed(7), Cell::new(0), Cell::new(0));
     for _ in 0..1_000 {
         let counting = || {
-            calls.set(calls.get() + 1);
+            numbers.set(numbers.get() + 1);
             random.u64(..)
         };
-        assert!(full.pick(counting, |node, _| node % 2 == 0).is_some());
+        let asked = |node: &u32, _| {
+            questions.set(questions.get() + 1);
+            passes(*node)
+        };
+        assert!(tracker.pick(counting, asked).is_some());
     }
-    // Two slots a number, each of which passes in one case of two.
+    (numbers.get(), questions.get())
+}
+
+#[test]
+fn a_pick_costs_a_few_random_numbers_and_questions_where_half_of_the_nodes_pass() {
+    // Three slots a number, one in eight of such groups without a node that passes.
+    let (numbers, questions) = cost_of_picks(&tracker(10_000, |_| true), |node| node % 2 == 0);
+    assert!(numbers < 1_500, "{numbers} numbers for 1,000 picks");
+    assert!(questions < 4_000, "{questions} questions for 1,000 picks");
+    // Three slots for two numbers.
+    let (numbers, questions) = cost_of_picks(&tracker(20_000, |_| true), |node| node % 2 == 0);
+    assert!(numbers < 2_700, "{numbers} numbers for 1,000 picks");
+    assert!(questions < 4_000, "{questions} questions for 1,000 picks");
+}
+
+#[test]
+fn a_pick_asks_about_one_node_where_all_pass_also_after_picks_where_half_did() {
+    let full = tracker(10_000, |_| true);
+    assert_eq!(cost_of_picks(&full, |_| true), (1_000, 1_000));
+    let (_, questions) = cost_of_picks(&full, |node| node % 2 == 0);
     assert!(
-        calls.get() < 1_500,
-        "{} numbers for 1,000 picks",
-        calls.get()
+        questions > 2_500,
+        "looked at one after the other: {questions}"
     );
+    let _ = cost_of_picks(&full, |_| true);
+    assert_eq!(cost_of_picks(&full, |_| true), (1_000, 1_000));
+}
+
+#[test]
+fn a_filter_that_panics_leaves_the_tracker_whole() {
+    let full = tracker(1_000, |_| true);
+    let mut random = Rng::with_seed(8);
+    // First where slots are looked at one after the other, then where they are three at a time.
+    for _ in 0..2 {
+        let mut asked = 0;
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            full.pick(
+                || random.u64(..),
+                |_, _| {
+                    asked += 1;
+                    assert!(asked < 2, "the filter panics on purpose");
+                    false
+                },
+            )
+        }));
+        assert!(panicked.is_err());
+        let _ = cost_of_picks(&full, |node| node % 2 == 0);
+    }
+    assert_eq!(full.len(), 1_000);
+    assert!(full.remove(&7, NOW).is_some());
 }
 
 #[test]

@@ -38,9 +38,9 @@ use std::sync::OnceLock;
 
 use super::wake_list::{Ticket, WakeList};
 use crate::reclaim::Domain;
+use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Padded, try_boxed};
-use crate::table::Index;
+use crate::table::{Index, Pages, ZeroedArray};
 
 /// Entries of one range: a look at a marked one reads so many.
 pub(crate) const RANGE: u32 = if cfg!(incarnation_loom) { 1 } else { 32 };
@@ -54,8 +54,8 @@ const NODE_WAIT: u64 = 1;
 pub(crate) struct Notify {
     /// What every writer reads, on one line: it changes as often as subscribers look.
     shared: Padded<Shared>,
-    /// For each range, the epoch of the last change that had to be marked.
-    marks: Box<[AtomicU64]>,
+    /// For each range, the epoch of the last change that had to be marked. No memory is used for them before that.
+    marks: ZeroedArray<AtomicU64>,
     /// Subscribers that wait.
     waiters: WakeList,
     /// Waits for single nodes: the list of joins, then one list a range. Made by the first wait.
@@ -106,7 +106,7 @@ impl Notify {
         let ranges = indexes / RANGE as usize + 1;
         Some(Self {
             shared: Padded::default(),
-            marks: try_boxed(ranges, AtomicU64::default)?,
+            marks: ZeroedArray::new(ranges, Pages::Ordinary)?,
             waiters: WakeList::default(),
             node_waits: OnceLock::new(),
             owners: AtomicU64::new(0),

@@ -20,6 +20,7 @@ mod prefetch;
 mod retired;
 mod shard;
 mod slab;
+mod slots;
 mod thread_number;
 mod zeroed;
 
@@ -29,16 +30,18 @@ pub use classes::model::with_two_classes;
 pub(crate) use entry::{EntryState, Index};
 pub(crate) use per_thread::PerThread;
 pub(crate) use pinned::{Link, Node, Pinned};
+pub(crate) use slots::{Slot, Slots};
 #[cfg(incarnation_loom)]
 pub use thread_number::NumbersModel;
+pub(crate) use zeroed::{Pages, ZeroedArray};
 
 use core::sync::atomic::AtomicI64;
 
 use crate::reclaim::Domain;
 use crate::rule::PackedState;
+use crate::sync::Padded;
 use crate::sync::atomic::{AtomicU16, AtomicU64};
 use crate::sync::thread::yield_now;
-use crate::sync::{Padded, try_boxed};
 use crate::time::Timestamp;
 
 use cache::Caches;
@@ -48,7 +51,7 @@ use entry::Entry;
 use retired::RetiredList;
 use shard::Shard;
 use slab::Slab;
-use zeroed::{Pages, Zeroable, ZeroedArray};
+use zeroed::Zeroable;
 
 /// The size of an entry in bytes, for benchmarks.
 #[cfg(feature = "_bench_floor")]
@@ -69,6 +72,8 @@ const HEADS_PER_SHARD: usize = 256;
 
 // SAFETY: an atomic integer of zeroes is valid, and needs no drop.
 unsafe impl Zeroable for AtomicU16 {}
+// SAFETY: as above.
+unsafe impl Zeroable for AtomicU64 {}
 
 #[derive(Debug)]
 pub(crate) struct Table<K, D> {
@@ -77,7 +82,7 @@ pub(crate) struct Table<K, D> {
     /// Which bits of a hash are the number of its head.
     mask: u32,
     slab: Slab<K, D>,
-    shards: Box<[Shard]>,
+    shards: ZeroedArray<Shard>,
     retired: RetiredList,
     caches: Caches,
     domain: Domain,
@@ -139,7 +144,7 @@ impl<K, D> Table<K, D> {
             heads: ZeroedArray::new(heads, pages)?,
             mask,
             slab: Slab::new(size.entries, pages)?,
-            shards: try_boxed(shards, Shard::default)?,
+            shards: ZeroedArray::new(shards, Pages::Ordinary)?,
             retired: RetiredList::new(size.entries),
             caches: Caches::new(
                 size.hard_limit,

@@ -3,7 +3,7 @@
 //! A [`Node`] borrows from the [`Pinned`] it was found through, so the compiler sees to it that
 //! nothing is read after the pin is gone.
 
-use core::{fmt, mem};
+use core::{fmt, mem, ptr};
 
 use equivalent::Equivalent;
 
@@ -11,10 +11,18 @@ use super::Table;
 use super::cache::Reservation;
 use super::entry::{Entry, EntryState, Index};
 use super::indexes::Indexes;
+use super::prefetch;
 use crate::key::ToKey;
 use crate::reclaim::Guard;
 use crate::rule::PackedState;
 use crate::time::Timestamp;
+
+/// A scan of so many bytes or more asks for entries ahead: smaller ones are likely to be in the caches.
+const SCANNED_FROM_MEMORY: usize = 4 << 20;
+
+/// How many entries ahead: 12 KiB where an entry is a line, which the first-level cache holds. 128 to 256 take as long; 16 to 96
+/// and 512 longer than asking for none.
+const SCANNED_AHEAD: usize = 192;
 
 /// A pinned reader of a table.
 pub(crate) struct Pinned<'t, K, D> {
@@ -24,8 +32,8 @@ pub(crate) struct Pinned<'t, K, D> {
 
 /// An entry that was found linked, or with a live packed state, by a reader that is still pinned.
 pub(crate) struct Node<'p, K, D> {
-    entry: &'p Entry<K, D>,
-    index: Index,
+    pub(super) entry: &'p Entry<K, D>,
+    pub(super) index: Index,
 }
 
 impl<K, D> Clone for Node<'_, K, D> {
@@ -309,6 +317,12 @@ impl<'t, K, D> Pinned<'t, K, D> {
         Some((Node { entry, index }, entry.packed()?))
     }
 
+    /// All entries, by their indexes.
+    #[inline(always)]
+    pub(super) fn entries(&self) -> &[Entry<K, D>] {
+        self.table.slab.entries()
+    }
+
     /// The highest index in use: every node that was live before this call is at or below it.
     pub(crate) fn mark(&self) -> u32 {
         self.table.slab.mark()
@@ -320,17 +334,41 @@ impl<'t, K, D> Pinned<'t, K, D> {
         &'p self,
         start: u32,
         end: u32,
-        mut each: impl FnMut(Node<'p, K, D>, PackedState),
+        each: impl FnMut(Node<'p, K, D>, PackedState),
     ) {
         let entries = self.table.slab.entries();
         let end = entries.len().min(end as usize + 1);
         let start = (start as usize).max(1).min(end);
-        for (entry, place) in entries[start..end].iter().zip(start as u32..) {
-            if let Some(packed) = entry.packed()
-                && let Some(index) = Index::new(place)
-            {
-                each(Node { entry, index }, packed);
-            }
+        // Two loops, since asking for lines that are in the caches takes a fifth more time.
+        if size_of_val(&entries[start..end]) >= SCANNED_FROM_MEMORY {
+            scan_entries(
+                &entries[start..end],
+                start,
+                |entry| {
+                    prefetch::prefetch(ptr::from_ref(entry).wrapping_add(SCANNED_AHEAD));
+                },
+                each,
+            );
+        } else {
+            scan_entries(&entries[start..end], start, |_| {}, each);
+        }
+    }
+}
+
+/// Calls `each` for the live nodes of entries, the first of which is at the index `start`, and `before` for each entry.
+#[inline(always)]
+fn scan_entries<'p, K, D>(
+    entries: &'p [Entry<K, D>],
+    start: usize,
+    before: impl Fn(&Entry<K, D>),
+    mut each: impl FnMut(Node<'p, K, D>, PackedState),
+) {
+    for (entry, place) in entries.iter().zip(start as u32..) {
+        before(entry);
+        if let Some(packed) = entry.packed()
+            && let Some(index) = Index::new(place)
+        {
+            each(Node { entry, index }, packed);
         }
     }
 }

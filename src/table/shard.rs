@@ -15,6 +15,7 @@
 
 use super::entry::Index;
 use super::indexes::Indexes;
+use super::zeroed::Zeroable;
 use super::{HEADS_PER_SHARD, Table};
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::plain::AtomicU32;
@@ -29,6 +30,9 @@ const MORE_WAITS: u32 = 2;
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Shard(AtomicU32);
+
+// SAFETY: an atomic integer of zeroes is valid, and free. It needs no drop.
+unsafe impl Zeroable for Shard {}
 
 impl<K, D> Table<K, D> {
     /// Unlinks an entry that the caller evicted, and whatever else is evicted in its shard by then;
