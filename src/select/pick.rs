@@ -284,7 +284,7 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(leave_every.into());
             let mut found = 0;
             for share in (1..=4).cycle().take(GROUPS) {
-                let mut passes = |node: &u32, _: NodeState| node / 16 % share == 0;
+                let mut passes = |node: &u32, _: NodeState| (node / 16).is_multiple_of(share);
                 let group = group(&slots, &mut || random.u64(..));
                 let one_by_one =
                     group.map(|slot| pick_of_slot(slot, &mut passes).map(|(node, _)| *node.key()));
