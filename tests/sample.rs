@@ -180,6 +180,27 @@ fn a_pick_asks_about_one_node_where_all_pass_also_after_picks_where_half_did() {
     assert_eq!(cost_of_picks(&full, |_| true), (1_000, 1_000));
 }
 
+/// A program may weigh nodes by a filter that answers by chance.
+#[test]
+fn a_filter_that_answers_by_chance_weighs_the_nodes_also_among_gaps() {
+    const PICKS: u32 = 200_000;
+    let is_heavy = |node: &u32| node % 8 < 4;
+    // Heavy and light nodes leave gaps as often, and about half of the first slots miss.
+    let tracker = tracker(1_000, |node| node % 4 != 0);
+    let (mut random, mut chance) = (Rng::with_seed(3), Rng::with_seed(4));
+    let mut heavy = 0;
+    for _ in 0..PICKS {
+        let picked = tracker.pick(
+            || random.u64(..),
+            |node, _| chance.f64() < if is_heavy(node) { 1.0 } else { 0.1 },
+        );
+        heavy += u32::from(is_heavy(&picked.unwrap().0));
+    }
+    // 10 of 11: nine standard deviations are 0.006.
+    let share = f64::from(heavy) / f64::from(PICKS);
+    assert!((share - 10.0 / 11.0).abs() < 0.006, "{share}");
+}
+
 #[test]
 fn a_filter_that_panics_leaves_the_tracker_whole() {
     let full = tracker(1_000, |_| true);

@@ -15,7 +15,12 @@ fn an_empty_tracker_of_a_million_nodes_touches_less_than_half_a_byte_for_each() 
         .build()
         .unwrap()
         .update(&1, Claim::alive(1), Timestamp::ZERO);
-    let before = resident::bytes().unwrap();
+    let always = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
+        .is_ok_and(|enabled| enabled.contains("[always]"));
+    let Some(before) = resident::bytes().filter(|_| !always) else {
+        // The system does not tell, or gives 2 MiB for each page that is touched.
+        return;
+    };
     let tracker = IncarnationTracker::<SocketAddr>::builder()
         .max_nodes(NODES)
         .build()

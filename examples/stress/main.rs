@@ -156,7 +156,7 @@ fn run(options: Options) -> Result<u64, Box<dyn Error>> {
 struct Memory {
     /// At half time, with the number of claims by then.
     halfway: Option<(u64, usize)>,
-    /// While the claims' threads still run: what they leave to be checked is not counted.
+    /// Before the threads' books are merged to be checked, which takes memory of its own.
     at_end: Option<usize>,
 }
 
@@ -278,6 +278,9 @@ fn report_memory(world: &World, at_start: Option<usize>, memory: Memory) {
     let claims = world.claims.load(Ordering::Relaxed);
     let Memory { halfway, at_end } = memory;
     let mut line = format!("resident: {} at the start", mebibytes(at_start));
+    if halfway.is_none() {
+        line += ", not checked, for there were too few claims or the system does not tell";
+    }
     if let Some((claims, bytes)) = halfway {
         line += &format!(", {} after {claims} claims", mebibytes(Some(bytes)));
         if let Some(at_end) = at_end

@@ -161,17 +161,17 @@ fn pick_of_group<'p, K, D>(
     filter: &mut impl FnMut(&K, NodeState) -> bool,
 ) -> Option<(Node<'p, K, D>, NodeState, u32)> {
     let (a_is_live, b_is_live, c_is_live) = (a.is_live(), b.is_live(), c.is_live());
-    // The first live one stands for those that hold no live node.
+    // The first live one stands for those that hold no live node. It is asked about, and the answer does not count: else a
+    // filter that answers by chance would have that node twice.
     let a = a.if_or(a_is_live, b.if_or(b_is_live, c));
     let (b, c) = (b.if_or(b_is_live, a), c.if_or(c_is_live, a));
     let ((a, packed_a), (b, packed_b), (c, packed_c)) = (a.node()?, b.node()?, c.node()?);
     let (at_a, at_b, at_c) = (a.last_update(), b.last_update(), c.last_update());
-    let a_passes = filter(a.key(), NodeState::new(packed_a, at_a));
-    let b_passes = filter(b.key(), NodeState::new(packed_b, at_b));
-    let c_passes = filter(c.key(), NodeState::new(packed_c, at_c));
+    let a_passes = filter(a.key(), NodeState::new(packed_a, at_a)) & a_is_live;
+    let b_passes = filter(b.key(), NodeState::new(packed_b, at_b)) & b_is_live;
+    let c_passes = filter(c.key(), NodeState::new(packed_c, at_c)) & c_is_live;
     // Hidden from the compiler, which would make a branch of each.
-    let passed =
-        black_box(u32::from(a_passes | b_passes | c_passes) << 1 | u32::from(a_passes & a_is_live));
+    let passed = black_box(u32::from(a_passes | b_passes | c_passes) << 1 | u32::from(a_passes));
     if passed == 0 {
         return None;
     }

@@ -49,7 +49,8 @@ impl<'p, K, D> Slots<'p, K, D> {
         let wide = u128::from(bits) * u128::from(self.count);
         let index = Index::MIN.saturating_add((wide >> 64) as u32);
         debug_assert!((index.get() as usize) < self.entries.len());
-        // SAFETY: the index is at most the count, which is a mark, and no mark goes beyond the array.
+        // SAFETY: the index is at most the count, or 1 if that is 0. The count is a mark, and no mark goes beyond the array, which
+        // has at least two places.
         let entry = unsafe { self.entries.get_unchecked(index.get() as usize) };
         (Slot(Node { entry, index }), wide as u64)
     }

@@ -23,9 +23,9 @@ use crate::time::Timestamp;
 /// it was made in is over (eviction, removal) it says so for ever, also when the node joins again
 /// or its entry serves another node; [`IncarnationTracker::handle`] finds the new lifetime.
 ///
-/// Each method but [`state`](Self::state) and [`is_evicted`](Self::is_evicted) pins for itself. Each reads the
-/// node's line; those that change the node write what the tracker's method of that name writes. Judging needs no
-/// other node, so none of them walks a chain.
+/// [`state`](Self::state) and [`is_evicted`](Self::is_evicted) read the node's line without a pin; the methods that judge,
+/// change the node or lend its data pin for themselves. Those that change the node write what the tracker's method of
+/// that name writes. Judging needs no other node, so none of them walks a chain.
 ///
 /// ```
 /// use incarnation::{Claim, IncarnationTracker, Status, Timestamp, Verdict};
