@@ -20,7 +20,6 @@ mod prefetch;
 mod retired;
 mod shard;
 mod slab;
-mod slots;
 mod thread_number;
 mod zeroed;
 
@@ -30,7 +29,6 @@ pub use classes::model::with_two_classes;
 pub(crate) use entry::{EntryState, Index};
 pub(crate) use per_thread::PerThread;
 pub(crate) use pinned::{Link, Node, Pinned};
-pub(crate) use slots::{Slot, Slots};
 #[cfg(incarnation_loom)]
 pub use thread_number::NumbersModel;
 pub(crate) use zeroed::{Pages, ZeroedArray};

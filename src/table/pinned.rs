@@ -32,8 +32,8 @@ pub(crate) struct Pinned<'t, K, D> {
 
 /// An entry that was found linked, or with a live packed state, by a reader that is still pinned.
 pub(crate) struct Node<'p, K, D> {
-    pub(super) entry: &'p Entry<K, D>,
-    pub(super) index: Index,
+    entry: &'p Entry<K, D>,
+    index: Index,
 }
 
 impl<K, D> Clone for Node<'_, K, D> {
@@ -315,12 +315,6 @@ impl<'t, K, D> Pinned<'t, K, D> {
         let index = Index::new(index)?;
         let entry = self.table.slab.entries().get(index.get() as usize)?;
         Some((Node { entry, index }, entry.packed()?))
-    }
-
-    /// All entries, by their indexes.
-    #[inline(always)]
-    pub(super) fn entries(&self) -> &[Entry<K, D>] {
-        self.table.slab.entries()
     }
 
     /// The highest index in use: every node that was live before this call is at or below it.
